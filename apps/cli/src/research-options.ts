@@ -1,0 +1,88 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { parseInput, type ResearchBody, researchBody } from '#contracts';
+import { InvalidInput, messageOf, type Problem } from '#errors';
+import { type ModelSpec, parseModelSpec } from '#model';
+
+/** A parsed `argosy research` command line. */
+export interface ResearchCommand {
+  readonly question: string;
+  /** Paths on this machine. */
+  readonly corpora: readonly string[];
+  /** The request but for corpora and model name, which are known only once they were looked up. */
+  readonly body: ResearchBody;
+  readonly model: ModelSpec | null;
+  readonly outDir: string;
+  readonly jsonFile: string | null;
+  readonly quiet: boolean;
+}
+
+const options = {
+  corpus: { type: 'string', multiple: true },
+  url: { type: 'string', multiple: true },
+  model: { type: 'string' },
+  mode: { type: 'string' },
+  'max-steps': { type: 'string' },
+  'max-seconds': { type: 'string' },
+  'max-tokens': { type: 'string' },
+  'max-usd': { type: 'string' },
+  'allow-domain': { type: 'string', multiple: true },
+  'deny-domain': { type: 'string', multiple: true },
+  out: { type: 'string' },
+  json: { type: 'string' },
+  quiet: { type: 'boolean' },
+} as const satisfies ParseArgsConfig['options'];
+
+/** Parses flags as Node does. @throws InvalidInput that names the flag */
+export function parseFlags<T extends NonNullable<ParseArgsConfig['options']>>(args: readonly string[], known: T) {
+  try {
+    return parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true });
+  } catch (cause) {
+    const flags = Object.keys(known).map((name) => `--${name}`);
+    throw new InvalidInput([{ path: '', message: `${messageOf(cause)}\nKnown here: ${flags.join(' ')}` }], { cause });
+  }
+}
+
+/** @throws InvalidInput listing everything that is wrong with the command line */
+export function parseResearch(args: readonly string[]): ResearchCommand {
+  const { values, positionals } = parseFlags(args, options);
+  const problems: Problem[] = [];
+  const [question = '', ...more] = positionals;
+  if (positionals.length === 0) problems.push({ path: 'question', message: 'missing: npm start -- "your question"' });
+  if (more.length > 0) {
+    problems.push({ path: 'question', message: `put it in quotation marks; beside it stands ${JSON.stringify(more.join(' '))}` });
+  }
+  const number = (name: 'max-steps' | 'max-seconds' | 'max-tokens' | 'max-usd'): number | undefined => {
+    const text = values[name];
+    if (text === undefined) return undefined;
+    const value = Number(text);
+    if (text.trim() === '' || !(value > 0)) problems.push({ path: `--${name}`, message: 'needs a number above 0' });
+    return value;
+  };
+  const budget = compact({
+    steps: number('max-steps'),
+    seconds: number('max-seconds'),
+    tokens: number('max-tokens'),
+    usd: number('max-usd'),
+  });
+  const sources = compact({
+    urls: values.url,
+    allow_domains: values['allow-domain'],
+    deny_domains: values['deny-domain'],
+  });
+  if (problems.length > 0) throw new InvalidInput(problems);
+  return {
+    question,
+    corpora: values.corpus ?? [],
+    body: parseInput(researchBody, { question, budget, sources, ...compact({ mode: values.mode }) }),
+    model: values.model === undefined ? null : parseModelSpec(values.model),
+    outDir: values.out ?? 'argosy-reports',
+    jsonFile: values.json ?? null,
+    quiet: values.quiet ?? false,
+  };
+}
+
+/** Without the keys that have no value. */
+function compact<T extends Record<string, unknown>>(record: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const kept = Object.entries(record).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(kept) as { [K in keyof T]?: NonNullable<T[K]> }; // exactly the entries that have a value
+}

@@ -1,0 +1,162 @@
+import type { ResearchBody, RunResource } from '#contracts';
+import { InvalidInput, Unavailable } from '#errors';
+import type { Client } from './client.ts';
+import { type Connection, connect, type RemoteServer } from './connection.ts';
+import { indexCorpora } from './corpora.ts';
+import { type EmbeddedOptions, nameOf } from './embedded.ts';
+import { type Progress, RunProgress } from './progress.ts';
+import { writeReport } from './report-files.ts';
+import type { ResearchCommand } from './research-options.ts';
+
+type Report = NonNullable<RunResource['report']>;
+
+/** What a command needs of the process around it. */
+export interface Terminal {
+  readonly progress: Progress;
+  readonly print: (text: string) => void;
+  /** Fires at the first Ctrl-C. */
+  readonly interrupted: AbortSignal;
+}
+
+export const exitCodes = {
+  ok: 0,
+  usage: 2,
+  incomplete: 3,
+  failed: 4,
+  unreachable: 5,
+  interrupted: 130,
+} as const;
+
+/** How long a cancelled run may take to report what it has. */
+const cancelLimitMs = 10_000;
+
+/** `argosy research`: one question from start to report. @returns the exit code */
+export async function research(
+  command: ResearchCommand,
+  remote: RemoteServer | null,
+  options: EmbeddedOptions,
+  terminal: Terminal,
+): Promise<number> {
+  checkSources(command, remote);
+  const { progress, interrupted } = terminal;
+  const corpora = await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted);
+  progress.status('starting');
+  let connection = await connect(remote, options);
+  try {
+    const { id } = await connection.client.create(bodyOf(command, corpora));
+    let run: RunResource | null = null;
+    let after = 0;
+    while (run === null) {
+      try {
+        const follower = new Follower(connection.client, id, new RunProgress(progress, command.body.budget?.steps ?? null));
+        run = await follower.toTheEnd(after, interrupted, (seq) => {
+          after = seq;
+        });
+      } catch (error) {
+        // The process whose server we had joined has ended: the run is in the data directory, so we serve it ourselves.
+        if (!(error instanceof Unavailable) || connection.kind !== 'joined') throw error;
+        progress.note('the server that was joined has ended; going on here');
+        connection = await connect(remote, options);
+      }
+    }
+    return await deliver(run, command, connection, terminal);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A command that no server could fulfil is refused before anything is started. */
+function checkSources({ corpora, body, model }: ResearchCommand, remote: RemoteServer | null): void {
+  if (remote !== null && corpora.length > 0) {
+    const message = 'a remote server cannot be given a corpus in this version; unset ARGOSY_URL to search it here';
+    throw new InvalidInput([{ path: '--corpus', message }]);
+  }
+  if (remote !== null && model !== null && model.kind !== 'extractive') {
+    const message = 'a remote server chooses among its own models; set ARGOSY_MODEL there';
+    throw new InvalidInput([{ path: '--model', message }]);
+  }
+  if (remote === null && corpora.length === 0 && (body.sources?.urls ?? []).length === 0) {
+    throw new InvalidInput([{ path: '', message: nothingToRead }]);
+  }
+}
+
+const nothingToRead = `there is nothing to read: no documents, no pages, and this version has no web search provider.
+Give a folder or file with --corpus PATH, or a page with --url URL. This works as it stands:
+
+  npm start -- "What happens to a run when its worker dies?" --corpus docs
+`;
+
+function bodyOf({ body, model }: ResearchCommand, corpora: readonly string[]): ResearchBody {
+  return {
+    ...body,
+    sources: { ...body.sources, corpora: [...corpora] },
+    ...(model === null ? {} : { model: nameOf(model) }),
+  };
+}
+
+/** Follows one run to its end, cancelling it when the user says so. */
+class Follower {
+  readonly #client: Client;
+  readonly #runId: string;
+  readonly #progress: RunProgress;
+
+  constructor(client: Client, runId: string, progress: RunProgress) {
+    this.#client = client;
+    this.#runId = runId;
+    this.#progress = progress;
+  }
+
+  async toTheEnd(after: number, interrupted: AbortSignal, seen: (seq: number) => void): Promise<RunResource> {
+    const onInterrupt = (): void => {
+      this.#client.cancel(this.#runId).catch(() => undefined);
+      setTimeout(() => process.exit(exitCodes.interrupted), cancelLimitMs).unref();
+    };
+    if (interrupted.aborted) onInterrupt();
+    interrupted.addEventListener('abort', onInterrupt, { once: true });
+    try {
+      for await (const event of this.#client.events(this.#runId, after)) {
+        if (event.id !== null) seen(event.id);
+        this.#progress.show(event);
+      }
+    } finally {
+      interrupted.removeEventListener('abort', onInterrupt);
+    }
+    const run = await this.#client.get(this.#runId);
+    if (run.ended_at === null) throw new Unavailable(`The event stream of run ${this.#runId} ended early.`);
+    return run;
+  }
+}
+
+async function deliver(
+  run: RunResource,
+  command: ResearchCommand,
+  { client }: Connection,
+  { progress, print }: Terminal,
+): Promise<number> {
+  progress.end();
+  if (run.report === null) {
+    progress.note(`run ${run.id} is ${run.status}; it has no report`);
+    return exitCodeOf(run.status);
+  }
+  const report: Report = run.report;
+  const written = await writeReport(report, command, async (sha256) => await client.snapshot(run.id, sha256));
+  print(`${written.markdown}\n`);
+  progress.note(`written to ${written.folder}`);
+  return exitCodeOf(report.status);
+}
+
+function exitCodeOf(status: RunResource['status']): number {
+  switch (status) {
+    case 'completed':
+      return exitCodes.ok;
+    case 'incomplete':
+      return exitCodes.incomplete;
+    case 'cancelled':
+      return exitCodes.interrupted;
+    case 'failed':
+    case 'queued':
+    case 'running':
+    case 'waiting':
+      return exitCodes.failed;
+  }
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import type { ResearchBody } from '#contracts';
+import type { Limits, Prices, ResearchRequest } from '#domain';
+import { ArgosyError, InvalidInput } from '#errors';
+
+/** What the gateway must know of a model to accept runs for it. */
+export interface ConfiguredModel {
+  /** False for `extractive`. */
+  readonly isLanguageModel: boolean;
+  readonly profile: string;
+  /** Null for no window. */
+  readonly contextTokens: number | null;
+  readonly prices: Prices | null;
+}
+
+/** What this deployment offers; everything a request may name. */
+export interface Offer {
+  readonly models: ReadonlyMap<string, ConfiguredModel>;
+  /** The model of a request that names none. */
+  readonly defaultModel: string;
+  /** True when a run may search the public web. */
+  readonly webSearch: boolean;
+  /** Says whether a corpus id is known here. */
+  readonly knowsCorpus: (id: string) => boolean;
+}
+
+/** A request named a model that nobody configured. */
+export class ModelUnavailable extends ArgosyError {
+  override readonly name = 'ModelUnavailable';
+  readonly code = 'model_unavailable';
+  readonly retryable = false;
+}
+
+/** Model calls of a run that names no budget. */
+const defaultSteps = 100;
+
+/**
+ * Turns a request body into what is frozen with the run.
+ * @param today ISO date
+ * @throws InvalidInput, ModelUnavailable
+ */
+export function toRequest(body: ResearchBody, offer: Offer, today: string): ResearchRequest {
+  const name = body.model ?? offer.defaultModel;
+  const model = offer.models.get(name);
+  if (model === undefined) {
+    const known = [...offer.models.keys()].join(', ');
+    throw new ModelUnavailable(`The model ${JSON.stringify(name)} is not configured here; known: ${known}.`);
+  }
+  const { corpora = [], urls = [], allow_domains = [], deny_domains = [] } = body.sources ?? {};
+  const unknown = corpora.filter((id) => !offer.knowsCorpus(id));
+  if (unknown.length > 0) {
+    throw new InvalidInput(unknown.map((id) => ({ path: 'sources.corpora', message: `there is no corpus ${id}` })));
+  }
+  if (corpora.length === 0 && urls.length === 0 && !offer.webSearch) throw new InvalidInput([nothingToRead]);
+  if (body.budget?.usd !== undefined && model.prices === null) {
+    const message = `the prices of ${name} are not configured, so a budget in money cannot be kept; use budget.tokens, or set ARGOSY_MODEL_PRICES`;
+    throw new InvalidInput([{ path: 'budget.usd', message }]);
+  }
+  return {
+    question: body.question,
+    mode: body.mode ?? 'react',
+    model: name,
+    profile: model.profile,
+    degraded: [...(model.isLanguageModel ? [] : ['no_llm']), ...(offer.webSearch ? [] : ['no_web_search'])],
+    sources: { corpora, urls, web: offer.webSearch, allowDomains: allow_domains, denyDomains: deny_domains },
+    limits: limitsOf(body.budget ?? {}, model),
+    today,
+    metadata: body.metadata ?? {},
+  };
+}
+
+const nothingToRead = {
+  path: 'sources',
+  message: 'there is nothing to read: name documents (sources.corpora) or pages (sources.urls); no web search provider is configured',
+};
+
+function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel): Limits {
+  const { steps = defaultSteps, tokens, seconds, usd } = budget;
+  return {
+    budget: {
+      steps,
+      ...(tokens === undefined ? {} : { tokens }),
+      ...(seconds === undefined ? {} : { seconds }),
+      ...(usd === undefined ? {} : { usd }),
+    },
+    contextTokens: model.contextTokens,
+    ...(model.isLanguageModel ? reservesOfModels : noReserves),
+    answerSeconds: model.isLanguageModel ? Math.min(120, (seconds ?? 0) / 4) : 0,
+    prices: model.prices,
+  };
+}
+
+/** Longest replies and observations that `tongyi-v1` runs need room for, in tokens. */
+const reservesOfModels = { replyTokens: 10_000, answerTokens: 8_000, observationTokens: 16_000 };
+const noReserves = { replyTokens: 0, answerTokens: 0, observationTokens: 0 };
+
+/** Sorts by time: 12 hex digits of milliseconds, then 20 of chance. Safe in paths and BullMQ ids. */
+export function newRunId(nowMs: number, random: Uint8Array): string {
+  return `run_${nowMs.toString(16).padStart(12, '0')}${Buffer.from(random.subarray(0, 10)).toString('hex')}`;
+}
+
+/** Tells a repeated request from another one. Keys are sorted, so their order does not matter. */
+export function bodyHash(body: ResearchBody): string {
+  return createHash('sha256').update(JSON.stringify(sortKeys(body))).digest('hex');
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => [key, sortKeys(item)]),
+  );
+}

@@ -1,0 +1,2 @@
+export type { ConfiguredModel, Offer } from './acceptance.ts';
+export { Gateway, type GatewayOptions } from './gateway.ts';

@@ -1,0 +1,42 @@
+import type { RunResource } from '#contracts';
+import type { Report } from '#domain';
+import type { RunView, StoredEvent } from '#runs';
+
+/** The public form of a run. */
+export function toResource(run: RunView): RunResource {
+  return {
+    id: run.runId,
+    status: run.status,
+    question: run.question,
+    model: run.model,
+    created_at: run.acceptedAt,
+    started_at: run.startedAt,
+    ended_at: run.endedAt,
+    queue_position: run.queuePosition,
+    metadata: { ...run.metadata },
+    report: run.report === null ? null : mutable(run.report),
+  };
+}
+
+/** The same report under the schema's type, which knows no `readonly`. */
+function mutable(report: Report): NonNullable<RunResource['report']> {
+  return {
+    ...report,
+    degraded: [...report.degraded],
+    claims: report.claims.map((claim) => ({ ...claim, citations: [...claim.citations] })),
+    sources: [...report.sources],
+  };
+}
+
+/** A durable event as server-sent event: `id` is what a client sends back as Last-Event-ID. */
+export function toSse({ seq, type, data, at }: StoredEvent): string {
+  return `id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ ...data, at })}\n\n`;
+}
+
+/** Text as a model writes it. Without an id: never replayed, and made good by the event of the finished step. */
+export function toDeltaSse(text: string): string {
+  return `event: delta\ndata: ${JSON.stringify({ text })}\n\n`;
+}
+
+/** Keeps proxies from closing a quiet stream. */
+export const heartbeatSse = ': still here\n\n';

@@ -1,0 +1,4 @@
+/** Injection tokens of the gateway. */
+export const RUNS = Symbol('runs');
+export const OFFER = Symbol('offer');
+export const TENANT = Symbol('tenant');

@@ -1,0 +1,1 @@
+export { ToolWorker, type ToolWorkerOptions } from './tool-worker.ts';

@@ -1,0 +1,123 @@
+import { z } from 'zod';
+
+/** Longest question, in characters. */
+export const maxQuestionChars = 20_000;
+
+const host = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .regex(/^(?:[\p{L}\p{N}_-]+\.)*[\p{L}\p{N}_-]+$/u, 'a host name such as example.org, without scheme, port or path');
+
+const webUrl = z
+  .string()
+  .max(4096)
+  .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'an absolute http:// or https:// URL');
+
+/** Body of `POST /v1/research`. */
+export const researchBody = z.strictObject({
+  question: z
+    .string()
+    .trim()
+    .min(1, 'the question is empty: write what you want to know')
+    .max(maxQuestionChars, `the question is longer than ${maxQuestionChars} characters: put background into a corpus`),
+  mode: z.enum(['react']).optional(),
+  model: z.string().min(1).max(200).optional(),
+  budget: z
+    .strictObject({
+      steps: z.int().min(1).max(10_000).optional(),
+      tokens: z.int().min(1).optional(),
+      seconds: z.number().positive().max(86_400).optional(),
+      usd: z.number().positive().optional(),
+    })
+    .optional(),
+  sources: z
+    .strictObject({
+      corpora: z.array(z.string().regex(/^c_[0-9a-f]{16}$/, 'a corpus id such as c_0123456789abcdef')).max(32).optional(),
+      urls: z.array(webUrl).max(50).optional(),
+      allow_domains: z.array(host).max(200).optional(),
+      deny_domains: z.array(host).max(200).optional(),
+    })
+    .optional(),
+  metadata: z.record(z.string().max(64), z.string().max(512)).optional(),
+});
+export type ResearchBody = z.infer<typeof researchBody>;
+
+const citation = z.object({
+  source: z.string(),
+  start: z.int().nonnegative(),
+  end: z.int().nonnegative(),
+  quote: z.string(),
+});
+
+/** `report.json`. `start` and `end` are UTF-16 offsets into the snapshot named by the source. */
+export const reportSchema = z.object({
+  schema_version: z.literal(1),
+  run_id: z.string(),
+  question: z.string(),
+  mode: z.enum(['react']),
+  status: z.enum(['completed', 'incomplete', 'failed', 'cancelled']),
+  model: z.string().nullable(),
+  profile: z.string(),
+  degraded: z.array(z.string()),
+  answer: z.string(),
+  claims: z.array(
+    z.object({ text: z.string(), verdict: z.enum(['supported', 'unsupported']), citations: z.array(citation) }),
+  ),
+  sources: z.array(
+    z.object({
+      id: z.string(),
+      uri: z.string(),
+      title: z.string(),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      fetched_at: z.string(),
+      bytes: z.int().nonnegative(),
+    }),
+  ),
+  usage: z.object({
+    steps: z.int(),
+    model_calls: z.int(),
+    tool_calls: z.int(),
+    prompt_tokens: z.int(),
+    cached_tokens: z.int(),
+    completion_tokens: z.int(),
+    usd: z.number(),
+    seconds: z.number(),
+  }),
+  incomplete_details: z.object({ reason: z.string(), message: z.string() }).nullable(),
+  output: z.null(),
+});
+
+/** A run as `GET /v1/research/{id}` shows it; lists leave the report out. */
+export const runResource = z.object({
+  id: z.string(),
+  status: z.enum(['queued', 'running', 'waiting', 'completed', 'incomplete', 'failed', 'cancelled']),
+  question: z.string(),
+  model: z.string(),
+  created_at: z.string(),
+  started_at: z.string().nullable(),
+  ended_at: z.string().nullable(),
+  queue_position: z.int().nullable(),
+  metadata: z.record(z.string(), z.string()),
+  report: reportSchema.nullable(),
+});
+export type RunResource = z.infer<typeof runResource>;
+
+/** Answer to `POST /v1/research`. */
+export const acceptedResource = z.object({
+  id: z.string(),
+  status: runResource.shape.status,
+  queue_position: z.int().nullable(),
+});
+export type AcceptedResource = z.infer<typeof acceptedResource>;
+
+/** Every error of the API. */
+export const errorResource = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    param: z.string().optional(),
+    request_id: z.string(),
+  }),
+});
+export type ErrorResource = z.infer<typeof errorResource>;

@@ -1,0 +1,152 @@
+import type { ModelUsage } from './conversation.ts';
+
+/** What a run may spend. Absent means no limit of that kind. */
+export interface Budget {
+  /** Model calls, the final answer's included. At least 1. */
+  readonly steps: number;
+  /** Prompt plus completion tokens of all model calls, cached ones included. */
+  readonly tokens?: number;
+  /** Wall time since the run was first claimed. */
+  readonly seconds?: number;
+  readonly usd?: number;
+}
+
+/** Money per million tokens. */
+export interface Prices {
+  readonly promptUsd: number;
+  readonly cachedUsd: number;
+  readonly completionUsd: number;
+}
+
+/** Everything that bounds a run; frozen when it is accepted. */
+export interface Limits {
+  readonly budget: Budget;
+  /** Context window of the model in tokens; null for no window. */
+  readonly contextTokens: number | null;
+  /** Longest reply of an ordinary step, in tokens. */
+  readonly replyTokens: number;
+  /** Kept back from every budget for the final answer, in tokens. */
+  readonly answerTokens: number;
+  /** Largest observation that one step may add to the context, in tokens. */
+  readonly observationTokens: number;
+  /** Kept back from `budget.seconds` for the final answer and its verification. */
+  readonly answerSeconds: number;
+  /** Null when nobody configured prices; a run with a budget in money is refused then. */
+  readonly prices: Prices | null;
+}
+
+/** Why a run ended before its researcher was done. */
+export type LimitReason = 'max_tokens' | 'max_steps' | 'max_seconds' | 'max_usd' | 'context';
+
+/** What a run has spent so far. */
+export interface Spending {
+  readonly modelCalls: number;
+  readonly toolCalls: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly usd: number;
+}
+
+export const nothingSpent: Spending = {
+  modelCalls: 0,
+  toolCalls: 0,
+  promptTokens: 0,
+  cachedTokens: 0,
+  completionTokens: 0,
+  usd: 0,
+};
+
+/** Adds one model call. */
+export function spendModelCall(spent: Spending, usage: ModelUsage, prices: Prices | null): Spending {
+  return {
+    ...spent,
+    modelCalls: spent.modelCalls + 1,
+    promptTokens: spent.promptTokens + usage.promptTokens,
+    cachedTokens: spent.cachedTokens + usage.cachedTokens,
+    completionTokens: spent.completionTokens + usage.completionTokens,
+    usd: spent.usd + (prices === null ? 0 : priceOf(usage, prices)),
+  };
+}
+
+function priceOf(usage: ModelUsage, prices: Prices): number {
+  const fresh = usage.promptTokens - usage.cachedTokens;
+  return (
+    (fresh * prices.promptUsd + usage.cachedTokens * prices.cachedUsd + usage.completionTokens * prices.completionUsd) /
+    1e6
+  );
+}
+
+/** Whether and how the next model call may be made. */
+export type Permit =
+  | { readonly kind: 'research'; readonly maxCompletionTokens: number }
+  /** Only the final answer still fits. */
+  | { readonly kind: 'answer'; readonly maxCompletionTokens: number; readonly reason: LimitReason }
+  /** Not even that: the report is built from the evidence at hand. */
+  | { readonly kind: 'stop'; readonly reason: LimitReason };
+
+/** A final answer shorter than this is not worth a call. */
+const leastAnswerTokens = 128;
+
+/**
+ * Decides on the next model call so that a final answer always stays affordable.
+ * A research step is permitted only if, after its longest reply and largest observation, an answer over the grown
+ * context still fits every budget; otherwise the answer is asked for now.
+ * @param promptTokens size of the prompt about to be sent
+ * @param elapsedSeconds since the run was first claimed
+ */
+export function permit(spent: Spending, promptTokens: number, elapsedSeconds: number, limits: Limits): Permit {
+  const { budget } = limits;
+  if (spent.modelCalls >= budget.steps) return { kind: 'stop', reason: 'max_steps' };
+  if (budget.seconds !== undefined && elapsedSeconds >= budget.seconds) return { kind: 'stop', reason: 'max_seconds' };
+  const affordable = answerRoom(spent, promptTokens, limits);
+  if (affordable.tokens < leastAnswerTokens) return { kind: 'stop', reason: affordable.reason };
+  const answer = Math.min(limits.answerTokens, affordable.tokens);
+  const reason = reasonToAnswer(spent, promptTokens, elapsedSeconds, limits);
+  if (reason !== null) return { kind: 'answer', maxCompletionTokens: answer, reason };
+  return { kind: 'research', maxCompletionTokens: Math.max(limits.replyTokens, 1) };
+}
+
+/** Tokens that an answer to this prompt may still have, and which limit sets that number. */
+function answerRoom(spent: Spending, promptTokens: number, limits: Limits): { tokens: number; reason: LimitReason } {
+  const { budget, contextTokens, prices } = limits;
+  const rooms: { tokens: number; reason: LimitReason }[] = [];
+  if (contextTokens !== null) rooms.push({ tokens: contextTokens - promptTokens, reason: 'context' });
+  if (budget.tokens !== undefined) {
+    rooms.push({ tokens: budget.tokens - tokensOf(spent) - promptTokens, reason: 'max_tokens' });
+  }
+  if (budget.usd !== undefined && prices !== null && prices.completionUsd > 0) {
+    const left = budget.usd - spent.usd - (promptTokens * prices.promptUsd) / 1e6;
+    rooms.push({ tokens: Math.floor((left / prices.completionUsd) * 1e6), reason: 'max_usd' });
+  }
+  return rooms.reduce((least, room) => (room.tokens < least.tokens ? room : least), {
+    tokens: Number.MAX_SAFE_INTEGER,
+    reason: 'context',
+  });
+}
+
+function reasonToAnswer(
+  spent: Spending,
+  promptTokens: number,
+  elapsedSeconds: number,
+  limits: Limits,
+): LimitReason | null {
+  const { budget, contextTokens, prices } = limits;
+  const grownPrompt = promptTokens + limits.replyTokens + limits.observationTokens;
+  if (spent.modelCalls + 1 >= budget.steps) return 'max_steps';
+  if (budget.seconds !== undefined && elapsedSeconds >= budget.seconds - limits.answerSeconds) return 'max_seconds';
+  if (contextTokens !== null && grownPrompt + limits.answerTokens > contextTokens) return 'context';
+  const bothCalls = promptTokens + limits.replyTokens + grownPrompt + limits.answerTokens;
+  if (budget.tokens !== undefined && tokensOf(spent) + bothCalls > budget.tokens) return 'max_tokens';
+  if (budget.usd !== undefined && prices !== null) {
+    const prompts = (promptTokens + grownPrompt) * prices.promptUsd;
+    const replies = (limits.replyTokens + limits.answerTokens) * prices.completionUsd;
+    if (spent.usd + (prompts + replies) / 1e6 > budget.usd) return 'max_usd';
+  }
+  return null;
+}
+
+/** Tokens as budgets count them: all of prompt and completion. */
+export function tokensOf(spent: Spending): number {
+  return spent.promptTokens + spent.completionTokens;
+}

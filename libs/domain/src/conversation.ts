@@ -1,0 +1,58 @@
+import type { Observation } from './observation.ts';
+
+/** A tool call as a model asked for it: the name and arguments are not yet checked. */
+export interface ToolCall {
+  readonly tool: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** A quotation that a draft answer leans on. Offsets are known only when the author copied by offset. */
+export interface DraftCitation {
+  /** A source id shown to the model (`s3`) or the snapshot's sha256. */
+  readonly source: string;
+  readonly quote: string;
+  readonly start?: number;
+  readonly end?: number;
+}
+
+/** One stretch of a draft answer. `claim: false` marks framing (headings, notices) that asserts nothing about the world. */
+export interface AnswerPart {
+  readonly text: string;
+  readonly claim: boolean;
+  readonly citations: readonly DraftCitation[];
+}
+
+/** Tokens of one model call. `promptTokens` includes `cachedTokens`. */
+export interface ModelUsage {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  /** Set when the server reported no usage and the counts are characters / 4. */
+  readonly estimated?: true;
+}
+
+/** What a model call came to, already parsed by its profile. */
+export interface ModelReply {
+  /** The generated text exactly as it came, kept so that the next prompt can append to it. Empty for `extractive`. */
+  readonly text: string;
+  readonly calls: readonly ToolCall[];
+  readonly answer?: readonly AnswerPart[];
+  /** Why the text could be neither run nor taken as an answer; told back to the model word for word. */
+  readonly problem?: string;
+  readonly usage: ModelUsage;
+}
+
+/** One entry of the history that a model is shown, oldest first. Append-only within a context. */
+export type Turn =
+  /** `urls`: pages the user named, to be read whatever else is found. */
+  | { readonly role: 'question'; readonly text: string; readonly urls?: readonly string[] }
+  | { readonly role: 'model'; readonly text: string; readonly calls: readonly ToolCall[] }
+  | { readonly role: 'tools'; readonly results: readonly ToolOutcome[] }
+  /** Words of the loop itself: a malformed call explained, the order to answer now. */
+  | { readonly role: 'notice'; readonly text: string };
+
+/** A finished call beside what it gave. */
+export interface ToolOutcome {
+  readonly call: ToolCall;
+  readonly observation: Observation;
+}

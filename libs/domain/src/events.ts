@@ -1,0 +1,87 @@
+import type { ToolOutcome } from './conversation.ts';
+import type { Report } from './report.ts';
+import type { Command, PlacedCall, ResearchEvent, ResearchState } from './research.ts';
+
+/** Version of what is stored in steps and events; older versions are upcast when read. */
+export const eventSchemaVersion = 1;
+
+/** The durable events that a client of a run can follow. */
+export type RunEventType =
+  | 'run.accepted'
+  | 'run.started'
+  | 'step.started'
+  | 'model.completed'
+  | 'tool.started'
+  | 'tool.completed'
+  | 'report.completed'
+  | 'run.completed'
+  | 'run.incomplete'
+  | 'run.failed'
+  | 'run.cancelled';
+
+/** One durable event before it has a number. `data` is public: no page text, no secrets. */
+export interface RunEvent {
+  readonly type: RunEventType;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** True for the event after which a run's stream ends. */
+export function isTerminal(type: RunEventType): boolean {
+  switch (type) {
+    case 'run.completed':
+    case 'run.incomplete':
+    case 'run.failed':
+    case 'run.cancelled':
+      return true;
+    case 'run.accepted':
+    case 'run.started':
+    case 'step.started':
+    case 'model.completed':
+    case 'tool.started':
+    case 'tool.completed':
+    case 'report.completed':
+      return false;
+  }
+}
+
+/** What clients are told when a run moves: the event itself, and what begins because of it. */
+export function announce(event: ResearchEvent, after: ResearchState, command: Command): RunEvent[] {
+  const told: RunEvent[] = [];
+  if (event.kind === 'model-replied') told.push(modelCompleted(event, after));
+  if (event.kind === 'tools-returned') told.push(...event.outcomes.map((o, i) => toolCompleted(o, after.step - 1, i)));
+  if (command.kind === 'ask-model') told.push({ type: 'step.started', data: { step: after.step } });
+  if (command.kind === 'call-tools') told.push(...command.calls.map(toolStarted));
+  return told;
+}
+
+/** The last two events of a run: its report, and how it ended. */
+export function announceEnd(report: Report): RunEvent[] {
+  const supported = report.claims.filter((claim) => claim.verdict === 'supported').length;
+  const summary = { claims: report.claims.length, supported, sources: report.sources.length };
+  const details = report.incomplete_details;
+  return [
+    { type: 'report.completed', data: summary },
+    { type: `run.${report.status}`, data: { usage: report.usage, ...(details === null ? {} : details) } },
+  ];
+}
+
+function modelCompleted({ reply }: Extract<ResearchEvent, { kind: 'model-replied' }>, after: ResearchState): RunEvent {
+  return {
+    type: 'model.completed',
+    data: { step: after.step - 1, calls: reply.calls.length, answered: reply.answer !== undefined, usage: reply.usage },
+  };
+}
+
+function toolStarted({ step, index, tool, args }: PlacedCall): RunEvent {
+  return { type: 'tool.started', data: { step, index, tool, args } };
+}
+
+function toolCompleted({ call, observation }: ToolOutcome, step: number, index: number): RunEvent {
+  const { sections, sources } = observation;
+  const faults = sections.flatMap(({ label, fault }) => (fault === undefined ? [] : [{ label, ...fault }]));
+  const passages = sections.reduce((sum, section) => sum + section.passages.length, 0);
+  return {
+    type: 'tool.completed',
+    data: { step, index, tool: call.tool, passages, sources: sources.map((s) => s.uri), faults },
+  };
+}

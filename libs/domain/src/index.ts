@@ -1,0 +1,51 @@
+export {
+  type Budget,
+  type LimitReason,
+  type Limits,
+  type Permit,
+  type Prices,
+  permit,
+  type Spending,
+} from './budget.ts';
+export { type Citation, type Claim, locate, type VerifiedAnswer, verifyAnswer } from './claims.ts';
+export type {
+  AnswerPart,
+  DraftCitation,
+  ModelReply,
+  ModelUsage,
+  ToolCall,
+  ToolOutcome,
+  Turn,
+} from './conversation.ts';
+export {
+  announce,
+  announceEnd,
+  eventSchemaVersion,
+  isTerminal,
+  type RunEvent,
+  type RunEventType,
+} from './events.ts';
+export { quotePassage } from './evidence.ts';
+export type { Observation, Passage, Section, SourceDocument, ToolFault } from './observation.ts';
+export {
+  buildReport,
+  type Report,
+  type ReportSetting,
+  type ReportUsage,
+  renderMarkdown,
+  type TerminalStatus,
+  usageOf,
+} from './report.ts';
+export {
+  advance,
+  begin,
+  type Command,
+  type Ending,
+  type PlacedCall,
+  ProtocolViolation,
+  type ResearchEvent,
+  type ResearchState,
+  replay,
+} from './research.ts';
+export type { ResearchRequest, SourcePolicy } from './request.ts';
+export { type NumberedSource, numberSources } from './sources.ts';

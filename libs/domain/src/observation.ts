@@ -1,0 +1,47 @@
+import type { FaultKind } from '#errors';
+
+/** A document as a run saw it. Its text is stored under `sha256` and never changes. */
+export interface SourceDocument {
+  /** Where it came from: an http(s) URL, or `corpus:<corpus name>/<path>`. */
+  readonly uri: string;
+  readonly title: string;
+  /** Hex sha256 of the UTF-8 snapshot text. */
+  readonly sha256: string;
+  /** Size of the snapshot text in UTF-8 bytes. */
+  readonly bytes: number;
+  /** ISO 8601 instant. */
+  readonly fetchedAt: string;
+}
+
+/** Verbatim text of a source: `snapshot.slice(start, end) === text`, offsets in UTF-16 code units. */
+export interface Passage {
+  readonly sha256: string;
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  /** Headings above the passage, outermost first; the document's title is not repeated here. */
+  readonly headings: readonly string[];
+  /** Relevance within its section, higher is better; comparable only inside one observation. */
+  readonly score: number;
+}
+
+/** Why a part of a tool call gave nothing. `message` is written for the model and the user: no internals. */
+export interface ToolFault {
+  readonly kind: FaultKind;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+/** What one query or one URL of a call brought back. */
+export interface Section {
+  /** The query or URL that this section answers. */
+  readonly label: string;
+  readonly passages: readonly Passage[];
+  readonly fault?: ToolFault;
+}
+
+/** The typed result of a tool call. Every passage's `sha256` is among `sources`. */
+export interface Observation {
+  readonly sections: readonly Section[];
+  readonly sources: readonly SourceDocument[];
+}

@@ -1,0 +1,160 @@
+import type { Spending } from './budget.ts';
+import type { Claim, VerifiedAnswer } from './claims.ts';
+import type { Ending } from './research.ts';
+
+/** Terminal states of a run. */
+export type TerminalStatus = Ending['status'];
+
+/** What the operator, not the run, decided: which model spoke, which protocol, what was missing. */
+export interface ReportSetting {
+  readonly runId: string;
+  readonly question: string;
+  readonly mode: 'react';
+  readonly model: string | null;
+  readonly profile: string;
+  /** What an honest reader must know was not there: `no_llm`, `no_web_search`. */
+  readonly degraded: readonly string[];
+}
+
+/** The report as users get it (`report.json`); field names are the public ones. */
+export interface Report {
+  readonly schema_version: 1;
+  readonly run_id: string;
+  readonly question: string;
+  readonly mode: 'react';
+  readonly status: TerminalStatus;
+  readonly model: string | null;
+  readonly profile: string;
+  readonly degraded: readonly string[];
+  /** Markdown with `[n]` marks. */
+  readonly answer: string;
+  readonly claims: readonly Claim[];
+  readonly sources: readonly ReportSource[];
+  readonly usage: ReportUsage;
+  readonly incomplete_details: null | { readonly reason: string; readonly message: string };
+  /** The object that matches the request's output schema; null without one. */
+  readonly output: null;
+}
+
+export interface ReportSource {
+  readonly id: string;
+  readonly uri: string;
+  readonly title: string;
+  readonly sha256: string;
+  readonly fetched_at: string;
+  readonly bytes: number;
+}
+
+export interface ReportUsage {
+  readonly steps: number;
+  readonly model_calls: number;
+  readonly tool_calls: number;
+  readonly prompt_tokens: number;
+  readonly cached_tokens: number;
+  readonly completion_tokens: number;
+  readonly usd: number;
+  readonly seconds: number;
+}
+
+/** Assembles the report of a finished run. */
+export function buildReport(
+  setting: ReportSetting,
+  verified: VerifiedAnswer,
+  ending: Ending,
+  usage: ReportUsage,
+): Report {
+  return {
+    schema_version: 1,
+    run_id: setting.runId,
+    question: setting.question,
+    mode: setting.mode,
+    status: ending.status,
+    model: setting.model,
+    profile: setting.profile,
+    degraded: setting.degraded,
+    answer: verified.answer,
+    claims: verified.claims,
+    sources: verified.sources.map(({ id, uri, title, sha256, bytes, fetchedAt }) => {
+      return { id, uri, title, sha256, fetched_at: fetchedAt, bytes };
+    }),
+    usage,
+    incomplete_details: incompleteDetails(ending, usage),
+    output: null,
+  };
+}
+
+/** The public form of what a run has spent; `seconds` is wall time since its first claim. */
+export function usageOf(spent: Spending, steps: number, seconds: number): ReportUsage {
+  return {
+    steps,
+    model_calls: spent.modelCalls,
+    tool_calls: spent.toolCalls,
+    prompt_tokens: spent.promptTokens,
+    cached_tokens: spent.cachedTokens,
+    completion_tokens: spent.completionTokens,
+    usd: spent.usd,
+    seconds: Math.round(seconds * 1000) / 1000,
+  };
+}
+
+function incompleteDetails(ending: Ending, usage: ReportUsage): Report['incomplete_details'] {
+  switch (ending.status) {
+    case 'completed':
+      return null;
+    case 'cancelled':
+      return { reason: 'cancelled', message: 'The run was cancelled; this is what it had found.' };
+    case 'failed':
+      return { reason: 'failed', message: ending.message };
+    case 'incomplete':
+      return { reason: ending.reason, message: limitMessages[ending.reason](usage) };
+  }
+}
+
+const limitMessages = {
+  max_steps: (u: ReportUsage) =>
+    `The step budget ended the research after ${u.steps} model replies; raise budget.steps.`,
+  max_tokens: (u: ReportUsage) =>
+    `The token budget ended the research after ${u.prompt_tokens + u.completion_tokens} tokens; raise budget.tokens.`,
+  max_seconds: (u: ReportUsage) => `The time budget ended the research after ${u.seconds} s; raise budget.seconds.`,
+  max_usd: (u: ReportUsage) => `The money budget ended the research after ${u.usd.toFixed(4)} USD; raise budget.usd.`,
+  context: () => "The model's context window was full; the answer rests on what it had read by then.",
+} as const;
+
+/** The report as a markdown page: answer, sources, and what a reader must know about how it came to be. */
+export function renderMarkdown(report: Report): string {
+  const lines = [`# ${oneLine(report.question)}`, ''];
+  const details = report.incomplete_details;
+  if (details !== null) lines.push(`**${report.status}** (${details.reason}): ${details.message}`, '');
+  lines.push(report.answer.trim() === '' ? 'No answer was found.' : report.answer, '');
+  if (report.sources.length > 0) {
+    lines.push('## Sources', '');
+    for (const source of report.sources) {
+      const mark = source.id.slice(1);
+      lines.push(`[${mark}] ${oneLine(source.title)} — <${source.uri}> (sha256 ${source.sha256.slice(0, 12)})`, '');
+    }
+  }
+  const quotes = quotations(report);
+  if (quotes.length > 0) lines.push('## Quotations', '', ...quotes, '');
+  lines.push(`---`, '', footer(report), '');
+  return lines.join('\n');
+}
+
+/** Quotations of claims in a model's own words; a claim that is its own quotation needs no second printing. */
+function quotations(report: Report): string[] {
+  return report.claims.flatMap((claim) =>
+    claim.citations
+      .filter(({ quote }) => quote !== claim.text)
+      .map(({ source, quote }) => `- ${oneLine(claim.text)}\n  [${source.slice(1)}] “${oneLine(quote)}”`),
+  );
+}
+
+function footer({ run_id, model, usage, degraded }: Report): string {
+  const author = model === null ? 'no language model took part' : `written by ${model}`;
+  const tokens = usage.prompt_tokens + usage.completion_tokens;
+  const missing = degraded.length > 0 ? `; degraded: ${degraded.join(', ')}` : '';
+  return `Run ${run_id}: ${author}; ${usage.steps} steps, ${usage.tool_calls} tool calls, ${tokens} tokens, ${usage.seconds} s${missing}.`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}

@@ -1,0 +1,26 @@
+import type { Limits } from './budget.ts';
+import type { ReportSetting } from './report.ts';
+
+/** What a run is allowed to touch. Comes from the accepted request and never from the model. */
+export interface SourcePolicy {
+  /** Ids of the corpora to search. */
+  readonly corpora: readonly string[];
+  /** False: no request leaves the machine except to `urls`. */
+  readonly web: boolean;
+  /** Pages the user named: always allowed to be visited (the egress rules still hold). */
+  readonly urls: readonly string[];
+  /** Hosts; each matches itself and its subdomains. An empty allow list allows all. */
+  readonly allowDomains: readonly string[];
+  readonly denyDomains: readonly string[];
+}
+
+/** An accepted request with everything frozen that a replay needs. Stored with the run, never changed. */
+export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model'> {
+  /** Configured name of the model; `extractive` for none. */
+  readonly model: string;
+  readonly sources: SourcePolicy;
+  readonly limits: Limits;
+  /** ISO date of the accept, the only date a prompt may hold. */
+  readonly today: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}

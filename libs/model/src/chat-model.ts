@@ -1,0 +1,58 @@
+import type { ModelReply, Turn } from '#domain';
+import type { FaultKind } from '#errors';
+import { ArgosyError } from '#errors';
+
+/** A tool as a model is shown it. */
+export interface OfferedTool {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** Everything a model may know when it decides what to do next. */
+export interface ChatRequest {
+  /** Append-only history; the first turn is the question. */
+  readonly turns: readonly Turn[];
+  readonly tools: readonly OfferedTool[];
+  /** ISO date frozen when the run was accepted, so that the prompt's prefix does not change at midnight. */
+  readonly today: string;
+  /** True: no tool may be called any more, this reply must be the answer. */
+  readonly mustAnswer: boolean;
+  readonly maxCompletionTokens: number;
+  /** Same value for all calls of a run: lets servers keep its prefix cache. */
+  readonly session: string;
+}
+
+/** A piece of text as it is generated. Never stored; lost deltas are made good by the finished reply. */
+export type OnDelta = (text: string) => void;
+
+/** The one door to every model. */
+export interface ChatModel {
+  /** Name for reports and telemetry; null when no language model is involved. */
+  readonly name: string | null;
+  /** Version of the wire protocol, for example `tongyi-v1`. */
+  readonly profile: string;
+  /** Context window in tokens; Infinity when the model has none. */
+  readonly contextTokens: number;
+  /** Prompt size of a request in tokens, for budgets: exact where known, else a stated estimate. Pure, cheap. */
+  estimatePromptTokens(request: ChatRequest): number;
+  /**
+   * One model call, retried inside by fault class.
+   * @throws ModelFault when the model could not be made to reply; Aborted when `signal` fired.
+   */
+  reply(request: ChatRequest, signal: AbortSignal, onDelta?: OnDelta): Promise<ModelReply>;
+}
+
+/** A model call failed for good. */
+export class ModelFault extends ArgosyError {
+  override readonly name = 'ModelFault';
+  readonly code = 'model_unavailable';
+  readonly retryable: boolean;
+  readonly kind: FaultKind;
+  constructor(kind: FaultKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+    this.retryable = kind === 'transient' || kind === 'quota';
+  }
+}

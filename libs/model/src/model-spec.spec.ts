@@ -1,0 +1,57 @@
+import { describe, expect, it } from '@jest/globals';
+import { InvalidInput } from '#errors';
+import type { ChatModel } from './chat-model.ts';
+import { buildModel, parseModelSpec } from './model-spec.ts';
+
+describe('parseModelSpec', () => {
+  it.each([
+    ['extractive', { kind: 'extractive' }],
+    [
+      ' openai:http://127.0.0.1:8000/v1/#org/Model-30B ',
+      { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'org/Model-30B' },
+    ],
+    [
+      'openai:https://api.example.com/v1?v=2#qwen3:30b',
+      { kind: 'openai', baseUrl: 'https://api.example.com/v1?v=2', model: 'qwen3:30b' },
+    ],
+    ['grpc:pods.inference:50051', { kind: 'grpc', host: 'pods.inference', port: 50051 }],
+    ['grpc:[::1]:9', { kind: 'grpc', host: '[::1]', port: 9 }],
+  ])('reads %s', (text, spec) => {
+    expect(parseModelSpec(text)).toEqual(spec);
+  });
+
+  it.each([
+    ['', /names no model.*Examples: extractive, openai:http/],
+    ['gpt-5', /"gpt-5" names no model/],
+    ['openai:', /lacks the base URL and the model.*Example: openai:http/],
+    ['openai:http://127.0.0.1:8000/v1', /lacks #MODEL/],
+    ['openai:http://127.0.0.1:8000/v1#', /lacks #MODEL/],
+    ['openai:127.0.0.1:8000#m', /is not an http or https URL/],
+    ['openai:ftp://h/v1#m', /is not an http or https URL/],
+    ['openai:http://h/v1/chat/completions#m', /before \/chat\/completions/],
+    ['grpc:host', /is not grpc:HOST:PORT/],
+    ['grpc:host:0', /port from 1 to 65535/],
+    ['grpc:host:70000', /port from 1 to 65535/],
+  ])('refuses "%s" with an example', (text, message) => {
+    expect(() => parseModelSpec(text)).toThrow(InvalidInput);
+    expect(() => parseModelSpec(text)).toThrow(message);
+  });
+
+  it('refuses a password in the URL without repeating it', () => {
+    expect(() => parseModelSpec('openai:http://u:hunter2@h/v1#m')).toThrow(/^(?!.*hunter2).*API key/);
+  });
+});
+
+describe('buildModel', () => {
+  // Only its identity matters here.
+  const model = {} as ChatModel;
+  const builders = { extractive: () => model, openai: () => model };
+
+  it('builds with the builder of the kind', () => {
+    expect(buildModel({ kind: 'extractive' }, builders)).toBe(model);
+  });
+
+  it('says that gRPC is not available instead of falling back', () => {
+    expect(() => buildModel({ kind: 'grpc', host: 'h', port: 1 }, builders)).toThrow(/not available in this version/);
+  });
+});

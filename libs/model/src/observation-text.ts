@@ -1,0 +1,58 @@
+/** How a tool's typed result is told to a model: sources named, faults plain, page text fenced as data. */
+import type { NumberedSource, Passage, Section, ToolFault, ToolOutcome } from '#domain';
+
+type Numbered = ReadonlyMap<string, NumberedSource>;
+
+/**
+ * Tags that mean something to the model or to its server, when they stand in text from outside. `cite` and `code` are
+ * not among them: they are common in pages, and a quote must stay verbatim.
+ */
+const CONTROL_TAG = /<(?=\s*\/?\s*(?:tool_call|tool_response|tools|think|answer|passage)\b|\|)/gi;
+
+const FAULT_WORDS: Readonly<Record<ToolFault['kind'], string>> = {
+  transient: 'FAILED for a passing reason; this says nothing about what exists. It may be tried again',
+  quota: 'FAILED because a usage limit was reached; this says nothing about what exists. Try later or in another way',
+  blocked: 'NOT ALLOWED from here; this says nothing about what exists. Do not repeat it, use another source',
+  empty: 'NO RESULTS: this was looked up and nothing was found',
+  invalid: 'WRONG CALL: it was not carried out. Mend it before repeating it',
+};
+
+/** The text of one finished call, without the `<tool_response>` around it. */
+export function observationText(outcome: ToolOutcome, numbered: Numbered): string {
+  const { sections } = outcome.observation;
+  const told = sections.map((section) => sectionText(section, numbered));
+  if (told.length === 0) told.push('The tool returned nothing and gave no reason.');
+  return [`Result of ${inert(oneLine(outcome.call.tool))}`, ...told].join('\n\n');
+}
+
+function sectionText(section: Section, numbered: Numbered): string {
+  const lines = [`## ${inert(oneLine(section.label))}`];
+  for (const passage of section.passages) lines.push(passageText(passage, numbered));
+  if (section.fault) lines.push(faultText(section.fault));
+  if (lines.length === 1) lines.push('The tool returned nothing for this and gave no reason.');
+  return lines.join('\n');
+}
+
+function passageText(passage: Passage, numbered: Numbered): string {
+  const source = numbered.get(passage.sha256);
+  if (!source) throw new Error(`a passage points at ${passage.sha256}, which is not among its observation's sources`);
+  const lines = [`<passage source="${source.id}">`, `title: ${inert(oneLine(source.title))}`];
+  lines.push(`uri: ${inert(oneLine(source.uri))}`);
+  if (passage.headings.length > 0) lines.push(`section: ${inert(oneLine(passage.headings.join(' > ')))}`);
+  lines.push('text:', inert(passage.text), '</passage>');
+  return lines.join('\n');
+}
+
+function faultText(fault: ToolFault): string {
+  const wait = fault.retryAfterMs === undefined ? '' : ` (after ${Math.ceil(fault.retryAfterMs / 1000)} s)`;
+  return `${FAULT_WORDS[fault.kind]}${wait}. ${inert(oneLine(fault.message))}`;
+}
+
+/** Text from outside can neither close its fence nor open a turn: the `<` of such a tag becomes `‹`. */
+function inert(text: string): string {
+  return text.replace(CONTROL_TAG, '‹');
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}

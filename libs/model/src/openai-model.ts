@@ -1,0 +1,202 @@
+import type { ModelReply, ModelUsage } from '#domain';
+import { InvalidInput, type Problem } from '#errors';
+import type { ChatModel, ChatRequest, OnDelta } from './chat-model.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { baseUrlProblem, urlUnder } from './endpoint.ts';
+import { BrokenWire, connectFault, failed, stalled, statusFault } from './openai-faults.ts';
+import { type Generated, readStream, readWhole } from './openai-stream.ts';
+import type { ChatMessage, Profile } from './profile.ts';
+import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
+import { type SilenceWatch, silenceWatch } from './silence.ts';
+
+/** An OpenAI-compatible server and how to treat it. */
+export interface OpenAiModelOptions {
+  /** Everything before `/chat/completions`, for example `http://127.0.0.1:8000/v1`. */
+  readonly baseUrl: string;
+  readonly model: string;
+  /** Sent as a bearer token; never part of a message. */
+  readonly apiKey?: string;
+  readonly profile: Profile;
+  /** Context window of the served model in tokens. */
+  readonly contextTokens: number;
+  /** Longest wait from the request to the first byte of the reply's body. Default 60,000. */
+  readonly firstByteMs?: number;
+  /** Longest silence between two pieces of the reply. Default 60,000. */
+  readonly idleMs?: number;
+  readonly retry?: Partial<RetryPolicy>;
+  /** The operator configured this address: it is exempt from the egress rules. Default: the global one. */
+  readonly fetch?: typeof fetch;
+  readonly clock?: Clock;
+  /** Uniform in [0, 1), for the spread of retries. */
+  readonly random?: () => number;
+}
+
+const MAX_ERROR_BYTES = 16 * 1024;
+const MAX_REPLY_BYTES = 16 * 1024 * 1024;
+const CHARACTERS_PER_TOKEN = 4;
+
+/**
+ * A model behind chat completions with streaming (vLLM, SGLang, llama.cpp, Ollama, hosted ones). When a try fails in the
+ * middle, deltas already given are not taken back; the next try starts them anew.
+ * @throws InvalidInput when the base URL or the key cannot be used
+ */
+export function openAiModel(options: OpenAiModelOptions): ChatModel {
+  checkEndpoint(options);
+  const { profile, clock = systemClock, random = Math.random } = options;
+  const policy = { ...defaultRetryPolicy, ...options.retry };
+  return {
+    name: options.model,
+    profile: profile.id,
+    contextTokens: options.contextTokens,
+    estimatePromptTokens: (request) => promptTokens(profile.render(request)),
+    async reply(request, signal, onDelta = () => {}) {
+      const messages = profile.render(request);
+      const call: Call = { options, request, messages, onDelta, clock };
+      const generated = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
+      return replyOf(generated, call);
+    },
+  };
+}
+
+/** What all tries of one call share. */
+interface Call {
+  readonly options: OpenAiModelOptions;
+  readonly request: ChatRequest;
+  readonly messages: readonly ChatMessage[];
+  readonly onDelta: OnDelta;
+  readonly clock: Clock;
+}
+
+function checkEndpoint({ baseUrl, apiKey }: OpenAiModelOptions): void {
+  const problems: Problem[] = [];
+  const message = baseUrlProblem(baseUrl);
+  if (message !== undefined) problems.push({ path: 'baseUrl', message });
+  // fetch would refuse it too, but only at the first call, and it would print it.
+  if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
+    problems.push({ path: 'apiKey', message: 'must be printable ASCII without spaces or line breaks' });
+  }
+  if (problems.length > 0) throw new InvalidInput(problems);
+}
+
+/** One request from connect to the last byte. `stop` fires on the caller's wish and on the deadline of all tries. */
+async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Generated>> {
+  const { options, clock } = call;
+  const silence = silenceWatch(clock, options.firstByteMs ?? 60_000);
+  try {
+    const response = await post(call, AbortSignal.any([stop, silence.signal]));
+    return await receive(response, call, silence);
+  } catch (error) {
+    if (!(error instanceof BrokenWire)) throw error;
+    if (silence.signal.aborted) return stalled(`sent nothing for ${silence.signal.reason} ms`, options);
+    return stop.aborted ? stalled('was still at it when its time was over', options) : error.failed;
+  } finally {
+    silence.end();
+  }
+}
+
+/** @throws BrokenWire when no HTTP answer comes */
+async function post({ options, request, messages }: Call, signal: AbortSignal): Promise<Response> {
+  const { profile, apiKey, baseUrl, model } = options;
+  const body = {
+    model,
+    messages,
+    stream: true,
+    stream_options: { include_usage: true },
+    max_tokens: request.maxCompletionTokens,
+    temperature: profile.sampling.temperature,
+    top_p: profile.sampling.topP,
+    presence_penalty: profile.sampling.presencePenalty,
+    stop: profile.stop,
+  };
+  const headers = new Headers({ 'content-type': 'application/json', accept: 'text/event-stream, application/json' });
+  // For routers that keep a session on the server that holds its prefix cache.
+  headers.set('x-session-id', encodeURIComponent(request.session));
+  if (apiKey !== undefined) headers.set('authorization', `Bearer ${apiKey}`);
+  const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(body), redirect: 'manual', signal };
+  try {
+    return await (options.fetch ?? fetch)(urlUnder(baseUrl, 'chat/completions'), init);
+  } catch (error) {
+    throw new BrokenWire(connectFault(error, options));
+  }
+}
+
+async function receive(response: Response, call: Call, silence: SilenceWatch): Promise<Attempt<Generated>> {
+  const { options, onDelta } = call;
+  const bytes = bodyOf(response, call, silence);
+  if (!response.ok) return statusFault(response, await textOf(bytes, MAX_ERROR_BYTES), options, call.clock.now());
+  const type = response.headers.get('content-type') ?? '';
+  if (type.includes('text/html')) {
+    await response.body?.cancel();
+    return failed(
+      'invalid',
+      `${options.baseUrl} answered with a web page, not with a chat completion. Check the base URL: most servers want it to end in /v1.`,
+    );
+  }
+  const reading = { stops: options.profile.stop, endpoint: options, onDelta };
+  const read = type.includes('application/json')
+    ? readWhole(await textOf(bytes, MAX_REPLY_BYTES), reading)
+    : await readStream(bytes, reading);
+  if (!read.ok || read.value.text.trim() !== '') return read;
+  const why = read.value.finish === undefined ? '' : ` (finish reason "${read.value.finish}")`;
+  return stalled(`sent an empty reply${why}`, options);
+}
+
+/** The body's bytes, each piece a sign of life. @throws BrokenWire when the connection breaks or the body is too long */
+async function* bodyOf(response: Response, { options }: Call, silence: SilenceWatch): AsyncGenerator<Uint8Array> {
+  const pieces = (response.body ?? new Blob([]).stream()).getReader();
+  let total = 0;
+  try {
+    for (;;) {
+      const { done, value } = await pieces.read().catch((error: unknown) => {
+        throw new BrokenWire(stalled('cut the connection in the middle of its reply', options, error));
+      });
+      if (done) return;
+      silence.heard(options.idleMs ?? 60_000);
+      total += value.byteLength;
+      if (total > MAX_REPLY_BYTES) {
+        throw new BrokenWire(failed('invalid', `The reply of ${options.baseUrl} passed ${MAX_REPLY_BYTES} bytes.`));
+      }
+      yield value;
+    }
+  } finally {
+    // Nobody waits for the rest, and a body that already failed cannot be cancelled.
+    pieces.cancel().catch(() => {});
+  }
+}
+
+async function textOf(bytes: AsyncIterable<Uint8Array>, limitBytes: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const piece of bytes) {
+    text += decoder.decode(piece, { stream: true });
+    if (text.length > limitBytes) break;
+  }
+  return text + decoder.decode();
+}
+
+function replyOf({ text, finish, usage }: Generated, { options, request, messages }: Call): ModelReply {
+  const parsed = options.profile.parse(text, request.mustAnswer);
+  const tooLong = parsed.problem !== undefined && finish === 'length';
+  const hint = ` Your reply was cut at its limit of ${request.maxCompletionTokens} tokens: write less.`;
+  return {
+    ...parsed,
+    ...(tooLong ? { problem: parsed.problem + hint } : {}),
+    text,
+    usage: usage ?? estimatedUsage(messages, text),
+  };
+}
+
+function estimatedUsage(messages: readonly ChatMessage[], text: string): ModelUsage {
+  return {
+    promptTokens: promptTokens(messages),
+    cachedTokens: 0,
+    completionTokens: Math.ceil(text.length / CHARACTERS_PER_TOKEN),
+    estimated: true,
+  };
+}
+
+/** A rough measure: English has about four characters a token, Chinese nearer to one and a half. */
+function promptTokens(messages: readonly ChatMessage[]): number {
+  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  return Math.ceil(characters / CHARACTERS_PER_TOKEN);
+}

@@ -1,0 +1,117 @@
+import {
+  createPostgresBackend,
+  type Job,
+  type Queue,
+  runMigrations,
+  type Worker,
+  withBackend,
+} from 'bullmq';
+import type { PgliteDatabase } from '../embedded/pglite-database.ts';
+import { PglitePool } from '../embedded/pglite-pool.ts';
+import type { Answer, Answering, AnswerOptions, Bell, Doorbell, Ring } from './doorbell.ts';
+
+/** Jobs carry ids and nothing else. */
+type Payload = Omit<Ring, 'bell' | 'delayMs'>;
+
+/** Opens the queues and workers of one backend. */
+export interface BullmqBackend {
+  queue(name: Bell): Queue<Payload>;
+  worker(name: Bell, process: (job: Job<Payload>) => Promise<void>, options: Required<AnswerOptions>): Worker<Payload>;
+}
+
+/** A ring that was lost with its worker is given to another after about this long. */
+const defaultLockMs = 15_000;
+
+/** A doorbell on BullMQ, whatever store it stands on. */
+export class BullmqDoorbell implements Doorbell {
+  readonly #backend: BullmqBackend;
+  readonly #queues = new Map<Bell, Queue<Payload>>();
+  readonly #answering = new Set<Answering>();
+
+  constructor(backend: BullmqBackend) {
+    this.#backend = backend;
+  }
+
+  async ring({ bell, delayMs, ...payload }: Ring): Promise<void> {
+    const delay = delayMs === undefined ? {} : { delay: delayMs };
+    await this.#queue(bell).add('look', payload, { jobId: payload.key, ...delay });
+  }
+
+  async withdraw(bell: Bell, key: string): Promise<void> {
+    await this.#queue(bell).remove(key);
+  }
+
+  async answer(bell: Bell, answer: Answer, options: AnswerOptions): Promise<Answering> {
+    const answering = new BullmqAnswering(bell, answer, options, this.#backend);
+    this.#answering.add(answering);
+    await answering.ready();
+    return answering;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#answering].map((answering) => answering.close({ abortAfterMs: 0 })));
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+  }
+
+  #queue(bell: Bell): Queue<Payload> {
+    const known = this.#queues.get(bell);
+    if (known !== undefined) return known;
+    const queue = this.#backend.queue(bell);
+    // A broken connection is retried inside; the reconciler rings again whatever got lost meanwhile.
+    queue.on('error', () => undefined);
+    this.#queues.set(bell, queue);
+    return queue;
+  }
+}
+
+class BullmqAnswering implements Answering {
+  readonly #worker: Worker<Payload>;
+  readonly #stop = new AbortController();
+
+  constructor(bell: Bell, answer: Answer, options: AnswerOptions, backend: BullmqBackend) {
+    const process = async (job: Job<Payload>) => await answer({ bell, ...job.data }, this.#stop.signal);
+    this.#worker = backend.worker(bell, process, { lockMs: defaultLockMs, ...options });
+    this.#worker.on('error', () => undefined);
+  }
+
+  async ready(): Promise<void> {
+    await this.#worker.waitUntilReady();
+  }
+
+  async close(options: { readonly abortAfterMs?: number } = {}): Promise<void> {
+    const { abortAfterMs } = options;
+    const timer = abortAfterMs === undefined ? undefined : setTimeout(() => this.#stop.abort('closing'), abortAfterMs);
+    try {
+      await this.#worker.close();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Finished rings are kept briefly, only so that a person can look at them. */
+const retention = {
+  removeOnComplete: { age: 60, count: 1000 },
+  removeOnFail: { age: 3600, count: 1000 },
+};
+
+/** BullMQ's PostgreSQL backend on the embedded database: no server, no socket. */
+export async function embeddedBackend(database: PgliteDatabase): Promise<BullmqBackend> {
+  const connection = new PglitePool(database.handle);
+  const session = await connection.connect();
+  await runMigrations(session);
+  session.release();
+  const { Queue, Worker } = withBackend(createPostgresBackend);
+  return {
+    queue: (name) => new Queue<Payload>(name, { connection, defaultJobOptions: retention }) as unknown as Queue<Payload>,
+    worker: (name, process, { concurrency, lockMs }) =>
+      new Worker<Payload>(name, process, {
+        connection,
+        concurrency,
+        lockDuration: lockMs,
+        stalledInterval: Math.max(1000, lockMs / 3),
+        // Evictions are no failures: an epoch in the record bounds runs that keep killing their workers.
+        maxStalledCount: 1000,
+      }) as unknown as Worker<Payload>,
+  };
+}

@@ -1,0 +1,48 @@
+/** What a bell can announce: a run to look at, or a tool call to look at. */
+export type Bell = 'runs' | 'calls';
+
+/** A ring says only where to look; whoever answers finds everything else in the database. */
+export interface Ring {
+  readonly bell: Bell;
+  readonly tenantId: string;
+  readonly runId: string;
+  /** Only for `calls`. */
+  readonly callId?: string;
+  /**
+   * Distinguishes this ring from all others for the same thing. Two rings with one key are one ring; a new key always
+   * rings, even while an older ring is being answered. Without `:`, which BullMQ refuses.
+   */
+  readonly key: string;
+  readonly delayMs?: number;
+}
+
+/** Does the work that a ring points to. A throw means: ring again later. */
+export type Answer = (ring: Ring, signal: AbortSignal) => Promise<void>;
+
+export interface AnswerOptions {
+  /** Rings answered at the same time. */
+  readonly concurrency: number;
+  /** How long a silent worker keeps a ring before it is given to another. */
+  readonly lockMs?: number;
+}
+
+/** A worker that is answering. */
+export interface Answering {
+  /**
+   * Takes no more rings and waits for those being answered. With `abortAfterMs` their signals fire after that time, so
+   * that they hand back their work.
+   */
+  close(options?: { readonly abortAfterMs?: number }): Promise<void>;
+}
+
+/**
+ * Wakes workers. At-least-once and unordered: a ring may be lost with its store or answered twice, and correctness
+ * never rests on it.
+ */
+export interface Doorbell {
+  ring(ring: Ring): Promise<void>;
+  answer(bell: Bell, answer: Answer, options: AnswerOptions): Promise<Answering>;
+  /** Takes back a ring that nobody answers yet; one that is being answered stays. */
+  withdraw(bell: Bell, key: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { LocalBus } from '../bus.ts';
+import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
+import { Runs, type RunsSettings } from '../runs.ts';
+import { endAllLeases } from '../store/claims.ts';
+import { migrate } from '../store/migrate.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { PgliteDatabase } from './pglite-database.ts';
+
+/** The whole runs library in one process, on a data directory that this process holds. */
+export interface EmbeddedRuns {
+  readonly runs: Runs;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens database and queues inside the data directory, creating them where needed (about 4 s the first time, under
+ * 1 s afterwards). Leases of an earlier process are ended: holding the directory proves that it is gone.
+ * @throws DatabaseUnusable, SchemaTooNew
+ */
+export async function openEmbedded(directory: DataDirectory, settings?: RunsSettings): Promise<EmbeddedRuns> {
+  const database = await PgliteDatabase.open(join(directory.path, 'postgres'));
+  try {
+    await migrate(database);
+    await endAllLeases(database);
+    const doorbell = new BullmqDoorbell(await embeddedBackend(database));
+    const runs = new Runs({ database, doorbell, bus: new LocalBus() }, settings);
+    const close = async (): Promise<void> => {
+      await doorbell.close();
+      await database.close();
+    };
+    return { runs, close };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}

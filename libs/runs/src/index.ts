@@ -1,0 +1,12 @@
+export { type Bus, topics } from './bus.ts';
+export type { Answering } from './doorbell/doorbell.ts';
+export { announcedServer, DataDirectory, DataDirectoryBusy } from './embedded/data-directory.ts';
+export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
+export type { Membership } from './membership.ts';
+export { type CallResult, defaultRunsSettings, Runs, type RunsSettings } from './runs.ts';
+export { type Acceptance, IdempotencyConflict } from './store/accept.ts';
+export type { CallClaim } from './store/calls.ts';
+export type { Claim } from './store/claims.ts';
+export type { Commit, Committed } from './store/ledger.ts';
+export { callIdOf } from './store/log.ts';
+export type { RunStateName, RunView, StoredEvent } from './store/views.ts';

@@ -1,0 +1,54 @@
+import { renewLease, endLease } from './store/claims.ts';
+import type { Database } from './store/database.ts';
+
+/**
+ * A worker's place in the fleet: one lease row, renewed three times per lease. While it lives, the worker owns what it
+ * claimed; when it cannot be renewed in time, `lost` fires and whatever the worker still does will not be committed.
+ */
+export class Membership {
+  readonly workerId: string;
+  readonly #database: Database;
+  readonly #role: string;
+  readonly #leaseMs: number;
+  readonly #lost = new AbortController();
+  #renewedAt = performance.now();
+  #timer: NodeJS.Timeout;
+  #renewing: Promise<void> = Promise.resolve();
+
+  private constructor(database: Database, workerId: string, role: string, leaseMs: number) {
+    this.workerId = workerId;
+    this.#database = database;
+    this.#role = role;
+    this.#leaseMs = leaseMs;
+    this.#timer = setInterval(() => {
+      this.#renewing = this.#renew();
+    }, leaseMs / 3);
+  }
+
+  static async begin(database: Database, workerId: string, role: string, leaseMs: number): Promise<Membership> {
+    await renewLease(database, workerId, role, leaseMs);
+    return new Membership(database, workerId, role, leaseMs);
+  }
+
+  /** Fires when the lease ended without the worker's will. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Stops renewing and gives up the lease, so that others may take over at once. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#renewing;
+    await endLease(this.#database, this.workerId);
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await renewLease(this.#database, this.workerId, this.#role, this.#leaseMs);
+      this.#renewedAt = performance.now();
+    } catch (error) {
+      // The database may be away for a moment; only a lease that has run out is lost.
+      if (performance.now() - this.#renewedAt > this.#leaseMs) this.#lost.abort(error);
+    }
+  }
+}

@@ -1,0 +1,293 @@
+import type { Observation, PlacedCall, ToolOutcome } from '#domain';
+import { InvalidState, NotFound } from '#errors';
+import { awaitHint, type Bus, topics } from './bus.ts';
+import type { Answering, Doorbell, Ring } from './doorbell/doorbell.ts';
+import { Membership } from './membership.ts';
+import { type Acceptance, accept } from './store/accept.ts';
+import { getTexts, putTexts } from './store/blobs.ts';
+import {
+  type CallClaim,
+  type CallRecord,
+  claimCall,
+  countRings,
+  finishCall,
+  readCalls,
+  releaseCall,
+} from './store/calls.ts';
+import { type Claim, claim } from './store/claims.ts';
+import type { Database } from './store/database.ts';
+import { type Commit, type Committed, Ledger } from './store/ledger.ts';
+import { callIdOf } from './store/log.ts';
+import { endCancelledUnstarted, putBackStranded, takeDue } from './store/sweep.ts';
+import { getRun, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
+
+/** Times that govern the life of runs. */
+export interface RunsSettings {
+  /** A silent worker loses what it owns after this long. */
+  readonly leaseMs: number;
+  /** A ring that nobody answered is repeated after this long. */
+  readonly relookMs: number;
+  /** How often a listener looks at the database without having been told to. */
+  readonly pollMs: number;
+}
+
+export const defaultRunsSettings: RunsSettings = { leaseMs: 10_000, relookMs: 30_000, pollMs: 2_000 };
+
+/** What came of a tool call: `unknown` when a side effect may or may not have happened. */
+export interface CallResult {
+  readonly state: 'done' | 'unknown';
+  readonly observation: Observation;
+  /** Texts that the observation's passages point into, by sha256. */
+  readonly snapshots: ReadonlyMap<string, string>;
+}
+
+/** Where a runs library finds its stores. */
+export interface RunsPorts {
+  readonly database: Database;
+  readonly doorbell: Doorbell;
+  readonly bus: Bus;
+}
+
+/** Owns the life of every run. Nobody else knows that SQL or BullMQ are there. */
+export class Runs {
+  readonly #database: Database;
+  readonly #doorbell: Doorbell;
+  readonly #bus: Bus;
+  readonly #ledger: Ledger;
+  readonly #settings: RunsSettings;
+
+  constructor(ports: RunsPorts, settings: RunsSettings = defaultRunsSettings) {
+    this.#database = ports.database;
+    this.#doorbell = ports.doorbell;
+    this.#bus = ports.bus;
+    this.#ledger = new Ledger(ports.database);
+    this.#settings = settings;
+  }
+
+  /** Small state that a fleet shares, for whoever the app hands it to. */
+  get bus(): Bus {
+    return this.#bus;
+  }
+
+  /**
+   * Makes a request a run. Resolves after the commit: from then on nothing short of a lost database loses it.
+   * @throws IdempotencyConflict
+   */
+  async accept(acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
+    const accepted = await accept(this.#database, acceptance);
+    this.#bus.publish(topics.backlog);
+    return accepted;
+  }
+
+  /** @throws NotFound */
+  async get(tenantId: string, runId: string): Promise<RunView> {
+    const run = await getRun(this.#database, tenantId, runId);
+    if (run === null) throw new NotFound(`There is no run ${runId}.`);
+    return run;
+  }
+
+  async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
+    return await listRuns(this.#database, tenantId, before, limit);
+  }
+
+  /**
+   * Durable events after number `after`, as they come, until the signal fires. Never a gap, never a repeat. The caller
+   * ends the iteration at a terminal event.
+   */
+  async *events(tenantId: string, runId: string, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
+    let last = after;
+    while (!signal.aborted) {
+      const hint = awaitHint(this.#bus, topics.moved(tenantId, runId), this.#settings.pollMs, signal);
+      try {
+        const events = await readEvents(this.#database, tenantId, runId, last);
+        yield* events;
+        last = events.at(-1)?.seq ?? last;
+        if (events.length === 0) await hint.came;
+      } finally {
+        hint.drop();
+      }
+    }
+  }
+
+  /**
+   * Asks for the end of a run: at once when nobody works on it, else at its owner's next look.
+   * @throws NotFound; InvalidState when it has ended already
+   */
+  async requestCancel(tenantId: string, runId: string): Promise<void> {
+    const { changed } = await this.#database.query(
+      `UPDATE argosy.runs SET cancel_requested = true
+       WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running', 'waiting')`,
+      [tenantId, runId],
+    );
+    if (changed === 0) {
+      const { status } = await this.get(tenantId, runId);
+      throw new InvalidState(`Run ${runId} is ${status}; only a run that has not ended can be cancelled.`);
+    }
+    this.#bus.publish(topics.flagged(tenantId, runId));
+    await this.#endCancelledUnstarted();
+  }
+
+  /** Calls back when the run's flags may have changed. @returns ends the subscription */
+  onFlag({ tenantId, runId }: Claim, listener: () => void): () => void {
+    return this.#bus.subscribe(topics.flagged(tenantId, runId), listener);
+  }
+
+  /** Reads only the cancel flag. */
+  async cancelRequested({ tenantId, runId }: Claim): Promise<boolean> {
+    const { rows } = await this.#database.query<{ cancel_requested: boolean }>(
+      'SELECT cancel_requested FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2',
+      [tenantId, runId],
+    );
+    return rows[0]?.cancel_requested ?? false;
+  }
+
+  /** Rings for as many runs of the backlog as the window has room. @returns how many */
+  async dispatch(window: number): Promise<number> {
+    const due = await takeDue(this.#database, window);
+    for (const { tenantId, runId, epoch, rings } of due) {
+      await this.#doorbell.ring({ bell: 'runs', tenantId, runId, key: `${runId}-${epoch}-${rings}` });
+    }
+    return due.length;
+  }
+
+  /** Puts back into the backlog whatever should move and does not. @returns how many */
+  async reconcile(): Promise<number> {
+    const stranded = await putBackStranded(this.#database, this.#settings.relookMs);
+    await this.#endCancelledUnstarted();
+    if (stranded > 0) this.#bus.publish(topics.backlog);
+    return stranded;
+  }
+
+  /** Begins a worker's membership; its id names it in leases and claims. */
+  async join(workerId: string, role: string): Promise<Membership> {
+    return await Membership.begin(this.#database, workerId, role, this.#settings.leaseMs);
+  }
+
+  /**
+   * Answers run rings: each is claimed first, and a ring with nothing to claim ends quietly. Whatever `drive` left
+   * unfinished is handed back when it returns or throws.
+   */
+  async answerRuns(
+    member: Membership,
+    concurrency: number,
+    drive: (claim: Claim, signal: AbortSignal) => Promise<void>,
+  ): Promise<Answering> {
+    const answer = async ({ tenantId, runId }: Ring, closing: AbortSignal): Promise<void> => {
+      const owned = await claim(this.#database, tenantId, runId, member.workerId);
+      if (owned === null) return;
+      this.#bus.publish(topics.moved(tenantId, runId));
+      try {
+        await drive(owned, AbortSignal.any([closing, member.lost]));
+      } finally {
+        await this.commit(owned, { events: [], outcome: { state: 'queued' } });
+      }
+    };
+    return await this.#doorbell.answer('runs', answer, { concurrency });
+  }
+
+  /** Commits to a run; clients are told afterwards. A refusal means that the run has another owner now. */
+  async commit(owner: Claim, commit: Commit): Promise<Committed> {
+    const committed = await this.#ledger.commit(owner, commit);
+    if (committed.accepted) this.#bus.publish(topics.moved(owner.tenantId, owner.runId));
+    if (committed.accepted && commit.outcome !== undefined) this.#bus.publish(topics.backlog);
+    return committed;
+  }
+
+  /** Passes on text as a model writes it; lost when nobody listens. */
+  publishDelta({ tenantId, runId }: Claim, text: string): void {
+    this.#bus.publish(topics.delta(tenantId, runId), text);
+  }
+
+  /**
+   * Has recorded calls performed, wherever the tool workers are, and gathers their outcomes in order. Calls that have a
+   * result are not performed again. Returns early, with null, when the signal fires.
+   */
+  async callTools(owner: Claim, calls: readonly PlacedCall[], signal: AbortSignal): Promise<ToolOutcome[] | null> {
+    const { tenantId, runId } = owner;
+    const ids = calls.map((call) => callIdOf(runId, call));
+    let rungAt = Number.NEGATIVE_INFINITY;
+    while (!signal.aborted) {
+      const hint = awaitHint(this.#bus, topics.called(tenantId, runId), this.#settings.pollMs, signal);
+      try {
+        const results = resultsById(await readCalls(this.#database, tenantId, runId, ids));
+        if (ids.every((id) => results.has(id))) return outcomesOf(calls, ids, results);
+        if (performance.now() - rungAt > this.#settings.relookMs) {
+          await this.#ringCalls(owner, ids);
+          rungAt = performance.now();
+        }
+        await hint.came;
+      } finally {
+        hint.drop();
+      }
+    }
+    return null;
+  }
+
+  /** Answers call rings. A throw of `perform` gives the call back for a later ring. */
+  async answerCalls(
+    member: Membership,
+    concurrency: number,
+    perform: (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>,
+  ): Promise<Answering> {
+    const answer = async ({ tenantId, runId, callId = '' }: Ring, closing: AbortSignal): Promise<void> => {
+      const owned = await claimCall(this.#database, { tenantId, runId, callId }, member.workerId);
+      if (owned !== null) await this.#perform(owned, perform, AbortSignal.any([closing, member.lost]));
+    };
+    return await this.#doorbell.answer('calls', answer, { concurrency });
+  }
+
+  /** Snapshot texts of a tenant by sha256; unknown hashes are left out. */
+  async texts(tenantId: string, hashes: readonly string[]): Promise<Map<string, string>> {
+    return await getTexts(this.#database, tenantId, hashes);
+  }
+
+  async #perform(
+    owned: CallClaim,
+    perform: (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>,
+    closing: AbortSignal,
+  ): Promise<void> {
+    const cancel = new AbortController();
+    const unsubscribe = this.#bus.subscribe(topics.flagged(owned.tenantId, owned.runId), () => {
+      cancel.abort('the run was cancelled');
+    });
+    try {
+      const result = await perform(owned, AbortSignal.any([closing, cancel.signal]));
+      await putTexts(this.#database, owned.tenantId, result.snapshots);
+      await finishCall(this.#database, owned, result.state, result.observation);
+    } catch (error) {
+      await releaseCall(this.#database, owned);
+      if (!cancel.signal.aborted && !closing.aborted) throw error;
+    } finally {
+      unsubscribe();
+      this.#bus.publish(topics.called(owned.tenantId, owned.runId));
+    }
+  }
+
+  async #ringCalls({ tenantId, runId }: Claim, callIds: readonly string[]): Promise<void> {
+    for (const { callId, rings } of await countRings(this.#database, tenantId, runId, callIds)) {
+      await this.#doorbell.ring({ bell: 'calls', tenantId, runId, callId, key: `${callId}-${rings}` });
+    }
+  }
+
+  async #endCancelledUnstarted(): Promise<void> {
+    for (const { tenantId, runId } of await endCancelledUnstarted(this.#database)) {
+      this.#bus.publish(topics.moved(tenantId, runId));
+    }
+  }
+}
+
+function resultsById(records: readonly CallRecord[]): ReadonlyMap<string, Observation> {
+  return new Map(records.flatMap(({ callId, result }) => (result === null ? [] : [[callId, result] as const])));
+}
+
+function outcomesOf(
+  calls: readonly PlacedCall[],
+  ids: readonly string[],
+  results: ReadonlyMap<string, Observation>,
+): ToolOutcome[] {
+  return calls.map(({ tool, args }, index) => {
+    const observation = results.get(ids[index] ?? '') ?? { sections: [], sources: [] };
+    return { call: { tool, args }, observation };
+  });
+}
+

@@ -1,0 +1,105 @@
+import type { Observation, SourcePolicy } from '#domain';
+import type { Database } from './database.ts';
+import { toJsonb } from './json.ts';
+
+/** Names a tool call. */
+export interface CallKey {
+  readonly tenantId: string;
+  readonly runId: string;
+  readonly callId: string;
+}
+
+/** A call in the hands of one tool worker. `attempt` above 1: an earlier worker began it and never reported. */
+export interface CallClaim extends CallKey {
+  readonly tool: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly attempt: number;
+  /** What the call's run may touch. */
+  readonly sources: SourcePolicy;
+}
+
+/** What the record knows of a call. */
+export interface CallRecord {
+  readonly callId: string;
+  readonly state: 'intent' | 'running' | 'done' | 'unknown';
+  readonly result: Observation | null;
+}
+
+/**
+ * Takes a call that was not begun, or whose worker is gone.
+ * @returns null when the call is done, in work, or its run no longer wants it
+ */
+export async function claimCall(database: Database, key: CallKey, workerId: string): Promise<CallClaim | null> {
+  const { rows } = await database.query<Omit<CallClaim, keyof CallKey>>(
+    `UPDATE argosy.tool_calls c SET state = 'running', attempt = attempt + 1, worker_id = $4, started_at = now()
+     WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3
+       AND (state = 'intent' OR (state = 'running' AND NOT EXISTS (
+         SELECT 1 FROM argosy.workers w WHERE w.worker_id = c.worker_id AND w.lease_until > now())))
+       AND EXISTS (SELECT 1 FROM argosy.runs r
+         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
+           AND NOT r.cancel_requested)
+     RETURNING tool, args, attempt, (SELECT r.request -> 'sources' FROM argosy.runs r
+       WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources`,
+    [key.tenantId, key.runId, key.callId, workerId],
+  );
+  const [row] = rows;
+  return row === undefined ? null : { ...key, ...row };
+}
+
+/**
+ * Keeps a call's result. The fence is the call's own attempt, so a change of the agent worker loses nothing.
+ * @returns false when a later attempt has taken over
+ */
+export async function finishCall(
+  database: Database,
+  { tenantId, runId, callId, attempt }: CallClaim,
+  state: 'done' | 'unknown',
+  result: Observation,
+): Promise<boolean> {
+  const { changed } = await database.query(
+    `UPDATE argosy.tool_calls SET state = $5, result = $6::jsonb, ended_at = now()
+     WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3 AND attempt = $4 AND state = 'running'`,
+    [tenantId, runId, callId, attempt, state, toJsonb(result)],
+  );
+  return changed === 1;
+}
+
+/** Gives a call back unfinished, so that the next ring may begin it. The attempt stays counted. */
+export async function releaseCall(database: Database, claim: CallClaim): Promise<void> {
+  await database.query(
+    `UPDATE argosy.tool_calls SET state = 'intent', worker_id = NULL
+     WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3 AND attempt = $4 AND state = 'running'`,
+    [claim.tenantId, claim.runId, claim.callId, claim.attempt],
+  );
+}
+
+/** The state of some calls of a run, in no order. */
+export async function readCalls(
+  database: Database,
+  tenantId: string,
+  runId: string,
+  callIds: readonly string[],
+): Promise<CallRecord[]> {
+  const { rows } = await database.query<{ call_id: string; state: CallRecord['state']; result: Observation | null }>(
+    `SELECT call_id, state, result FROM argosy.tool_calls
+     WHERE tenant_id = $1 AND run_id = $2 AND call_id = ANY ($3)`,
+    [tenantId, runId, callIds],
+  );
+  return rows.map((row) => ({ callId: row.call_id, state: row.state, result: row.result }));
+}
+
+/** Counts a ring for each of some unfinished calls. @returns the number each ring has now; finished calls are left out */
+export async function countRings(
+  database: Database,
+  tenantId: string,
+  runId: string,
+  callIds: readonly string[],
+): Promise<{ callId: string; rings: number }[]> {
+  const { rows } = await database.query<{ call_id: string; rings: number }>(
+    `UPDATE argosy.tool_calls SET rings = rings + 1
+     WHERE tenant_id = $1 AND run_id = $2 AND call_id = ANY ($3) AND state IN ('intent', 'running')
+     RETURNING call_id, rings`,
+    [tenantId, runId, callIds],
+  );
+  return rows.map((row) => ({ callId: row.call_id, rings: row.rings }));
+}

@@ -1,0 +1,101 @@
+import type { Observation, ResearchEvent, ResearchRequest } from '#domain';
+import { eventSchemaVersion } from '#domain';
+import type { Database } from './database.ts';
+import type { Ownership } from './ledger.ts';
+import { fromPayload, type StepPayload } from './log.ts';
+
+/** A run in the hands of one worker, with all it needs to go on. */
+export interface Claim extends Ownership {
+  readonly request: ResearchRequest;
+  /** Committed events, oldest first. */
+  readonly log: readonly ResearchEvent[];
+  /** Seconds between the first claim and this one. */
+  readonly elapsedSeconds: number;
+  readonly cancelRequested: boolean;
+}
+
+/** Says or repeats that a worker is alive, for `leaseMs` by the database's clock. */
+export async function renewLease(database: Database, workerId: string, role: string, leaseMs: number): Promise<void> {
+  await database.query(
+    `INSERT INTO argosy.workers (worker_id, role, lease_until) VALUES ($1, $2, now() + $3 * interval '1 ms')
+     ON CONFLICT (worker_id) DO UPDATE SET lease_until = EXCLUDED.lease_until`,
+    [workerId, role, leaseMs],
+  );
+}
+
+/** A worker that has stopped gives up its lease at once. */
+export async function endLease(database: Database, workerId: string): Promise<void> {
+  await database.query('DELETE FROM argosy.workers WHERE worker_id = $1', [workerId]);
+}
+
+/** Only for a store that one process holds alone: whoever had leases before is certainly gone. */
+export async function endAllLeases(database: Database): Promise<void> {
+  await database.query('DELETE FROM argosy.workers');
+}
+
+const deadOwner = `NOT EXISTS (
+  SELECT 1 FROM argosy.workers w WHERE w.worker_id = r.worker_id AND w.lease_until > now())`;
+
+interface ClaimedRow {
+  readonly epoch: number;
+  readonly request: ResearchRequest;
+  readonly schema_version: number;
+  readonly cancel_requested: boolean;
+  readonly elapsed: number;
+}
+
+/**
+ * Takes a run that nobody alive owns, for a worker whose own lease is alive: the epoch grows by one, and every write of
+ * an earlier owner is refused from then on. The first claim also tells the run's clients that it started.
+ * @returns null when there is nothing to take
+ */
+export async function claim(
+  database: Database,
+  tenantId: string,
+  runId: string,
+  workerId: string,
+): Promise<Claim | null> {
+  const { rows } = await database.query<ClaimedRow>(
+    `WITH claimed AS (
+       UPDATE argosy.runs r SET
+         epoch = epoch + 1, worker_id = $3, state = 'running', started_at = coalesce(started_at, now()),
+         last_seq = last_seq + CASE WHEN epoch = 0 THEN 2 ELSE 0 END
+       WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running') AND ${deadOwner}
+         AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $3 AND w.lease_until > now())
+       RETURNING *
+     ), told AS (
+       INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
+       SELECT tenant_id, run_id, last_seq - 1, 'run.started', $4::int, '{}'::jsonb FROM claimed WHERE epoch = 1
+       UNION ALL
+       SELECT tenant_id, run_id, last_seq, 'step.started', $4::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
+     )
+     SELECT epoch, request, schema_version, cancel_requested,
+       extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`,
+    [tenantId, runId, workerId, eventSchemaVersion],
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  return {
+    tenantId,
+    runId,
+    workerId,
+    epoch: row.epoch,
+    request: row.request,
+    log: await readLog(database, tenantId, runId),
+    elapsedSeconds: row.elapsed,
+    cancelRequested: row.cancel_requested,
+  };
+}
+
+async function readLog(database: Database, tenantId: string, runId: string): Promise<ResearchEvent[]> {
+  const steps = await database.query<{ payload: StepPayload; schema_version: number }>(
+    'SELECT payload, schema_version FROM argosy.steps WHERE tenant_id = $1 AND run_id = $2 ORDER BY step_no',
+    [tenantId, runId],
+  );
+  const calls = await database.query<{ call_id: string; result: Observation }>(
+    'SELECT call_id, result FROM argosy.tool_calls WHERE tenant_id = $1 AND run_id = $2 AND result IS NOT NULL',
+    [tenantId, runId],
+  );
+  const results = new Map(calls.rows.map((row) => [row.call_id, row.result]));
+  return steps.rows.map((row) => fromPayload(row.payload, row.schema_version, results));
+}

@@ -1,0 +1,20 @@
+/** Rows of one statement. Column values are as the driver parsed them: jsonb as objects, bigint as number. */
+export interface Rows<R> {
+  readonly rows: readonly R[];
+  /** Rows inserted, updated or deleted. */
+  readonly changed: number;
+}
+
+/**
+ * The one door to SQL. Statements are written for PostgreSQL 15, name their schema (`argosy.runs`), and use neither
+ * advisory locks nor session settings: an embedded database has a single session that everyone shares.
+ */
+export interface Database {
+  /** Runs one statement. @throws whatever the database says; `code` is the SQLSTATE. */
+  query<R = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Rows<R>>;
+  /** Runs statements as one transaction; rolled back when `work` throws. */
+  transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T>;
+  /** Runs a script of several statements without parameters. */
+  script(text: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,101 @@
+import type { Report, RunEventType } from '#domain';
+import type { Database } from './database.ts';
+
+/** States of a run as clients see them; the last four are terminal. */
+export type RunStateName = 'queued' | 'running' | 'waiting' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
+
+/** A run as its owner may see it. Instants are ISO 8601. */
+export interface RunView {
+  readonly runId: string;
+  readonly status: RunStateName;
+  readonly question: string;
+  readonly model: string;
+  readonly acceptedAt: string;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Runs accepted before it that still wait; null once it has started. */
+  readonly queuePosition: number | null;
+  readonly report: Report | null;
+}
+
+/** A durable event with its number. */
+export interface StoredEvent {
+  readonly seq: number;
+  readonly type: RunEventType;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly at: string;
+}
+
+interface RunRow {
+  readonly run_id: string;
+  readonly state: RunStateName;
+  readonly question: string;
+  readonly model: string;
+  readonly metadata: Record<string, string>;
+  readonly accepted_at: Date;
+  readonly started_at: Date | null;
+  readonly ended_at: Date | null;
+  readonly report: Report | null;
+  readonly ahead: number | null;
+}
+
+const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
+  r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at`;
+
+/** One run with its report, or null. */
+export async function getRun(database: Database, tenantId: string, runId: string): Promise<RunView | null> {
+  const { rows } = await database.query<RunRow>(
+    `SELECT ${columns}, r.report, CASE WHEN r.state = 'queued' THEN (
+       SELECT count(*)::int FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at) END AS ahead
+     FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
+    [tenantId, runId],
+  );
+  return rows[0] === undefined ? null : toView(rows[0]);
+}
+
+/** Runs of a tenant without their reports, newest first, below the cursor. Run ids sort by time. */
+export async function listRuns(
+  database: Database,
+  tenantId: string,
+  before: string | null,
+  limit: number,
+): Promise<RunView[]> {
+  const { rows } = await database.query<RunRow>(
+    `SELECT ${columns}, NULL AS report, NULL::int AS ahead FROM argosy.runs r
+     WHERE r.tenant_id = $1 AND ($2::text IS NULL OR r.run_id < $2) ORDER BY r.run_id DESC LIMIT $3`,
+    [tenantId, before, limit],
+  );
+  return rows.map(toView);
+}
+
+/** Durable events after number `after`, oldest first, at most `limit`. */
+export async function readEvents(
+  database: Database,
+  tenantId: string,
+  runId: string,
+  after: number,
+  limit = 500,
+): Promise<StoredEvent[]> {
+  const { rows } = await database.query<{ seq: number | string; type: RunEventType; data: {}; at: Date }>(
+    `SELECT seq, type, data, at FROM argosy.events
+     WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4`,
+    [tenantId, runId, after, limit],
+  );
+  return rows.map(({ seq, type, data, at }) => ({ seq: Number(seq), type, data, at: at.toISOString() }));
+}
+
+function toView(row: RunRow): RunView {
+  return {
+    runId: row.run_id,
+    status: row.state,
+    question: row.question,
+    model: row.model,
+    metadata: row.metadata,
+    acceptedAt: row.accepted_at.toISOString(),
+    startedAt: row.started_at?.toISOString() ?? null,
+    endedAt: row.ended_at?.toISOString() ?? null,
+    queuePosition: row.ahead,
+    report: row.report,
+  };
+}

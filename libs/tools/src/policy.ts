@@ -1,0 +1,57 @@
+import type { ToolFault } from '#domain';
+import type { SourcePolicy } from './tool.ts';
+
+/**
+ * Why a run may not ask for a page; null when it may. Pages that the user named are always allowed.
+ */
+export function pageFault(url: URL, policy: SourcePolicy): ToolFault | null {
+  if (policy.urls.some((named) => samePage(named, url))) return null;
+  if (!policy.web)
+    return blocked('The web is not allowed in this run; only the pages that the user named can be visited.');
+  return hostFault(url, policy);
+}
+
+/**
+ * Why the page that a redirect led to may not be used; null when it may. A page that the user named may move within its
+ * own site.
+ */
+export function redirectFault(asked: URL, reached: URL, policy: SourcePolicy): ToolFault | null {
+  if (reached.host === asked.host) return null;
+  const fault = pageFault(reached, policy);
+  const named = policy.urls.some((url) => samePage(url, asked));
+  const [a, b] = [asked.hostname, reached.hostname];
+  if (!fault || (named && (covers(a, b) || covers(b, a)) && !policy.denyDomains.some((d) => covers(d, b)))) return null;
+  return blocked(`The page redirects to ${reached.host}, which this run may not use: ${fault.message}`);
+}
+
+function hostFault({ hostname }: URL, { allowDomains, denyDomains }: SourcePolicy): ToolFault | null {
+  if (denyDomains.some((domain) => covers(domain, hostname))) return blocked(`${hostname} is excluded from this run.`);
+  if (allowDomains.length === 0 || allowDomains.some((domain) => covers(domain, hostname))) return null;
+  return blocked(`${hostname} is not among the sites that this run may use: ${allowDomains.join(', ')}.`);
+}
+
+/** A domain covers itself and its subdomains. */
+function covers(domain: string, hostname: string): boolean {
+  const wanted = bare(domain);
+  const host = bare(hostname);
+  return wanted !== '' && (host === wanted || host.endsWith(`.${wanted}`));
+}
+
+function bare(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/^\*?\./, '')
+    .replace(/\.$/, '');
+}
+
+function samePage(named: string, url: URL): boolean {
+  return URL.canParse(named) && withoutHash(new URL(named)) === withoutHash(url);
+}
+
+function withoutHash(url: URL): string {
+  return url.href.slice(0, url.href.length - url.hash.length).replace(/#$/, '');
+}
+
+function blocked(message: string): ToolFault {
+  return { kind: 'blocked', message };
+}

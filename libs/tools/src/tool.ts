@@ -1,0 +1,54 @@
+import type { Observation } from '#domain';
+
+/** What a run is allowed to touch. Comes from the accepted request and never from the model. */
+export interface SourcePolicy {
+  /** Ids of the corpora to search, as {@link Corpora} knows them. */
+  readonly corpora: readonly string[];
+  /** False: no request leaves the machine except to `urls`. */
+  readonly web: boolean;
+  /** Pages the user named: always allowed to be visited (the egress rules still hold). */
+  readonly urls: readonly string[];
+  /** Registrable domains or hosts; a host matches itself and its subdomains. Empty allow list: all. */
+  readonly allowDomains: readonly string[];
+  readonly denyDomains: readonly string[];
+}
+
+/** What a tool gets besides its arguments. */
+export interface ToolContext {
+  readonly policy: SourcePolicy;
+  /** Fires on cancel, deadline and shutdown; the tool stops and throws {@link Aborted}. */
+  readonly signal: AbortSignal;
+  /** Stable over retries of the same call: the idempotency key for providers. */
+  readonly callId: string;
+  /** The instant to stamp on fetched sources, ISO 8601. */
+  readonly now: string;
+}
+
+/** A tool's result: what the model sees, and the snapshot texts that its passages point into, by sha256. */
+export interface ToolOutput {
+  readonly observation: Observation;
+  readonly snapshots: ReadonlyMap<string, string>;
+}
+
+/** JSON Schema of a tool's arguments, as shown to models. */
+export type ToolSchema = Readonly<Record<string, unknown>>;
+
+/** The part of a tool that a model is shown. */
+export interface ToolSignature {
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: ToolSchema;
+}
+
+/**
+ * One thing a run can do. A fault of one query or URL is a `fault` in its section; a call throws only for arguments that
+ * do not fit the schema ({@link InvalidInput}) or when its signal fires ({@link Aborted}).
+ */
+export interface Tool {
+  readonly signature: ToolSignature;
+  /** Longest a call may take before its signal is fired. */
+  readonly deadlineMs: number;
+  /** True when a repeated call could do something twice in the outside world. */
+  readonly sideEffects: boolean;
+  run(args: Readonly<Record<string, unknown>>, context: ToolContext): Promise<ToolOutput>;
+}

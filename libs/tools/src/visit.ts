@@ -1,0 +1,155 @@
+import type { Section, SourceDocument, ToolFault } from '#domain';
+import { type Egress, EgressBlocked, EgressFault } from '#egress';
+import { Aborted, ArgosyError, DeadlineExceeded, InvalidInput, NotFound } from '#errors';
+import { stringArgument, stringsArgument, stringsSchema } from './arguments.ts';
+import type { Corpora } from './corpus/corpora.ts';
+import { pageFault, redirectFault } from './policy.ts';
+import type { DocumentType } from './text/document.ts';
+import type { Extraction, Page } from './text/extraction.ts';
+import type { Tool, ToolContext, ToolOutput } from './tool.ts';
+import { ACCEPT, documentOf, statusFault } from './web-page.ts';
+
+/** Passages returned of one page. */
+const PASSAGES = 8;
+const PDF_MS = 20_000;
+const PAGE_MS = 5_000;
+
+/** The parts that `visit` works with. Without `egress` only documents of the corpora can be visited. */
+export interface VisitParts {
+  readonly corpora: Corpora;
+  readonly extraction: Extraction;
+  readonly egress: Pick<Egress, 'fetch'> | null;
+}
+
+/** The tool `visit`: the passages of 1 to 5 pages or documents that fit a goal best. */
+export function visitTool(parts: VisitParts): Tool {
+  return {
+    signature: {
+      name: 'visit',
+      description:
+        'Reads pages (http, https) or documents of this run (corpus: addresses as search returns them) and returns the passages that fit the goal best.',
+      parameters: {
+        type: 'object',
+        properties: {
+          url: stringsSchema('1 to 5 addresses to read.'),
+          goal: { type: 'string', description: 'What you want to learn from them.' },
+        },
+        required: ['url', 'goal'],
+        additionalProperties: false,
+      },
+    },
+    deadlineMs: 90_000,
+    sideEffects: false,
+    async run(args, context) {
+      const goal = stringArgument(args, 'goal');
+      const urls = stringsArgument(args, 'url');
+      return output(await Promise.all(urls.map((url) => visitOne(parts, { url, goal }, context))));
+    },
+  };
+}
+
+interface Target {
+  readonly url: string;
+  readonly goal: string;
+}
+
+interface Visit {
+  readonly section: Section;
+  readonly source?: SourceDocument;
+  readonly text?: string;
+}
+
+/** A document on hand: where it came from and its text in passages. */
+interface Opened {
+  readonly source: SourceDocument;
+  readonly page: Page;
+}
+
+async function visitOne(parts: VisitParts, target: Target, context: ToolContext): Promise<Visit> {
+  try {
+    const opened = target.url.startsWith('corpus:')
+      ? await openDocument(parts, target.url, context)
+      : await openPage(parts, target.url, context);
+    if ('kind' in opened) return failed(target.url, opened);
+    const { source, page } = opened;
+    const limits = { timeoutMs: PDF_MS, signal: context.signal, limit: PASSAGES };
+    const spans = await parts.extraction.fit(page, target.goal, limits);
+    const passages = spans.map(({ start, end, headings, score }) => {
+      return { sha256: source.sha256, start, end, text: page.text.slice(start, end), headings, score };
+    });
+    return { section: { label: target.url, passages }, source, text: page.text };
+  } catch (error) {
+    if (error instanceof Aborted || context.signal.aborted) throw error;
+    if (!(error instanceof ArgosyError)) throw error;
+    return failed(target.url, faultOf(error));
+  }
+}
+
+async function openDocument({ corpora }: VisitParts, uri: string, context: ToolContext): Promise<Opened | ToolFault> {
+  const found = await corpora.document(context.policy.corpora, uri, context.signal);
+  if (!found)
+    return { kind: 'invalid', message: 'No document of this run has this address; use one that search returned.' };
+  return { source: found.source, page: { text: found.text, spans: found.passages } };
+}
+
+async function openPage(parts: VisitParts, address: string, context: ToolContext): Promise<Opened | ToolFault> {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    return {
+      kind: 'invalid',
+      message: 'This is no address that can be read: give an http or https URL, or a corpus: address.',
+    };
+  }
+  const { policy, signal, now } = context;
+  const fault = pageFault(url, policy);
+  if (fault) return fault;
+  if (!parts.egress) return { kind: 'blocked', message: 'Pages cannot be visited here: no way out is set up.' };
+  const reply = await parts.egress.fetch(url.href, { signal, accept: ACCEPT });
+  const strayed = redirectFault(url, new URL(reply.url), policy) ?? statusFault(reply, Date.parse(now));
+  if (strayed) return strayed;
+  const document = documentOf(reply);
+  if ('kind' in document) return document;
+  const read = await parts.extraction.extract(document, { timeoutMs: limitOf(document.type), signal });
+  const { sha256, bytes, text, spans } = read;
+  const title = read.title ?? (decodeURIComponentSafely(url.pathname.split('/').pop() ?? '') || url.host);
+  return { source: { uri: reply.url, title, sha256, bytes, fetchedAt: now }, page: { text, spans } };
+}
+
+function limitOf(type: DocumentType): number {
+  return type === 'pdf' ? PDF_MS : PAGE_MS;
+}
+
+function decodeURIComponentSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function failed(label: string, fault: ToolFault): Visit {
+  return { section: { label, passages: [], fault } };
+}
+
+/** An expected failure as a fault of its section. */
+function faultOf(error: ArgosyError): ToolFault {
+  if (error instanceof EgressBlocked || error instanceof EgressFault)
+    return { kind: error.kind, message: error.message };
+  if (error instanceof InvalidInput) return { kind: 'invalid', message: `The page cannot be used: ${error.message}` };
+  if (error instanceof NotFound) return { kind: 'invalid', message: 'A corpus of this run is not there any more.' };
+  if (error instanceof DeadlineExceeded) {
+    return { kind: 'invalid', message: `The page took longer than ${error.limitMs} ms to read and was given up.` };
+  }
+  return { kind: error.retryable ? 'transient' : 'invalid', message: 'The page could not be read.' };
+}
+
+function output(visits: readonly Visit[]): ToolOutput {
+  const sources = new Map<string, SourceDocument>();
+  const snapshots = new Map<string, string>();
+  for (const { source, text } of visits) {
+    if (!source || text === undefined || sources.has(source.sha256)) continue;
+    sources.set(source.sha256, source);
+    snapshots.set(source.sha256, text);
+  }
+  return { observation: { sections: visits.map((v) => v.section), sources: [...sources.values()] }, snapshots };
+}

@@ -1,0 +1,65 @@
+/**
+ * `node scripts/run.mjs <task> [arguments]`: what every npm script calls. Installs what the task needs (Node 24, packages,
+ * a build) and runs it under Node 24. Itself it runs on Node 18 and needs no package.
+ */
+import { existsSync } from 'node:fs';
+import { build, buildReady } from './setup/build.mjs';
+import { runChild } from './setup/child.mjs';
+import { dependenciesReady, installDependencies, lockedPackages } from './setup/dependencies.mjs';
+import { explain, Fault, say } from './setup/fault.mjs';
+import { withSetupLock } from './setup/lock.mjs';
+import { findNode24, installNode24 } from './setup/node24.mjs';
+import { withNodeFirst } from './setup/npm.mjs';
+import { inRoot, root } from './setup/paths.mjs';
+
+/** node:sqlite and jest's ES modules are called experimental in Node 24; nobody who reads a report needs to know. */
+const calm = '--disable-warning=ExperimentalWarning';
+
+/**
+ * packages: which dependencies it needs; built: whether it runs from dist; file: what Node 24 runs, none when preparing
+ * is all; here: it runs in the folder it was called in, so that paths on its command line mean what they say.
+ */
+const tasks = {
+  start: { packages: 'production', built: true, file: 'dist/apps/cli/src/main.js', first: ['start'], here: true },
+  build: { packages: 'production', built: true },
+  // Benchmarks are stripped TypeScript; what they measure is the build, because decorators cannot be stripped.
+  bench: { packages: 'all', built: true, file: 'test/bench/main.ts' },
+  test: { packages: 'all', built: false, file: 'scripts/tasks/test.mjs' },
+  check: { packages: 'all', built: false, file: 'scripts/tasks/check.mjs' },
+  format: { packages: 'all', built: false, file: 'scripts/tasks/format.mjs' },
+  gen: { packages: 'all', built: false, file: 'scripts/tasks/gen.mjs' },
+};
+
+/** @returns {Promise<string>} path of Node 24 */
+async function prepare(task) {
+  const locked = lockedPackages();
+  const ready = findNode24(locked);
+  if (ready !== undefined && dependenciesReady(task.packages, locked) && (!task.built || buildReady())) return ready;
+  return withSetupLock(async () => {
+    const node = findNode24(locked) ?? (await installNode24(locked));
+    if (!dependenciesReady(task.packages, locked)) await installDependencies(task.packages, locked, node);
+    if (task.built && !buildReady()) await build(node);
+    return node;
+  });
+}
+
+async function main([name, ...args]) {
+  const task = Object.hasOwn(tasks, name ?? '') ? tasks[name] : undefined;
+  if (task === undefined) throw new Fault(`usage: node scripts/run.mjs ${Object.keys(tasks).join('|')} [arguments]`, 2);
+  const node = await prepare(task);
+  if (task.file === undefined) return 0;
+  if (!existsSync(inRoot(task.file))) throw new Fault(`${task.file} is missing in this clone.`);
+  const { exitCode } = await runChild(node, [calm, inRoot(task.file), ...(task.first ?? []), ...args], {
+    env: withNodeFirst(node),
+    cwd: task.here ? process.cwd() : root,
+  });
+  return exitCode;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const fault = error instanceof Fault ? error : explain('preparing this clone', String(error?.message ?? error));
+  say(fault.message);
+  process.exitCode = fault.exitCode;
+}
