@@ -89,9 +89,15 @@ const otherRules = [
   ),
   error(
     'apps-apart',
-    'no app imports another app',
-    { path: '^apps/([^/]+)/' },
+    'no app imports another app; apps/cli composes them (docs/decisions/0002)',
+    { path: '^apps/([^/]+)/', pathNot: '^apps/cli/' },
     { path: '^apps/', pathNot: '^apps/$1/' },
+  ),
+  error(
+    'apps-by-door',
+    'apps/cli enters the other apps through their src/index.ts',
+    { path: '^apps/cli/' },
+    { path: '^apps/', pathNot: ['^apps/cli/', '^apps/[^/]+/src/index\\.ts$'] },
   ),
   error('moe-for-inference', 'moe is for apps/inference', { path: '^apps/(?!inference/)' }, { path: '^libs/moe/' }),
   error(

@@ -26,7 +26,9 @@ async function runAndPrint(name, rest) {
     ...(name === 'check' ? await runChecks(checkNames) : await runGroup(name, rest)),
   };
   for (const key of Object.keys(total)) total[key] += tally[key];
-  for (const skip of tally.skips) process.stdout.write(`skipped: ${skip}\n`);
+  // With -t every other test is a skip.
+  const byName = rest.some((arg) => /^(-t|--testNamePattern)/.test(arg));
+  for (const skip of byName ? [] : tally.skips) process.stdout.write(`skipped: ${skip}\n`);
   process.stdout.write(`${name}: ${closingLine(tally)} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)\n\n`);
 }
 

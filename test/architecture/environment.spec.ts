@@ -12,13 +12,30 @@ function keyOf(property: unknown): unknown {
   return named(computed ?? property);
 }
 
-function readsEnvironment(node: SyntaxNode): boolean {
-  if (node.type === 'MemberExpression') return named(node['object']) === 'process' && keyOf(node['property']) === 'env';
-  if (node.type !== 'ImportDeclaration' || !/^(node:)?process$/.test(String(named(node['source'])))) return false;
+/** `const { env } = process`, with or without another name. */
+function takesEnvironmentApart(node: SyntaxNode): boolean {
+  const properties = (node['id'] as { properties?: unknown }).properties;
+  if (named(node['init']) !== 'process' || !Array.isArray(properties)) return false;
+  return properties.some((property) => named(property.key) === 'env');
+}
+
+function importsEnvironment(node: SyntaxNode): boolean {
   const specifiers = node['specifiers'];
-  return (
-    Array.isArray(specifiers) && specifiers.some((specifier) => named(specifier.imported ?? specifier.local) === 'env')
-  );
+  if (!/^(node:)?process$/.test(String(named(node['source']))) || !Array.isArray(specifiers)) return false;
+  return specifiers.some((specifier) => named(specifier.imported ?? specifier.local) === 'env');
+}
+
+function readsEnvironment(node: SyntaxNode): boolean {
+  switch (node.type) {
+    case 'MemberExpression':
+      return named(node['object']) === 'process' && keyOf(node['property']) === 'env';
+    case 'VariableDeclarator':
+      return takesEnvironmentApart(node);
+    case 'ImportDeclaration':
+      return importsEnvironment(node);
+    default:
+      return false;
+  }
 }
 
 const readings = (source: Source): string[] =>
@@ -34,12 +51,16 @@ describe('the environment', () => {
     expect(found).toEqual([]);
   });
 
-  it.each(['process.env.HOME;', "process.env['HOME'];", "process['env'];", "import { env } from 'node:process';"])(
-    'is seen to be read by %s',
-    (text) => {
-      expect(readings({ file: 'libs/x/src/x.ts', text })).toEqual(['libs/x/src/x.ts:1']);
-    },
-  );
+  it.each([
+    'process.env.HOME;',
+    'const { env } = process;',
+    'const { env: e } = process;',
+    "process.env['HOME'];",
+    "process['env'];",
+    "import { env } from 'node:process';",
+  ])('is seen to be read by %s', (text) => {
+    expect(readings({ file: 'libs/x/src/x.ts', text })).toEqual(['libs/x/src/x.ts:1']);
+  });
 
   it('is not taken to be read by a comment or another env', () => {
     expect(readings({ file: 'libs/x/src/x.ts', text: '// process.env\nrequest.env; process.pid;' })).toEqual([]);

@@ -30,7 +30,6 @@ export type { Observation, Passage, Section, SourceDocument, ToolFault } from '.
 export {
   buildReport,
   type Report,
-  type ReportSetting,
   type ReportUsage,
   renderMarkdown,
   type TerminalStatus,
@@ -47,5 +46,6 @@ export {
   type ResearchState,
   replay,
 } from './research.ts';
-export type { ResearchRequest, SourcePolicy } from './request.ts';
+export type { ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
+export { splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';
 export { type NumberedSource, numberSources } from './sources.ts';

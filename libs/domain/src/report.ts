@@ -1,20 +1,10 @@
 import type { Spending } from './budget.ts';
 import type { Claim, VerifiedAnswer } from './claims.ts';
+import type { ReportSetting } from './request.ts';
 import type { Ending } from './research.ts';
 
 /** Terminal states of a run. */
 export type TerminalStatus = Ending['status'];
-
-/** What the operator, not the run, decided: which model spoke, which protocol, what was missing. */
-export interface ReportSetting {
-  readonly runId: string;
-  readonly question: string;
-  readonly mode: 'react';
-  readonly model: string | null;
-  readonly profile: string;
-  /** What an honest reader must know was not there: `no_llm`, `no_web_search`. */
-  readonly degraded: readonly string[];
-}
 
 /** The report as users get it (`report.json`); field names are the public ones. */
 export interface Report {

@@ -1,5 +1,15 @@
 import type { Limits } from './budget.ts';
-import type { ReportSetting } from './report.ts';
+
+/** What the operator, not the run, decided: which model spoke, which protocol, what was missing. */
+export interface ReportSetting {
+  readonly runId: string;
+  readonly question: string;
+  readonly mode: 'react';
+  readonly model: string | null;
+  readonly profile: string;
+  /** What an honest reader must know was not there: `no_llm`, `no_web_search`. */
+  readonly degraded: readonly string[];
+}
 
 /** What a run is allowed to touch. Comes from the accepted request and never from the model. */
 export interface SourcePolicy {

@@ -37,11 +37,14 @@ export function stalled(what: string, { baseUrl }: Endpoint, cause?: unknown): F
   return failed('transient', `The model server at ${baseUrl} ${what}. Look into its log if it lasts.`, cause);
 }
 
+const systemError = z.object({ cause: z.object({ code: z.string().optional(), message: z.string().optional() }) });
+
 /** No HTTP answer came at all. */
 export function connectFault(thrown: unknown, { baseUrl }: Endpoint): Failed {
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-  const code = codeOf(cause);
-  const why = code && !messageOf(cause).includes(code) ? `${code}: ${messageOf(cause)}` : messageOf(cause) || code;
+  // fetch says only "fetch failed"; the reason is its cause, which has no message when several addresses were tried.
+  const { code = '', message = '' } = systemError.safeParse(thrown).data?.cause ?? {};
+  const why =
+    [message.includes(code) ? '' : code, message].filter((part) => part !== '').join(': ') || messageOf(thrown);
   return failed(
     'transient',
     `No model server answers at ${baseUrl} (${why}). Check that it is running and that the address is right: curl ${modelsUrl(baseUrl)}`,
@@ -119,8 +122,4 @@ function retryAfter(headers: Headers, now: number): number | undefined {
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   const at = Date.parse(value);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-}
-
-function codeOf(thrown: unknown): string {
-  return z.object({ code: z.string() }).safeParse(thrown).data?.code ?? '';
 }

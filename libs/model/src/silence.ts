@@ -10,17 +10,21 @@ export interface SilenceWatch {
   end(): void;
 }
 
-/** One timer however many signs of life come. */
+/** A sign of life sets no timer anew: the one that runs looks again when it ends, unless the limit became shorter. */
 export function silenceWatch(clock: Clock, firstLimitMs: number): SilenceWatch {
   const silent = new AbortController();
-  const ended = new AbortController();
   let limitMs = firstLimitMs;
-  let heardAt = clock.now();
+  let dueAt = clock.now() + limitMs;
+  let wakesAt = dueAt;
+  let ended = false;
+  let wake = new AbortController();
   const watch = async (): Promise<void> => {
-    while (!ended.signal.aborted) {
-      const restMs = heardAt + limitMs - clock.now();
+    while (!ended) {
+      const restMs = dueAt - clock.now();
       if (restMs <= 0) return silent.abort(limitMs);
-      await clock.sleep(restMs, ended.signal);
+      wake = new AbortController();
+      wakesAt = dueAt;
+      await clock.sleep(restMs, wake.signal);
     }
   };
   void watch();
@@ -28,8 +32,12 @@ export function silenceWatch(clock: Clock, firstLimitMs: number): SilenceWatch {
     signal: silent.signal,
     heard(nextLimitMs) {
       limitMs = nextLimitMs;
-      heardAt = clock.now();
+      dueAt = clock.now() + limitMs;
+      if (dueAt < wakesAt) wake.abort();
     },
-    end: () => ended.abort(),
+    end() {
+      ended = true;
+      wake.abort();
+    },
   };
 }

@@ -5,7 +5,9 @@ async function read(...chunks: Uint8Array[]): Promise<string[]> {
   async function* stream() {
     yield* chunks;
   }
-  return Array.fromAsync(sseData(stream()));
+  const events: string[] = [];
+  for await (const event of sseData(stream())) events.push(event);
+  return events;
 }
 const bytes = (text: string) => new TextEncoder().encode(text);
 

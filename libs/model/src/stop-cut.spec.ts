@@ -11,7 +11,7 @@ it.each([
   ['at the earliest stop', 'call\n<tool_response>\nmade up', { text: 'call', stopped: true }],
   ['at a stop without its line break', 'call<tool_response>', { text: 'call', stopped: true }],
   ['nowhere when a stop only begins', 'a\n<tool_res', { text: 'a\n<tool_res', stopped: false }],
-  ['behind a near miss', '\n<tool_<tool_responses', { text: '\n<tool_', stopped: true }],
+  ['behind a near miss', '\n<tool_<tool_response>s', { text: '\n<tool_', stopped: true }],
 ])('cuts %s, whatever the pieces', (_, text, expected) => {
   for (let at = 0; at <= text.length; at++) expect(play([text.slice(0, at), text.slice(at)])).toEqual(expected);
   expect(play([...text])).toEqual(expected);

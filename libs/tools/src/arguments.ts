@@ -1,7 +1,7 @@
 import { InvalidInput, type Problem } from '#errors';
 
 /** Most queries or URLs of one call. */
-export const MOST_ITEMS = 5;
+const MOST_ITEMS = 5;
 /** Longest query, URL or goal, in characters. */
 const LONGEST = 2_000;
 

@@ -24,10 +24,10 @@ describe('statusFault', () => {
   });
 
   it('reads Retry-After in seconds and as a date', () => {
-    const after = (value: string) => statusFault(reply({ status: 429, headers: { 'retry-after': value } }), 0);
-    expect(after('7')?.retryAfterMs).toBe(7_000);
-    expect(after('Thu, 01 Jan 1970 00:01:00 GMT')?.retryAfterMs).toBe(60_000);
-    expect(after('soon')).not.toHaveProperty('retryAfterMs');
+    const told = (value: string) => statusFault(reply({ status: 429, headers: { 'retry-after': value } }), 0);
+    expect(told('7')?.retryAfterMs).toBe(7_000);
+    expect(told('Thu, 01 Jan 1970 00:01:00 GMT')?.retryAfterMs).toBe(60_000);
+    expect(told('soon')).not.toHaveProperty('retryAfterMs');
   });
 });
 

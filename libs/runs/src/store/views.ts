@@ -69,18 +69,20 @@ export async function listRuns(
   return rows.map(toView);
 }
 
-/** Durable events after number `after`, oldest first, at most `limit`. */
+/** Most events of one look at the database. */
+const eventPage = 500;
+
+/** Durable events after number `after`, oldest first, at most 500. */
 export async function readEvents(
   database: Database,
   tenantId: string,
   runId: string,
   after: number,
-  limit = 500,
 ): Promise<StoredEvent[]> {
   const { rows } = await database.query<{ seq: number | string; type: RunEventType; data: {}; at: Date }>(
     `SELECT seq, type, data, at FROM argosy.events
      WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4`,
-    [tenantId, runId, after, limit],
+    [tenantId, runId, after, eventPage],
   );
   return rows.map(({ seq, type, data, at }) => ({ seq: Number(seq), type, data, at: at.toISOString() }));
 }

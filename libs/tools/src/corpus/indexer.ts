@@ -5,8 +5,8 @@ import { basename } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Aborted, InvalidInput, messageOf } from '#errors';
 import { type DocumentType, type Extracted, READABLE_TYPES } from '../text/document.ts';
-import { declaredCharset, extractText } from '../text/extract.ts';
 import type { Extraction } from '../text/extraction.ts';
+import { declaredCharset, extractText } from '../text/snapshot.ts';
 import { type FileResult, isDamage, type KnownFile, removeIndex, Store } from './store.ts';
 import type { CorpusReport, SyncProgress } from './types.ts';
 import { describe, type Found, type FoundFile, type Skip, walk } from './walk.ts';
@@ -61,7 +61,7 @@ async function syncOnce(request: SyncRequest, context: SyncContext): Promise<Cor
   try {
     const name = settleName(store, request);
     const known = store.files();
-    const removed = dropVanished(store, found, known);
+    const vanished = dropVanished(store, found, known);
     const run = new SyncRun(store, context, known);
     await run.readAll(found.files);
     context.progress({ phase: 'finishing', done: found.files.length, total: found.files.length });
@@ -70,6 +70,7 @@ async function syncOnce(request: SyncRequest, context: SyncContext): Promise<Cor
     const counts = store.counts();
     if (counts.documents === 0) throw nothingUsable(request.path, skipped);
     const { added, changed } = run;
+    const removed = vanished + run.removed;
     const seconds = Math.round(performance.now() - started) / 1_000;
     return {
       id: request.id,
@@ -115,7 +116,7 @@ function dropVanished(store: Store, found: Found, known: ReadonlyMap<string, Kno
       for (const path of gone) store.drop(path);
     });
   }
-  return gone.length;
+  return gone.filter((path) => known.get(path)?.reason === null).length;
 }
 
 function skipsOf(store: Store): Skip[] {
@@ -141,6 +142,7 @@ function nothingUsable(path: string, skipped: readonly Skip[]): InvalidInput {
 class SyncRun {
   added = 0;
   changed = 0;
+  removed = 0;
   readonly #store: Store;
   readonly #context: SyncContext;
   readonly #known: ReadonlyMap<string, KnownFile>;
@@ -194,7 +196,7 @@ class SyncRun {
     try {
       bytes = readFileSync(file.absolute);
     } catch (error) {
-      this.#take(file, '', { reason: `cannot be read: ${messageOf(error)}` });
+      this.#takeForNow(file, `cannot be read: ${messageOf(error)}`);
       return undefined;
     }
     const content = hash('sha256', bytes);
@@ -220,9 +222,8 @@ class SyncRun {
   #takeDuplicate(file: FoundFile, content: string): boolean {
     if (this.#store.documentOf(content, file.type) === null) return false;
     this.#flush();
-    const sameAs = this.#store.documentOf(content, file.type);
-    if (sameAs === null) return false;
-    this.#take(file, content, { sameAs });
+    if (this.#store.documentOf(content, file.type) === null) return false;
+    this.#take(file, content, 'duplicate');
     this.#flush();
     return true;
   }
@@ -233,16 +234,25 @@ class SyncRun {
       this.#take(file, content, await this.#context.extraction.extract({ bytes, type: file.type }, limits));
     } catch (error) {
       if (error instanceof Aborted) throw error;
-      this.#take(file, content, { reason: messageOf(error) });
+      if (error instanceof InvalidInput) this.#take(file, content, { reason: error.message });
+      else this.#takeForNow(file, messageOf(error));
     }
   }
 
+  /** A failure that may be gone the next time: remembered so that the next sync tries the file again. */
+  #takeForNow(file: FoundFile, reason: string): void {
+    this.#take({ ...file, mtimeMs: -1 }, '', { reason });
+  }
+
   #take(file: FoundFile, content: string, result: FileResult['result']): void {
-    if (this.#known.has(file.path)) this.changed++;
-    else if (!('reason' in result)) this.added++;
+    const was = this.#known.get(file.path)?.reason === null;
+    const is = result === 'duplicate' || 'text' in result;
+    if (is && was) this.changed++;
+    else if (is) this.added++;
+    else if (was) this.removed++;
     const { path, size, mtimeMs, type } = file;
     this.#batch.push({ path, size, mtimeMs, content, type, result });
-    if ('text' in result) this.#characters += result.text.length;
+    if (result !== 'duplicate' && 'text' in result) this.#characters += result.text.length;
   }
 
   #flush(): void {

@@ -38,14 +38,14 @@ export interface KnownFile {
   readonly reason: string | null;
 }
 
-/** A file's outcome to be written. */
+/** A file's outcome to be written; `duplicate`: another file of the same bytes has a document already. */
 export interface FileResult {
   readonly path: string;
   readonly size: number;
   readonly mtimeMs: number;
   readonly content: string;
   readonly type: DocumentType;
-  readonly result: Extracted | { readonly reason: string } | { readonly sameAs: number };
+  readonly result: Extracted | { readonly reason: string } | 'duplicate';
 }
 
 /** The write side of one corpus's SQLite file. Every method blocks: for a worker thread. */
@@ -159,32 +159,40 @@ export class Store {
     this.#prepare('UPDATE file SET size = ?, mtime_ms = ? WHERE path = ?').run(size, mtimeMs, path);
   }
 
-  /** Writes a file's outcome in place of what was known of it. Inside a {@link transaction}. */
+  /**
+   * Writes a file's outcome in place of what was known of it. Inside a {@link transaction}. A duplicate whose first copy
+   * another process has just removed is left unknown: the next sync reads it.
+   */
   put(file: FileResult, readAt: string): void {
-    this.drop(file.path);
+    const before = this.#documentOfFile(file.path);
     const { result } = file;
-    const reason = 'reason' in result ? result.reason : null;
     let document: number | null = null;
-    if ('sameAs' in result) document = result.sameAs;
+    if (result === 'duplicate') document = this.documentOf(file.content, file.type);
     else if ('text' in result) document = this.#documentId(file, result, readAt);
-    this.#prepare('INSERT INTO file VALUES (?, ?, ?, ?, ?, ?)').run(
+    if (result === 'duplicate' && document === null) return;
+    const reason = result !== 'duplicate' && 'reason' in result ? result.reason : null;
+    this.#prepare('INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)').run(
       ...([file.path, file.size, file.mtimeMs, file.content, document, reason] as const),
     );
     if (document !== null) this.#settleOwner(document);
+    if (before !== null && before !== document) this.#settleOwner(before);
   }
 
   /** Forgets a file; its document goes with it unless another file has the same content. Inside a {@link transaction}. */
   drop(path: string): void {
-    const row = this.#prepare('SELECT document_id AS id FROM file WHERE path = ?').get(path);
-    if (!row) return;
+    const document = this.#documentOfFile(path);
     this.#prepare('DELETE FROM file WHERE path = ?').run(path);
-    const id = row['id'] as number | null;
-    if (id !== null) this.#settleOwner(id);
+    if (document !== null) this.#settleOwner(document);
   }
 
   /** Merges the full-text index's parts: queries after a large change are faster for it. */
   optimise(): void {
     this.#db.exec("INSERT INTO passage_index (passage_index) VALUES ('optimize')");
+  }
+
+  #documentOfFile(path: string): number | null {
+    const row = this.#prepare('SELECT document_id AS id FROM file WHERE path = ?').get(path);
+    return (row?.['id'] as number | null | undefined) ?? null;
   }
 
   #documentId(file: FileResult, text: Extracted, readAt: string): number {

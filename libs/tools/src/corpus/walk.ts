@@ -4,7 +4,7 @@ import { messageOf } from '#errors';
 import { type DocumentType, typeOfName } from '../text/document.ts';
 
 /** Largest file that is read, in bytes. */
-export const FILE_LIMIT = 10 * 1024 * 1024;
+const FILE_LIMIT = 10 * 1024 * 1024;
 
 /** A file to index; `path` is relative to the root with `/`. */
 export interface FoundFile {

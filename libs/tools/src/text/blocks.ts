@@ -211,7 +211,7 @@ function rstHeading(lines: readonly Line[], index: number, ranks: string[]): Hea
 }
 
 /** Heading words without their markup. */
-export function plainHeading(text: string): string {
+function plainHeading(text: string): string {
   const words = text
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/<[^>]{1,200}>/g, '')

@@ -49,8 +49,11 @@ export function typeOfName(name: string): DocumentType | null {
   return BY_EXTENSION.get(lower.slice(dot + 1)) ?? null;
 }
 
-/** Line endings to `\n`, without a byte order mark: the form in which every snapshot is stored. */
-export function normaliseLines(text: string): string {
-  const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+/**
+ * The form in which every snapshot is stored: line endings `\n`, no byte order mark, and nothing that UTF-8 or the
+ * database would not give back as it was (half surrogate pairs, NUL).
+ */
+export function normaliseText(text: string): string {
+  const body = (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text).toWellFormed().replaceAll('\0', '\ufffd');
   return body.includes('\r') ? body.replace(/\r\n?/g, '\n') : body;
 }

@@ -20,7 +20,9 @@ describe('htmlToText', () => {
   });
 
   it('writes no backslashes that the page does not have', () => {
-    expect(htmlToText(`<body><p>use max_tokens_total * 2 [now]</p></body>`).text).toBe('use max_tokens_total * 2 [now]');
+    expect(htmlToText(`<body><p>use max_tokens_total * 2 [now]</p></body>`).text).toBe(
+      'use max_tokens_total * 2 [now]',
+    );
   });
 
   it('leaves out scripts, menus and hidden text', () => {

@@ -8,8 +8,8 @@ const READABILITY_LIMIT = 500_000;
 const ARTICLE_SHARE = 0.6;
 
 const NOISE =
-  'script,style,noscript,template,svg,iframe,canvas,object,embed,link,meta,input,select,textarea,button,dialog,[hidden],[aria-hidden="true"]';
-const CHROME = 'nav,footer,[role="navigation"],[role="banner"],[role="contentinfo"],[role="search"]';
+  'title,script,style,noscript,template,svg,iframe,canvas,object,embed,link,meta,input,select,textarea,button,dialog,[hidden],[aria-hidden="true"]';
+const CHROME = 'nav,footer,[role="navigation"],[role="contentinfo"],[role="search"]';
 
 /** The little of the DOM that is used here; linkedom's own types want the browser's library. */
 interface DomElement {
@@ -35,10 +35,9 @@ export function htmlToText(html: string): { title: string | null; text: string }
   const document = parse(html);
   const title = titleOf(document);
   removeHidden(document);
-  const article = html.length <= READABILITY_LIMIT ? articleOf(document, title) : null;
-  if (article !== null) return { title, text: article };
   for (const element of [...document.querySelectorAll(CHROME)]) element.remove();
-  return { title, text: toMarkdown(document.body) };
+  const article = html.length <= READABILITY_LIMIT ? articleOf(document, title) : null;
+  return { title, text: article ?? toMarkdown(document.body) };
 }
 
 function parse(html: string): DomDocument {
@@ -74,13 +73,16 @@ function articleOf(document: DomDocument, title: string | null): string | null {
   const article = new Readability(copy as never, { charThreshold: 200, keepClasses: true }).parse();
   if (!article?.content) return null;
   const body = parse(article.content).body;
-  const whole = parse(document.body.outerHTML).body;
-  for (const element of [...whole.querySelectorAll(CHROME)]) element.remove();
-  if (proseLength(body) < ARTICLE_SHARE * proseLength(whole)) return null;
-  // Readability takes the main heading out as the title; a reader of the snapshot wants it back.
-  const heading = article.title?.trim() || title;
-  const text = toMarkdown(body);
-  return heading && !/^# /m.test(text.slice(0, 400)) ? `# ${heading.replace(/\s+/g, ' ')}\n\n${text}` : text;
+  if (proseLength(body) < ARTICLE_SHARE * proseLength(document.body)) return null;
+  return withMainHeading(toMarkdown(body), oneLine(article.title || title || ''));
+}
+
+/** Readability drops the main heading or makes it one of second rank; a reader of the snapshot wants it back. */
+function withMainHeading(text: string, title: string): string {
+  const first = /^#{1,2} (.+)$/m.exec(text.slice(0, 400));
+  if (title === '' || first?.[0].startsWith('# ')) return text;
+  if (first?.[1] && title.includes(first[1])) return text.replace(first[0], `# ${first[1]}`);
+  return `# ${title}\n\n${text}`;
 }
 
 /** Characters of text outside links: menus and link lists do not count as text lost. */

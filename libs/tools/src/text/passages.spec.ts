@@ -7,8 +7,31 @@ const TYPES: DocumentType[] = ['markdown', 'rst', 'plain', 'code', 'html', 'pdf'
 
 /** Lines of the kinds that the readers treat specially, and arbitrary ones, long ones and endless words among them. */
 const line = fc.oneof(
-  fc.constantFrom('', '', '# One', '## Two', '### `three()`', '```ts', '```', '---', '===', '- item', '| a | b |', '\f'),
-  fc.constantFrom('/**', ' * doc', ' */', 'export class Queue {', '  add(): void;', '}', '// note', 'def run(x):', '/* open'),
+  fc.constantFrom(
+    '',
+    '',
+    '# One',
+    '## Two',
+    '### `three()`',
+    '```ts',
+    '```',
+    '---',
+    '===',
+    '- item',
+    '| a | b |',
+    '\f',
+  ),
+  fc.constantFrom(
+    '/**',
+    ' * doc',
+    ' */',
+    'export class Queue {',
+    '  add(): void;',
+    '}',
+    '// note',
+    'def run(x):',
+    '/* open',
+  ),
   fc.string({ unit: 'grapheme', maxLength: 120 }),
   fc.lorem({ maxCount: 6, mode: 'sentences' }),
   fc.integer({ min: 1_000, max: 3_000 }).map((n) => 'x'.repeat(n)),
@@ -42,7 +65,10 @@ describe('splitPassages', () => {
 
   it('parts Markdown at headings and gives each passage the path of headings above it', () => {
     const body = 'Words about it that go on for a while, so that the section stands on its own feet. '.repeat(3);
-    const found = cut(`# Guide\n\n${body}\n\n## Install\n\n${body}\n\n### Linux\n\n${body}\n\n## Use\n\n${body}`, 'markdown');
+    const found = cut(
+      `# Guide\n\n${body}\n\n## Install\n\n${body}\n\n### Linux\n\n${body}\n\n## Use\n\n${body}`,
+      'markdown',
+    );
     expect(found.map((p) => p.headings)).toEqual([
       ['Guide'],
       ['Guide', 'Install'],
@@ -61,7 +87,10 @@ describe('splitPassages', () => {
   it('keeps a doc comment with its declaration and names the declarations around it', () => {
     const member = (name: string) => `  /**\n   * ${`What ${name} is for. `.repeat(18)}\n   */\n  ${name}?: number;\n`;
     const names = ['attempts', 'backoff', 'delay'];
-    const found = cut(`/** Options of a job. */\nexport interface JobOptions {\n${names.map(member).join('')}}\n`, 'code');
+    const found = cut(
+      `/** Options of a job. */\nexport interface JobOptions {\n${names.map(member).join('')}}\n`,
+      'code',
+    );
     for (const name of names) {
       const holder = found.find((p) => p.text.includes(`${name}?: number`));
       expect(holder?.text).toContain(`What ${name} is for.`);

@@ -12,14 +12,13 @@ const REST = 120;
 
 /**
  * Cuts a snapshot text into passages that follow its structure.
- * @param title left out of the headings where it is the outermost one
  * @returns spans in order, without overlap, none over 1,200 characters, which cover all non-space text. Cost O(length).
  */
-export function splitPassages(text: string, type: DocumentType, title: string | null = null): Span[] {
+export function splitPassages(text: string, type: DocumentType): Span[] {
   const spans: Span[] = [];
   let open: Open | null = null;
   const close = () => {
-    if (open) append(spans, { start: open.start, end: open.end, headings: withoutTitle(open.headings, title) });
+    if (open) append(spans, { start: open.start, end: open.end, headings: open.headings });
     open = null;
   };
   for (const block of blocksOf(text, type)) {
@@ -78,10 +77,6 @@ function join(open: Open, next: Block): Open {
 
 function startsWith(path: readonly string[], prefix: readonly string[]): boolean {
   return prefix.every((heading, i) => path[i] === heading);
-}
-
-function withoutTitle(headings: readonly string[], title: string | null): readonly string[] {
-  return title !== null && headings[0] === title ? headings.slice(1) : headings;
 }
 
 /** The block without space around it, cut where it is longer than a passage may be. */

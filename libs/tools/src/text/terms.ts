@@ -2,7 +2,13 @@
 
 const CJK = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 const CJK_EACH = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu;
-const COMPOUND = /[\p{L}\p{N}]*(?:\p{Ll}\p{Lu}|\p{Lu}\p{Lu}\p{Ll}|\p{L}\p{N}|\p{N}\p{L})[\p{L}\p{N}]*/gu;
+// Each starts at a word's beginning only and reads on lazily: linear in the text, and half of the cost of indexing.
+const COMPOUND =
+  /(?<![\p{L}\p{N}])[\p{L}\p{N}]*?(?:\p{Ll}\p{Lu}|\p{Lu}\p{Lu}\p{Ll}|\p{L}\p{N}|\p{N}\p{L})[\p{L}\p{N}]*/gu;
+const ASCII_COMPOUND =
+  /(?<![A-Za-z0-9])[A-Za-z0-9]*?(?:[a-z][A-Z]|[A-Z][A-Z][a-z]|[A-Za-z][0-9]|[0-9][A-Za-z])[A-Za-z0-9]*/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+const ASCII = /^[\x00-\x7f]*$/;
 const COMPOUND_WORD = /\p{Ll}\p{Lu}|\p{Lu}\p{Lu}\p{Ll}|\p{L}\p{N}|\p{N}\p{L}/u;
 const BROKEN_WORD = /(\p{Ll}{2,})-\n\s*(\p{Ll}{2,})/gu;
 const WORD = /[\p{L}\p{N}]+(?:[._$'’/:-][\p{L}\p{N}]+|[._$])*/gu;
@@ -13,11 +19,25 @@ const WORD = /[\p{L}\p{N}]+(?:[._$'’/:-][\p{L}\p{N}]+|[._$])*/gu;
  * line end broke. They come last so that phrases of the text stay adjacent. Cost O(length).
  */
 export function indexText(text: string): string {
-  const extra = new Set<string>();
-  for (const match of text.matchAll(COMPOUND)) extra.add(splitIdentifier(match[0]).join(' '));
-  if (text.includes('-\n')) for (const match of text.matchAll(BROKEN_WORD)) extra.add(`${match[1]}${match[2]}`);
-  const spaced = spaceCjk(text);
-  return extra.size > 0 ? `${spaced}\n${[...extra].join('\n')}` : spaced;
+  const ascii = ASCII.test(text);
+  const compounds = new Set(text.match(ascii ? ASCII_COMPOUND : COMPOUND));
+  const extra = Array.from(compounds, partsOf);
+  if (text.includes('-\n')) for (const match of text.matchAll(BROKEN_WORD)) extra.push(`${match[1]}${match[2]}`);
+  const spaced = ascii ? text : spaceCjk(text);
+  return extra.length > 0 ? `${spaced}\n${extra.join('\n')}` : spaced;
+}
+
+/** Identifiers come again and again: their parts are kept until there are too many. */
+const knownParts = new Map<string, string>();
+const MOST_KNOWN = 50_000;
+
+function partsOf(word: string): string {
+  const known = knownParts.get(word);
+  if (known !== undefined) return known;
+  if (knownParts.size >= MOST_KNOWN) knownParts.clear();
+  const parts = splitIdentifier(word).join(' ');
+  knownParts.set(word, parts);
+  return parts;
 }
 
 /** Parts of an identifier: at case changes, digits, `_`, `.` and other marks. */

@@ -1,0 +1,25 @@
+/** @type {import('knip').KnipConfig} */
+export default {
+  entry: [
+    'apps/*/src/main.ts',
+    // Started by file name, never imported.
+    '{apps,libs}/**/*-thread.ts',
+    'scripts/run.mjs',
+    'scripts/tasks/{test,check,format,gen}.mjs',
+    'test/bench/main.ts',
+    '{apps,libs,test}/**/*.spec.ts',
+  ],
+  project: ['{apps,libs,test}/**/*.ts', 'scripts/**/*.mjs'],
+  // What a door exports and nobody imports is dead, too.
+  includeEntryExports: true,
+  // A type that an exported function of the same file names belongs to its signature.
+  ignoreExportsUsedInFile: { interface: true, type: true },
+  ignoreIssues: {
+    // Whole messages and services are generated, whatever part of them is used.
+    'libs/contracts/src/gen/**': ['exports', 'types'],
+    // The types of a door's functions, for those who want to name them.
+    '{apps,libs}/*/src/index.ts': ['types'],
+  },
+  // Run by scripts/tasks through node_modules/.bin, which knip does not read.
+  ignoreDependencies: ['@biomejs/biome', '@bufbuild/buf'],
+};

@@ -1,0 +1,92 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  answered,
+  asked,
+  limitsOf,
+  observationOf,
+  reportOf,
+  requestOf,
+  searchOf,
+} from '../../../test/support/research.ts';
+import { announce, announceEnd, isTerminal } from './events.ts';
+import type { Observation } from './observation.ts';
+import { advance, begin, type ResearchEvent, type ResearchState } from './research.ts';
+
+const start = begin(requestOf())[0];
+
+/** The state after an event, and what clients hear of it. */
+function told(state: ResearchState, event: ResearchEvent) {
+  const [after, command] = advance(state, event, limitsOf());
+  return { after, events: announce(event, after, command) };
+}
+
+describe('announce', () => {
+  it('tells of the reply and of every call that it starts', () => {
+    const { events } = told(start, asked(searchOf('a'), searchOf('b')));
+    expect(events.map(({ type, data }) => [type, data['step'], data['index']])).toEqual([
+      ['model.completed', 0, undefined],
+      ['tool.started', 0, 0],
+      ['tool.started', 0, 1],
+    ]);
+    expect(events[0]?.data).toMatchObject({ calls: 2, answered: false, usage: { promptTokens: 10 } });
+  });
+
+  it('tells what each call brought, without any page text, and that the next step begins', () => {
+    const secret = 'Text of a page.';
+    const fault = { kind: 'blocked' as const, message: 'The site refuses robots.' };
+    const found = observationOf(secret);
+    const observation: Observation = { ...found, sections: [...found.sections, { label: 'u', passages: [], fault }] };
+    const { after } = told(start, asked(searchOf('a')));
+    const outcomes = [{ call: searchOf('a'), observation }];
+    const { events } = told(after, { kind: 'tools-returned', outcomes });
+    expect(events).toEqual([
+      {
+        type: 'tool.completed',
+        data: {
+          step: 0,
+          index: 0,
+          tool: 'search',
+          passages: 1,
+          sources: [found.sources[0]?.uri],
+          faults: [{ label: 'u', ...fault }],
+        },
+      },
+      { type: 'step.started', data: { step: 1 } },
+    ]);
+    expect(JSON.stringify(events)).not.toContain(secret);
+  });
+
+  it('starts no step after an answer', () => {
+    const { events } = told(start, answered());
+    expect(events.map((event) => event.type)).toEqual(['model.completed']);
+    expect(events[0]?.data).toMatchObject({ answered: true });
+  });
+
+  it.each<ResearchEvent>([{ kind: 'cancelled' }, { kind: 'limit-reached', reason: 'context' }])(
+    'leaves the end to the report: %j',
+    (event) => {
+      expect(told(start, event).events).toEqual([]);
+    },
+  );
+});
+
+describe('announceEnd', () => {
+  it.each(['completed', 'incomplete', 'failed', 'cancelled'] as const)('closes a %s run with one terminal event', (status) => {
+    const events = announceEnd(reportOf('r1', status));
+    expect(events.map((event) => event.type)).toEqual(['report.completed', `run.${status}`]);
+    expect(events.map((event) => isTerminal(event.type))).toEqual([false, true]);
+  });
+
+  it('says why a run fell short', () => {
+    expect(announceEnd(reportOf('r1', 'incomplete'))[1]?.data).toMatchObject({ reason: 'max_steps' });
+    expect(announceEnd(reportOf('r1'))[1]?.data).not.toHaveProperty('reason');
+  });
+
+  it('counts the claims that hold', () => {
+    const claims = [
+      { text: 'a', verdict: 'supported', citations: [] },
+      { text: 'b', verdict: 'unsupported', citations: [] },
+    ] as const;
+    expect(announceEnd({ ...reportOf('r1'), claims })[0]?.data).toEqual({ claims: 2, supported: 1, sources: 0 });
+  });
+});

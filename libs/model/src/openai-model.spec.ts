@@ -1,0 +1,323 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Aborted, InvalidInput } from '#errors';
+import { type ModelServer, type ScriptedTurn, startModelServer } from '../../../test/support/model-server.ts';
+import { type ChatRequest, ModelFault } from './chat-model.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { type OpenAiModelOptions, openAiModel } from './openai-model.ts';
+import { tongyiV1 } from './tongyi.ts';
+
+/** Waits that `passing` accepts pass at once and are noted; the others end only with their signal. */
+class TestClock implements Clock {
+  readonly slept: number[] = [];
+  private time = Date.parse('2026-11-23T00:00:00Z');
+  private readonly passing: (ms: number) => boolean;
+  constructor(passing: (ms: number) => boolean = () => true) {
+    this.passing = passing;
+  }
+  now(): number {
+    return this.time;
+  }
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.passing(ms)) {
+      this.slept.push(ms);
+      this.time += ms;
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+}
+
+const FIRST_BYTE_MS = 111_111;
+const IDLE_MS = 222_222;
+const DEADLINE_MS = 999_999;
+const WATCHES = [FIRST_BYTE_MS, IDLE_MS, DEADLINE_MS];
+const ANSWER = '<answer>Blåbær 漢字 😀.</answer>';
+const retryNotes = (...only: number[]) =>
+  new TestClock((ms) => (only.length > 0 ? only.includes(ms) : !WATCHES.includes(ms)));
+
+const servers: ModelServer[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+});
+
+async function serving(...script: ScriptedTurn[]): Promise<ModelServer> {
+  const server = await startModelServer(script);
+  servers.push(server);
+  return server;
+}
+
+function modelAt(baseUrl: string, more: Partial<OpenAiModelOptions> = {}) {
+  return openAiModel({
+    baseUrl,
+    model: 'tiny',
+    profile: tongyiV1,
+    contextTokens: 1000,
+    firstByteMs: FIRST_BYTE_MS,
+    idleMs: IDLE_MS,
+    retry: { deadlineMs: DEADLINE_MS },
+    clock: retryNotes(),
+    random: () => 0,
+    ...more,
+  });
+}
+
+const request: ChatRequest = {
+  turns: [{ role: 'question', text: 'Why?' }],
+  tools: [],
+  today: '2026-11-23',
+  mustAnswer: false,
+  maxCompletionTokens: 77,
+  session: 'run é1',
+};
+const never = new AbortController().signal;
+const faultOf = async (reply: Promise<unknown>): Promise<ModelFault> => {
+  const thrown = await reply.then(
+    () => 'no fault',
+    (error: unknown) => error,
+  );
+  if (!(thrown instanceof ModelFault)) throw new Error('expected a ModelFault', { cause: thrown });
+  return thrown;
+};
+const fault = (status: number, headers: Record<string, string> = {}, message = 'server words') =>
+  ({ fault: { kind: 'status', status, headers, message } }) as const;
+
+describe('openAiModel: a reply', () => {
+  it('is read right however the bytes are split, and its deltas make up the text', async () => {
+    for (const writeBytes of [1, 7]) {
+      const server = await serving({
+        text: ANSWER,
+        writeBytes,
+        eventCharacters: 3,
+        usage: { prompt: 9, completion: 4, cached: 6 },
+      });
+      const deltas: string[] = [];
+      const reply = await modelAt(server.baseUrl).reply(request, never, (delta) => deltas.push(delta));
+      expect(reply.text).toBe(ANSWER);
+      expect(deltas.join('')).toBe(ANSWER);
+      expect(reply.answer).toEqual([{ text: 'Blåbær 漢字 😀.', claim: true, citations: [] }]);
+      expect(reply.usage).toEqual({ promptTokens: 9, cachedTokens: 6, completionTokens: 4 });
+    }
+  });
+
+  it('is asked for with the messages, sampling, stops, key and session of the request', async () => {
+    const server = await serving(ANSWER);
+    await modelAt(`${server.baseUrl}/`, { apiKey: 'sk-1' }).reply(request, never);
+    const [sent] = server.requests;
+    expect(sent?.headers['authorization']).toBe('Bearer sk-1');
+    expect(sent?.headers['x-session-id']).toBe('run%20%C3%A91');
+    expect(sent?.body).toEqual({
+      model: 'tiny',
+      messages: tongyiV1.render(request),
+      stream: true,
+      stream_options: { include_usage: true },
+      max_tokens: 77,
+      temperature: 0.85,
+      top_p: 0.95,
+      presence_penalty: 1.1,
+      stop: ['\n<tool_response>', '<tool_response>'],
+    });
+  });
+
+  it('has a usage marked as estimated when the server gives none', async () => {
+    const server = await serving({ text: 'x'.repeat(41), usage: 'none' });
+    const model = modelAt(server.baseUrl);
+    const { usage } = await model.reply(request, never);
+    expect(usage).toEqual({
+      promptTokens: model.estimatePromptTokens(request),
+      cachedTokens: 0,
+      completionTokens: 11,
+      estimated: true,
+    });
+  });
+
+  it('ends at a stop string that the server ignored, in text and deltas', async () => {
+    const server = await serving('<answer>A.</answer>\n<tool_response>\ninvented');
+    const deltas: string[] = [];
+    const reply = await modelAt(server.baseUrl).reply(request, never, (delta) => deltas.push(delta));
+    expect(reply.text).toBe('<answer>A.</answer>');
+    expect(deltas.join('')).toBe(reply.text);
+  });
+
+  it('has separate reasoning put back between think tags', async () => {
+    const server = await serving({ reasoning: 'why not', text: ANSWER });
+    expect((await modelAt(server.baseUrl).reply(request, never)).text).toBe(`<think>\nwhy not\n</think>\n\n${ANSWER}`);
+  });
+
+  it('is taken from a server that does not stream', async () => {
+    const body = JSON.stringify({ choices: [{ message: { content: ANSWER } }] });
+    const server = await serving({ fault: { kind: 'page', type: 'application/json', body } });
+    expect((await modelAt(server.baseUrl).reply(request, never)).text).toBe(ANSWER);
+  });
+
+  it('tells the model when its problem came from the length limit', async () => {
+    const server = await serving({ text: '<tool_call>{"name', finishReason: 'length' });
+    expect((await modelAt(server.baseUrl).reply(request, never)).problem).toMatch(/never closed.*limit of 77 tokens/s);
+  });
+});
+
+describe('openAiModel: faults that pass', () => {
+  it.each<[string, ScriptedTurn]>([
+    ['status 503', fault(503)],
+    ['a stream cut off', { text: ANSWER, fault: { kind: 'cut', afterBytes: 150 } }],
+    ['a stream ended early', { text: ANSWER, fault: { kind: 'end', afterBytes: 150 } }],
+    ['a stream ended between events', { text: '', fault: { kind: 'end', afterBytes: 0 } }],
+    [
+      'an error inside the stream',
+      { text: 'x', fault: { kind: 'error-event', error: { message: 'out of memory', code: 500 } } },
+    ],
+    ['an empty reply', ' \n'],
+  ])('%s is tried again', async (_, turn) => {
+    const server = await serving(turn, ANSWER);
+    expect((await modelAt(server.baseUrl).reply(request, never)).text).toBe(ANSWER);
+  });
+
+  it('are tried four times with growing waits, then told with the words of the server', async () => {
+    const server = await serving(fault(500), fault(502), fault(500), fault(503));
+    const clock = retryNotes();
+    const thrown = await faultOf(modelAt(server.baseUrl, { clock }).reply(request, never));
+    expect(thrown).toMatchObject({ kind: 'transient', retryable: true });
+    expect(thrown.message).toMatch(/refused with 503: server words\..*Tried 4 times/);
+    expect(clock.slept).toEqual([500, 1000, 2000]);
+  });
+
+  it('are waited for up to half as long when the dice say so', async () => {
+    const clock = retryNotes();
+    const server = await serving(fault(500), ANSWER);
+    await modelAt(server.baseUrl, { clock, random: () => 0.999 }).reply(request, never);
+    expect(clock.slept).toEqual([250]);
+  });
+
+  it.each([
+    ['seconds', '7', 7000],
+    ['a date', 'Mon, 23 Nov 2026 00:00:09 GMT', 9000],
+    ['a date gone by', 'Sun, 22 Nov 2026 00:00:00 GMT', 0],
+    ['more than a minute', '3600', 60_000],
+    ['nonsense', 'soon', 500],
+  ])('429 waits as Retry-After says: %s', async (_, value, waitMs) => {
+    const clock = retryNotes();
+    const server = await serving(fault(429, { 'retry-after': value }), ANSWER);
+    await modelAt(server.baseUrl, { clock }).reply(request, never);
+    expect(clock.slept).toEqual([waitMs]);
+  });
+
+  it('429 to the end is a quota fault', async () => {
+    const server = await serving(fault(429), fault(429), fault(429), fault(429));
+    expect((await faultOf(modelAt(server.baseUrl).reply(request, never))).kind).toBe('quota');
+  });
+
+  it('a server that accepts and never answers is given up after the first-byte limit', async () => {
+    const hang: ScriptedTurn = { fault: { kind: 'hang' } };
+    const server = await serving(hang, hang);
+    const model = modelAt(server.baseUrl, {
+      clock: retryNotes(FIRST_BYTE_MS, 500),
+      retry: { tries: 2, deadlineMs: DEADLINE_MS },
+    });
+    expect((await faultOf(model.reply(request, never))).message).toMatch(/sent nothing for 111111 ms.*Tried 2 times/);
+  });
+
+  it('a server that falls silent in the middle is given up after the idle limit', async () => {
+    const server = await serving({ text: ANSWER, fault: { kind: 'hang', afterBytes: 150 } }, ANSWER);
+    const model = modelAt(server.baseUrl, { idleMs: 25, retry: { tries: 1 }, clock: systemClock });
+    expect((await faultOf(model.reply(request, never))).message).toMatch(/sent nothing for 25 ms/);
+  });
+
+  it('stop at the deadline of the whole call instead of waiting past it', async () => {
+    const server = await serving(fault(500), ANSWER);
+    const model = modelAt(server.baseUrl, { retry: { deadlineMs: 400 }, clock: retryNotes(1) });
+    expect((await faultOf(model.reply(request, never))).message).toMatch(/Given up after 1 try: 400 ms/);
+    expect(server.requests).toHaveLength(1);
+  });
+});
+
+describe('openAiModel: faults that stay', () => {
+  it.each([
+    [400, 'invalid', /server words.*context length/],
+    [401, 'blocked', /Set the API key/],
+    [403, 'blocked', /may use the model "tiny"/],
+    [404, 'invalid', /"tiny" is served: curl http:.*\/v1\/models/],
+    [422, 'invalid', /server words/],
+    [307, 'invalid', /points to http:\/\/other/],
+  ])('%d fails at once and says what to do', async (status, kind, message) => {
+    const server = await serving(fault(status, { location: 'http://other' }), ANSWER);
+    const thrown = await faultOf(modelAt(server.baseUrl).reply(request, never));
+    expect(thrown).toMatchObject({ kind, retryable: false });
+    expect(thrown.message).toMatch(message);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('a web page in place of a reply points at the base URL', async () => {
+    const server = await serving({ fault: { kind: 'page', type: 'text/html', body: '<html>' } });
+    expect((await faultOf(modelAt(server.baseUrl).reply(request, never))).message).toMatch(/a web page.*end in \/v1/);
+  });
+
+  it('never repeat the key that the server echoes', async () => {
+    const server = await serving(fault(401, {}, 'wrong key sk-secret.'));
+    const thrown = await faultOf(modelAt(server.baseUrl, { apiKey: 'sk-secret' }).reply(request, never));
+    expect(thrown.message).toContain('wrong key ***. Set');
+  });
+
+  it('nothing listening names the URL and says how to check it', async () => {
+    const server = await serving();
+    await server.close();
+    servers.pop();
+    const thrown = await faultOf(modelAt(server.baseUrl).reply(request, never));
+    expect(thrown.kind).toBe('transient');
+    expect(thrown.message).toMatch(
+      /No model server answers at http:\/\/127.*\/v1 \(.*ECONNREFUSED.*curl http:.*\/v1\/models.*Tried 4 times/,
+    );
+  });
+
+  it('a URL or key that cannot be used is refused before any call', () => {
+    expect(() => modelAt('nowhere', { apiKey: 'a\nb' })).toThrow(InvalidInput);
+    expect(() => modelAt('nowhere', { apiKey: 'a\nb' })).toThrow(/baseUrl: .*\napiKey: /);
+  });
+
+  it("an error of the listener is the caller's own and is not tried again", async () => {
+    const server = await serving(ANSWER, ANSWER);
+    const bug = new Error('bug');
+    const reply = modelAt(server.baseUrl).reply(request, never, () => {
+      throw bug;
+    });
+    await expect(reply).rejects.toBe(bug);
+    expect(server.requests).toHaveLength(1);
+  });
+});
+
+describe('openAiModel: abort', () => {
+  it('stops a call that waits for its first byte', async () => {
+    const server = await serving({ fault: { kind: 'hang' } });
+    const caller = new AbortController();
+    const reply = modelAt(server.baseUrl).reply(request, caller.signal);
+    await server.arrived(1);
+    caller.abort(new Error('the user cancelled'));
+    await expect(reply).rejects.toThrow(Aborted);
+    await expect(reply).rejects.toThrow(/the user cancelled/);
+  });
+
+  it('stops in the middle of a stream', async () => {
+    const server = await serving({ text: ANSWER, fault: { kind: 'hang', afterBytes: 400 } });
+    const caller = new AbortController();
+    const reply = modelAt(server.baseUrl).reply(request, caller.signal, () => caller.abort());
+    await expect(reply).rejects.toThrow(Aborted);
+  });
+
+  it('stops a wait between tries', async () => {
+    const server = await serving(fault(429, { 'retry-after': '50' }), ANSWER);
+    const caller = new AbortController();
+    const clock: Clock = {
+      now: () => 0,
+      sleep: (ms, signal) => {
+        if (ms === 50_000) queueMicrotask(() => caller.abort());
+        return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      },
+    };
+    await expect(modelAt(server.baseUrl, { clock }).reply(request, caller.signal)).rejects.toThrow(Aborted);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('asks nobody when the signal has already fired', async () => {
+    const server = await serving(ANSWER);
+    await expect(modelAt(server.baseUrl).reply(request, AbortSignal.abort())).rejects.toThrow(Aborted);
+    expect(server.requests).toHaveLength(0);
+  });
+});

@@ -1,0 +1,11 @@
+import type { SourcePolicy, ToolContext } from '../tool.ts';
+
+/** A tool context for tests: nothing is allowed but what `policy` names. */
+export function contextWith(policy: Partial<SourcePolicy>): ToolContext {
+  return {
+    policy: { corpora: [], web: false, urls: [], allowDomains: [], denyDomains: [], ...policy },
+    signal: new AbortController().signal,
+    callId: 'call-1',
+    now: '2026-01-02T03:04:05.000Z',
+  };
+}

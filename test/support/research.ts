@@ -1,0 +1,95 @@
+/** Requests, replies and observations as small as they can be. */
+import { createHash } from 'node:crypto';
+import type {
+  AnswerPart,
+  Limits,
+  ModelReply,
+  ModelUsage,
+  Observation,
+  PlacedCall,
+  Report,
+  ResearchEvent,
+  ResearchRequest,
+  ToolCall,
+} from '#domain';
+import { buildReport, usageOf } from '#domain';
+import type { Acceptance } from '#runs';
+
+export function limitsOf(changes: Partial<Limits> = {}): Limits {
+  return {
+    budget: { steps: 10 },
+    contextTokens: null,
+    replyTokens: 100,
+    answerTokens: 200,
+    observationTokens: 50,
+    answerSeconds: 5,
+    prices: null,
+    ...changes,
+  };
+}
+
+export function requestOf(changes: Partial<ResearchRequest> = {}): ResearchRequest {
+  return {
+    question: 'Why do locks expire?',
+    mode: 'react',
+    model: 'scripted',
+    profile: 'tongyi-v1',
+    degraded: [],
+    sources: { corpora: [], web: false, urls: [], allowDomains: [], denyDomains: [] },
+    limits: limitsOf(),
+    today: '2026-01-31',
+    metadata: {},
+    ...changes,
+  };
+}
+
+export function acceptanceOf(tenantId: string, runId: string, changes: Partial<Acceptance> = {}): Acceptance {
+  return { tenantId, runId, request: requestOf(), requestSha256: 'a'.repeat(64), ...changes };
+}
+
+export function usageOfCall(changes: Partial<ModelUsage> = {}): ModelUsage {
+  return { promptTokens: 10, cachedTokens: 0, completionTokens: 5, ...changes };
+}
+
+export function replyOf(changes: Partial<ModelReply> = {}): ModelReply {
+  return { text: '', calls: [], usage: usageOfCall(), ...changes };
+}
+
+/** The model asks for tools. */
+export function asked(...calls: readonly ToolCall[]): Extract<ResearchEvent, { kind: 'model-replied' }> {
+  return { kind: 'model-replied', reply: replyOf({ text: 'look it up', calls }), forced: null };
+}
+
+/** The model gives its answer. */
+export function answered(...answer: readonly AnswerPart[]): Extract<ResearchEvent, { kind: 'model-replied' }> {
+  return { kind: 'model-replied', reply: replyOf({ text: 'done', answer }), forced: null };
+}
+
+export function searchOf(query: string): ToolCall {
+  return { tool: 'search', args: { query } };
+}
+
+export function placed(call: ToolCall, step: number, index = 0): PlacedCall {
+  return { ...call, step, index };
+}
+
+export function sha256Of(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
+}
+
+/** One document that was found whole. */
+export function observationOf(text: string, label = 'query'): Observation {
+  const sha256 = sha256Of(text);
+  const passage = { sha256, start: 0, end: text.length, text, headings: [], score: 1 };
+  const bytes = Buffer.byteLength(text);
+  const uri = `https://example.org/${sha256.slice(0, 8)}`;
+  const source = { uri, title: 'A page', sha256, bytes, fetchedAt: '2026-01-31T00:00:00.000Z' };
+  return { sections: [{ label, passages: [passage] }], sources: [source] };
+}
+
+export function reportOf(runId: string, status: Report['status'] = 'completed'): Report {
+  const ending = status === 'incomplete' ? { status, reason: 'max_steps' as const } : { status, message: 'it broke' };
+  const spent = { modelCalls: 1, toolCalls: 0, promptTokens: 10, cachedTokens: 0, completionTokens: 5, usd: 0 };
+  const verified = { answer: 'Because.', claims: [], sources: [] };
+  return buildReport({ ...requestOf(), runId }, verified, ending, usageOf(spent, 1, 2));
+}
