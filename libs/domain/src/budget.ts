@@ -85,8 +85,11 @@ export type Permit =
   /** Not even that: the report is built from the evidence at hand. */
   | { readonly kind: 'stop'; readonly reason: LimitReason };
 
-/** A final answer shorter than this is not worth a call. */
+/** A final answer shorter than this is not worth a call, unless none longer was configured. */
 const leastAnswerTokens = 128;
+
+/** Sums of prices are rounded; less than this is nothing. */
+const roundingUsd = 1e-9;
 
 /**
  * Decides on the next model call so that a final answer always stays affordable.
@@ -100,7 +103,8 @@ export function permit(spent: Spending, promptTokens: number, elapsedSeconds: nu
   if (spent.modelCalls >= budget.steps) return { kind: 'stop', reason: 'max_steps' };
   if (budget.seconds !== undefined && elapsedSeconds >= budget.seconds) return { kind: 'stop', reason: 'max_seconds' };
   const affordable = answerRoom(spent, promptTokens, limits);
-  if (affordable.tokens < leastAnswerTokens) return { kind: 'stop', reason: affordable.reason };
+  if (affordable.tokens < Math.min(leastAnswerTokens, limits.answerTokens))
+    return { kind: 'stop', reason: affordable.reason };
   const answer = Math.min(limits.answerTokens, affordable.tokens);
   const reason = reasonToAnswer(spent, promptTokens, elapsedSeconds, limits);
   if (reason !== null) return { kind: 'answer', maxCompletionTokens: answer, reason };
@@ -115,9 +119,10 @@ function answerRoom(spent: Spending, promptTokens: number, limits: Limits): { to
   if (budget.tokens !== undefined) {
     rooms.push({ tokens: budget.tokens - tokensOf(spent) - promptTokens, reason: 'max_tokens' });
   }
-  if (budget.usd !== undefined && prices !== null && prices.completionUsd > 0) {
-    const left = budget.usd - spent.usd - (promptTokens * prices.promptUsd) / 1e6;
-    rooms.push({ tokens: Math.floor((left / prices.completionUsd) * 1e6), reason: 'max_usd' });
+  if (budget.usd !== undefined && prices !== null) {
+    const left = budget.usd + roundingUsd - spent.usd - (promptTokens * dearestPromptUsd(prices)) / 1e6;
+    // A free completion divides to infinity: unlimited while the prompt is paid for, impossible when it is not.
+    rooms.push({ tokens: left < 0 ? -1 : Math.floor((left / prices.completionUsd) * 1e6), reason: 'max_usd' });
   }
   return rooms.reduce((least, room) => (room.tokens < least.tokens ? room : least), {
     tokens: Number.MAX_SAFE_INTEGER,
@@ -139,11 +144,16 @@ function reasonToAnswer(
   const bothCalls = promptTokens + limits.replyTokens + grownPrompt + limits.answerTokens;
   if (budget.tokens !== undefined && tokensOf(spent) + bothCalls > budget.tokens) return 'max_tokens';
   if (budget.usd !== undefined && prices !== null) {
-    const prompts = (promptTokens + grownPrompt) * prices.promptUsd;
+    const prompts = (promptTokens + grownPrompt) * dearestPromptUsd(prices);
     const replies = (limits.replyTokens + limits.answerTokens) * prices.completionUsd;
     if (spent.usd + (prompts + replies) / 1e6 > budget.usd) return 'max_usd';
   }
   return null;
+}
+
+/** What a prompt token may cost: some servers charge more for writing the cache than for reading the prompt. */
+function dearestPromptUsd({ promptUsd, cachedUsd }: Prices): number {
+  return Math.max(promptUsd, cachedUsd);
 }
 
 /** Tokens as budgets count them: all of prompt and completion. */

@@ -5,7 +5,11 @@ import { locate, verifyAnswer } from './claims.ts';
 import type { AnswerPart, DraftCitation, Turn } from './conversation.ts';
 import { numberSources } from './sources.ts';
 
-const cite = (quote: string, at: { start?: number; end?: number } = {}): DraftCitation => ({ source: 's1', quote, ...at });
+const cite = (quote: string, at: { start?: number; end?: number } = {}): DraftCitation => ({
+  source: 's1',
+  quote,
+  ...at,
+});
 
 describe('locate', () => {
   const snapshot = 'A lock expires. Renew it.  A lock expires.';
@@ -26,7 +30,11 @@ describe('locate', () => {
     [Number.NaN, 15],
     [900, 915],
   ])('looks the text up when the offsets %d to %d are wrong', (start, end) => {
-    expect(locate(cite('A lock expires.', { start, end }), snapshot)).toEqual({ start: 0, end: 15, quote: 'A lock expires.' });
+    expect(locate(cite('A lock expires.', { start, end }), snapshot)).toEqual({
+      start: 0,
+      end: 15,
+      quote: 'A lock expires.',
+    });
   });
 
   it('takes no offsets from the end of a text or beyond it, even where they slice the quotation', () => {
@@ -71,8 +79,8 @@ describe('locate', () => {
 
   it('counts in UTF-16 units across surrogate pairs', () => {
     const text = '\u{1f512}\u{1f512} the  \u{1f511} fits';
-    expect(locate(cite('\u{1f511} fits'), text)).toEqual({ start: 11, end: 18, quote: '\u{1f511} fits' });
-    expect(locate(cite('the \u{1f511}'), text)).toEqual({ start: 5, end: 13, quote: 'the  \u{1f511}' });
+    expect(locate(cite('\u{1f511} fits'), text)).toEqual({ start: 10, end: 17, quote: '\u{1f511} fits' });
+    expect(locate(cite('the \u{1f511}'), text)).toEqual({ start: 5, end: 12, quote: 'the  \u{1f511}' });
   });
 
   it('refuses half a surrogate pair, which no store could keep', () => {
@@ -106,7 +114,10 @@ describe('any citation', () => {
 
   it('is found wherever its text was copied from, however its white space and marks were set anew', () => {
     const reset = (text: string) =>
-      text.replace(/\s+/g, ' \n ').replace(/["\u201c]/g, '\u201d').replace(/['\u2019]/g, '\u2018');
+      text
+        .replace(/\s+/g, ' \n ')
+        .replace(/["\u201c]/g, '\u201d')
+        .replace(/['\u2019]/g, '\u2018');
     fc.assert(
       fc.property(prose, fc.nat(60), fc.nat(60), (text, a, b) => {
         const copied = text.slice(Math.min(a, b), Math.max(a, b));
@@ -124,7 +135,11 @@ describe('verifyAnswer', () => {
   const turns: Turn[] = [{ role: 'tools', results: outcomes }];
   const sources = numberSources(turns);
   const snapshots = new Map(texts.map((text) => [sha256Of(text), text]));
-  const claim = (text: string, ...citations: readonly DraftCitation[]): AnswerPart => ({ text, claim: true, citations });
+  const claim = (text: string, ...citations: readonly DraftCitation[]): AnswerPart => ({
+    text,
+    claim: true,
+    citations,
+  });
 
   it('numbers what is cited by first citation and leaves out the rest', () => {
     const draft = [

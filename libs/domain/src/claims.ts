@@ -59,10 +59,10 @@ export function verifyAnswer(
       return source === undefined || place === null ? [] : [{ source: numberOf(source), ...place }];
     });
     const verdict = citations.length > 0 ? 'supported' : 'unsupported';
-    claims.push({ text: part.text, verdict, citations });
+    claims.push({ text: part.text.trim(), verdict, citations });
     blocks.push(`${isQuotation(part) ? blockquote(part.text) : part.text} ${marks(citations)}`);
   }
-  return { answer: blocks.join('\n\n'), claims, sources: [...cited.values()] };
+  return { answer: joined(blocks), claims, sources: [...cited.values()] };
 }
 
 interface Place {
@@ -71,11 +71,13 @@ interface Place {
   readonly quote: string;
 }
 
-/** Finds a quotation in its snapshot, or null. An empty quotation proves nothing. */
+/** Finds a quotation in its snapshot, or null. An empty quotation proves nothing, nor does one that halves a character. */
 export function locate(citation: DraftCitation, snapshot: string | undefined): Place | null {
-  const { quote, start, end } = citation;
-  if (snapshot === undefined || quote.trim() === '') return null;
-  if (start !== undefined && end !== undefined && snapshot.slice(start, end) === quote) return { start, end, quote };
+  const { quote, start = -1, end } = citation;
+  if (snapshot === undefined || quote.trim() === '' || !quote.isWellFormed()) return null;
+  // `slice` also takes offsets from the end and beyond it; a reader of the report need not.
+  const inside = start >= 0 && end === start + quote.length;
+  if (inside && snapshot.slice(start, end) === quote) return { start, end, quote };
   const exact = snapshot.indexOf(quote);
   if (exact >= 0) return { start: exact, end: exact + quote.length, quote };
   return locateFolded(quote, snapshot);
@@ -108,6 +110,11 @@ function fold(text: string): { text: string; origin: number[] } {
     origin.push(i);
   }
   return { text: folded.join(''), origin };
+}
+
+/** A block that brings its own white space continues the one before; others become paragraphs. */
+function joined(blocks: readonly string[]): string {
+  return blocks.reduce((answer, block) => (answer === '' || /^\s/.test(block) ? answer + block : `${answer}\n\n${block}`), '');
 }
 
 function isQuotation(part: AnswerPart): boolean {

@@ -71,11 +71,14 @@ describe('announce', () => {
 });
 
 describe('announceEnd', () => {
-  it.each(['completed', 'incomplete', 'failed', 'cancelled'] as const)('closes a %s run with one terminal event', (status) => {
-    const events = announceEnd(reportOf('r1', status));
-    expect(events.map((event) => event.type)).toEqual(['report.completed', `run.${status}`]);
-    expect(events.map((event) => isTerminal(event.type))).toEqual([false, true]);
-  });
+  it.each(['completed', 'incomplete', 'failed', 'cancelled'] as const)(
+    'closes a %s run with one terminal event',
+    (status) => {
+      const events = announceEnd(reportOf('r1', status));
+      expect(events.map((event) => event.type)).toEqual(['report.completed', `run.${status}`]);
+      expect(events.map((event) => isTerminal(event.type))).toEqual([false, true]);
+    },
+  );
 
   it('says why a run fell short', () => {
     expect(announceEnd(reportOf('r1', 'incomplete'))[1]?.data).toMatchObject({ reason: 'max_steps' });

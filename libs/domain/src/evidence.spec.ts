@@ -19,7 +19,10 @@ function turn(...sections: readonly (readonly Passage[])[]): Turn {
   return { role: 'tools', results: [{ call: searchOf('q'), observation }] };
 }
 
-const textsOf = (turns: readonly Turn[]) => evidenceDraft(turns).map((part) => part.text).slice(1);
+const textsOf = (turns: readonly Turn[]) =>
+  evidenceDraft(turns)
+    .map((part) => part.text)
+    .slice(1);
 
 describe('evidenceDraft', () => {
   it('is empty when nothing was found', () => {
@@ -31,7 +34,10 @@ describe('evidenceDraft', () => {
   });
 
   it('takes the best passage of each section before the second best of any, latest section first', () => {
-    const turns = [turn([passage('old', 9)]), turn([passage('b2', 1), passage('b1', 2)], [passage('c1', 0.5), passage('c2', 0.1)])];
+    const turns = [
+      turn([passage('old', 9)]),
+      turn([passage('b2', 1), passage('b1', 2)], [passage('c1', 0.5), passage('c2', 0.1)]),
+    ];
     expect(textsOf(turns)).toEqual(['c1', 'b1', 'old', 'c2', 'b2']);
   });
 

@@ -35,6 +35,7 @@ export {
   type TerminalStatus,
   usageOf,
 } from './report.ts';
+export type { ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
 export {
   advance,
   begin,
@@ -46,6 +47,5 @@ export {
   type ResearchState,
   replay,
 } from './research.ts';
-export type { ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
-export { splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';
 export { type NumberedSource, numberSources } from './sources.ts';
+export { splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';

@@ -8,9 +8,7 @@ import type { Ending } from './research.ts';
 import { numberSources } from './sources.ts';
 
 const text = 'A lock  expires\nafter 30 s.';
-const known = numberSources([
-  { role: 'tools', results: [{ call: searchOf('q'), observation: observationOf(text) }] },
-]);
+const known = numberSources([{ role: 'tools', results: [{ call: searchOf('q'), observation: observationOf(text) }] }]);
 const draft: readonly AnswerPart[] = [
   { text: '## Locks', claim: false, citations: [] },
   { text: 'Locks\nend.', claim: true, citations: [{ source: 's1', quote: 'A lock expires after 30 s.' }] },
@@ -113,14 +111,23 @@ describe('renderMarkdown', () => {
 
   it('is plain about a run that found nothing and had no model', () => {
     const empty = { answer: ' ', claims: [], sources: [] };
-    const report = buildReport({ ...setting, model: null, degraded: [] }, empty, { status: 'completed' }, usageOf(nothingSpent, 0, 0));
+    const report = buildReport(
+      { ...setting, model: null, degraded: [] },
+      empty,
+      { status: 'completed' },
+      usageOf(nothingSpent, 0, 0),
+    );
     expect(renderMarkdown(report)).toBe(
       '# Why do locks expire?\n\nNo answer was found.\n\n---\n\nRun run-1: no language model took part; 0 steps, 0 tool calls, 0 tokens, 0 s.\n',
     );
   });
 
   it('prints no quotation twice that is its own claim', () => {
-    const own = { text: 'a', verdict: 'supported', citations: [{ source: 's1', start: 0, end: 1, quote: 'a' }] } as const;
+    const own = {
+      text: 'a',
+      verdict: 'supported',
+      citations: [{ source: 's1', start: 0, end: 1, quote: 'a' }],
+    } as const;
     expect(renderMarkdown({ ...reportWith({ status: 'completed' }), claims: [own] })).not.toContain('## Quotations');
   });
 });

@@ -74,17 +74,20 @@ export function advance(state: ResearchState, event: ResearchEvent, limits: Limi
       return think({ ...common(state), spent }, { role: 'tools', results: event.outcomes });
     }
     case 'limit-reached':
-      return conclude(state, { status: 'incomplete', reason: event.reason });
+      return conclude(expectOpen(state, event), { status: 'incomplete', reason: event.reason });
     case 'model-failed':
       return conclude(expectPhase(state, 'thinking', event), { status: 'failed', message: event.message });
     case 'cancelled':
-      return conclude(state, { status: 'cancelled' });
+      return conclude(expectOpen(state, event), { status: 'cancelled' });
   }
 }
 
 /** Folds a whole log. Cost O(events). */
 export function replay(request: ResearchRequest, events: readonly ResearchEvent[]): [ResearchState, Command] {
-  return events.reduce<[ResearchState, Command]>(([state], event) => advance(state, event, request.limits), begin(request));
+  return events.reduce<[ResearchState, Command]>(
+    ([state], event) => advance(state, event, request.limits),
+    begin(request),
+  );
 }
 
 type ReplyEvent = Extract<ResearchEvent, { kind: 'model-replied' }>;
@@ -128,6 +131,12 @@ function concludeWith(state: Common, draft: readonly AnswerPart[], ending: Endin
 
 function common({ step, turns, spent }: Common): Common {
   return { step, turns, spent };
+}
+
+/** A run that has its answer keeps it: nothing happens to it any more. */
+function expectOpen(state: ResearchState, event: ResearchEvent): ResearchState {
+  if (state.phase === 'concluding') throw new ProtocolViolation(`${event.kind} while ${state.phase}`);
+  return state;
 }
 
 function expectPhase<P extends ResearchState['phase']>(

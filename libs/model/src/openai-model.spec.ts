@@ -32,6 +32,7 @@ const IDLE_MS = 222_222;
 const DEADLINE_MS = 999_999;
 const WATCHES = [FIRST_BYTE_MS, IDLE_MS, DEADLINE_MS];
 const ANSWER = '<answer>Blåbær 漢字 😀.</answer>';
+const HALF = 'data: {"choices":[{"delta":{"content":"half"}}]}\n\n';
 const retryNotes = (...only: number[]) =>
   new TestClock((ms) => (only.length > 0 ? only.includes(ms) : !WATCHES.includes(ms)));
 
@@ -160,7 +161,7 @@ describe('openAiModel: faults that pass', () => {
     ['status 503', fault(503)],
     ['a stream cut off', { text: ANSWER, fault: { kind: 'cut', afterBytes: 150 } }],
     ['a stream ended early', { text: ANSWER, fault: { kind: 'end', afterBytes: 150 } }],
-    ['a stream ended between events', { text: '', fault: { kind: 'end', afterBytes: 0 } }],
+    ['a stream ended between events', { fault: { kind: 'page', type: 'text/event-stream', body: HALF } }],
     [
       'an error inside the stream',
       { text: 'x', fault: { kind: 'error-event', error: { message: 'out of memory', code: 500 } } },

@@ -12,8 +12,8 @@ async function read(...chunks: Uint8Array[]): Promise<string[]> {
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 const STREAM =
-  '\ufeff: ping\r\ndata: {"a":"é漢😀"}\r\n\r\nevent: x\rdata:one\rdata: two\r\rid: 1\ndatabase: no\ndata\n\n\n\ndata:  spaced\n\n';
-const EVENTS = ['{"a":"é漢😀"}', 'one\ntwo', '', ' spaced'];
+  '\ufeff: ping\r\ndata: {"a":"é漢😀"}\r\n\r\nevent: x\rdata:one\rdata: two\r\rid: 1\ndatabase: no\ndata\n\n\n\ndata:  spaced\n\ndata: x\r\ndata: y\r\n\r\n';
+const EVENTS = ['{"a":"é漢😀"}', 'one\ntwo', '', ' spaced', 'x\ny'];
 
 describe('sseData', () => {
   it('reads the same events at every border of two chunks', async () => {

@@ -10,7 +10,7 @@ export interface Evidence {
 }
 
 /** Damps the difference between first and second place when ranks are fused. */
-const rankDamping = 12;
+const rankDamping = 3;
 
 /** Passages shorter than this many words hardly answer anything. */
 const fewWords = 8;
@@ -22,14 +22,17 @@ export function sectionsOf(turns: readonly Turn[]): Section[] {
   );
 }
 
-/**
- * Pools the passages of some sections by reciprocal rank: what several queries agree on rises. Each place once.
- * @param weights how much a section counts, by its label; 1 where not named
- */
-export function pool(sections: readonly Section[], weights: ReadonlyMap<string, number> = new Map()): Evidence[] {
+/** A section and how much its order counts. */
+export interface WeightedSection {
+  readonly section: Section;
+  readonly weight: number;
+}
+
+/** Pools the passages of some sections by reciprocal rank: what several queries agree on rises. Each place once. */
+export function pool(sections: readonly WeightedSection[]): Evidence[] {
   const pooled = new Map<string, { passage: Passage; worth: number }>();
-  for (const { label, passages } of sections) {
-    const weight = weights.get(label) ?? 1;
+  for (const { section, weight } of sections) {
+    const { passages } = section;
     const ranked = passages.toSorted((a, b) => b.score - a.score);
     for (const [rank, passage] of ranked.entries()) {
       const place = `${passage.sha256}:${passage.start}`;

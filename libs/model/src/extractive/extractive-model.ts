@@ -2,7 +2,7 @@ import { type AnswerPart, type ModelReply, quotePassage, type Section, type Tool
 import { Aborted } from '#errors';
 import type { ChatModel, ChatRequest } from '../chat-model.ts';
 import { type Aspect, aspectsOf } from './aspects.ts';
-import { coverage, fieldWords, pool, sectionsOf } from './evidence.ts';
+import { coverage, fieldWords, pool, sectionsOf, type WeightedSection } from './evidence.ts';
 import { selectAnswer } from './selection.ts';
 
 const free = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
@@ -15,6 +15,9 @@ const learnFrom = 6;
 
 /** Words of the field that a feedback query adds. */
 const addedWords = 4;
+
+/** How much the order of a feedback query counts beside that of the question itself. */
+const feedbackWeight = 0.3;
 
 /** An aspect whose best passage covers less of its words than this is asked again. */
 const enoughCoverage = 0.5;
@@ -93,7 +96,7 @@ function secondQueries({ question, aspects }: Plan, turns: readonly Turn[]): str
   const sections = sectionsOf(turns);
   if (sections.every(({ passages }) => passages.length === 0)) return [];
   return aspects.flatMap((aspect) => {
-    const best = pool(sections.filter(({ label }) => label === aspect.query || label === question)).slice(0, learnFrom);
+    const best = pool(sectionsFor(aspect, question, sections)).slice(0, learnFrom);
     const [top] = best;
     if (top !== undefined && coverage(aspect, top) < enoughCoverage && aspect.text !== aspect.query)
       return [aspect.text];
@@ -103,9 +106,7 @@ function secondQueries({ question, aspects }: Plan, turns: readonly Turn[]): str
 }
 
 function answerOf({ question, aspects }: Plan, sections: readonly Section[]): AnswerPart[] {
-  const belongsTo = (aspect: Aspect) =>
-    sections.filter(({ label }) => label === question || label.startsWith(aspect.text) || label.includes('://'));
-  const answers = selectAnswer(aspects, belongsTo).filter(({ passages }) => passages.length > 0);
+  const answers = selectAnswer(aspects, (aspect) => sectionsFor(aspect, question, sections)).filter(({ passages }) => passages.length > 0);
   if (answers.length === 0) return [framing('The sources hold nothing that fits the question.')];
   const notice =
     'No language model wrote this answer. It quotes, word for word, the passages that fit the question best.';
@@ -114,6 +115,16 @@ function answerOf({ question, aspects }: Plan, sections: readonly Section[]): An
     return [...title, ...passages.map(quotePassage)];
   });
   return [framing(notice), ...parts];
+}
+
+/** What was asked for an aspect, in its own words, is trusted most; a guess in the words of the field least. */
+function sectionsFor(aspect: Aspect, question: string, sections: readonly Section[]): WeightedSection[] {
+  return sections.flatMap((section) => {
+    const { label } = section;
+    if (label === aspect.query || label === aspect.text) return [{ section, weight: 1 }];
+    if (label === question || label.includes('://')) return [{ section, weight: 0.8 }];
+    return label.startsWith(aspect.query) ? [{ section, weight: feedbackWeight }] : [];
+  });
 }
 
 function framing(text: string): AnswerPart {

@@ -1,6 +1,6 @@
-import type { Passage, Section } from '#domain';
+import type { Passage } from '#domain';
 import type { Aspect } from './aspects.ts';
-import { type Evidence, pool, similarity } from './evidence.ts';
+import { type Evidence, pool, similarity, type WeightedSection } from './evidence.ts';
 
 /** Passages of an answer, all aspects together. */
 export const mostPassages = 8;
@@ -22,7 +22,7 @@ export interface AspectAnswer {
  */
 export function selectAnswer(
   aspects: readonly Aspect[],
-  sectionsOf: (aspect: Aspect) => readonly Section[],
+  sectionsOf: (aspect: Aspect) => readonly WeightedSection[],
   limit = mostPassages,
 ): AspectAnswer[] {
   const queues = aspects.map((aspect) => ({ aspect, waiting: pool(sectionsOf(aspect)), chosen: [] as Evidence[] }));

@@ -81,7 +81,8 @@ function articleOf(document: DomDocument, title: string | null): string | null {
 function withMainHeading(text: string, title: string): string {
   const first = /^#{1,2} (.+)$/m.exec(text.slice(0, 400));
   if (title === '' || first?.[0].startsWith('# ')) return text;
-  if (first?.[1] && title.includes(first[1])) return text.replace(first[0], `# ${first[1]}`);
+  if (first?.[1] && title.toLowerCase().includes(first[1].toLowerCase()))
+    return text.replace(first[0], `# ${first[1]}`);
   return `# ${title}\n\n${text}`;
 }
 

@@ -31,7 +31,7 @@ function headingOf(text: string, type: DocumentType, spans: readonly Span[]): st
 
 /** A page's title often is its main heading with the site's name added: neither is repeated above each passage. */
 function withoutTitle(span: Span, heading: string, title: string | null): Span {
-  const repeats = span.headings[0] === heading && title !== null && title.includes(heading);
+  const repeats = span.headings[0] === heading && title?.toLowerCase().includes(heading.toLowerCase());
   return repeats ? { ...span, headings: span.headings.slice(1) } : span;
 }
 

@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { describe, expect, it } from '@jest/globals';
+import { Membership } from './membership.ts';
+import type { Database, Rows } from './store/database.ts';
+
+/** A database that can go away, and tells of each statement. */
+class Leases implements Database {
+  away = false;
+  readonly statements: string[] = [];
+  #onStatement: () => void = () => undefined;
+
+  async query<R>(text: string): Promise<Rows<R>> {
+    this.statements.push(text.slice(0, 6));
+    this.#onStatement();
+    if (this.away) throw new Error('the database is away');
+    return { rows: [], changed: 1 };
+  }
+
+  /** Resolves once so many more statements came. */
+  async more(count: number): Promise<void> {
+    const goal = this.statements.length + count;
+    await new Promise<void>((resolve) => {
+      this.#onStatement = () => this.statements.length >= goal && resolve();
+    });
+  }
+
+  transaction(): Promise<never> {
+    throw new Error('leases need no transaction');
+  }
+  async script(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+describe('Membership', () => {
+  it('renews its lease until it ends, and then gives it up', async () => {
+    const leases = new Leases();
+    const member = await Membership.begin(leases, 'w', 'agent-worker', 30);
+    await leases.more(3);
+    await member.end();
+    expect(member.lost.aborted).toBe(false);
+    expect(leases.statements.at(-1)).toBe('DELETE');
+    expect(leases.statements.slice(0, -1).every((verb) => verb === 'INSERT')).toBe(true);
+  });
+
+  it('outlives a database that is away for a moment', async () => {
+    const leases = new Leases();
+    const member = await Membership.begin(leases, 'w', 'agent-worker', 1500);
+    leases.away = true;
+    await leases.more(1);
+    leases.away = false;
+    await leases.more(1);
+    expect(member.lost.aborted).toBe(false);
+    await member.end();
+  });
+
+  it('is lost when the lease ran out, and then never renews it: whoever lost a run must not claim the next', async () => {
+    const leases = new Leases();
+    const member = await Membership.begin(leases, 'w', 'agent-worker', 30);
+    leases.away = true;
+    await once(member.lost, 'abort');
+    const asked = leases.statements.length;
+    leases.away = false;
+    // Another member's renewals measure the time in which this one stays silent.
+    const others = new Leases();
+    const clock = await Membership.begin(others, 'c', 'agent-worker', 30);
+    await others.more(3);
+    expect(leases.statements).toHaveLength(asked);
+    await Promise.all([member.end(), clock.end()]);
+  });
+});

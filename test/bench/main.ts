@@ -1,0 +1,27 @@
+import { writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { firstLight } from './first-light.ts';
+import type { Benchmark } from './result.ts';
+
+/** Every benchmark, by the name it is called with. */
+const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight };
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
+const [name = ''] = positionals;
+const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (benchmark === undefined) {
+  console.error(`usage: npm run bench -- NAME [--json FILE]\nnames: ${Object.keys(benchmarks).join(', ')}`);
+  process.exit(2);
+}
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+};
+const at = new Date().toISOString();
+const result = { name, at, machine, ...(await benchmark((line) => console.error(line))) };
+const json = `${JSON.stringify(result, null, 2)}\n`;
+if (values.json !== undefined) await writeFile(values.json, json);
+process.stdout.write(json);
