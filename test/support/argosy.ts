@@ -39,6 +39,7 @@ export interface Finished {
 
 /** A process under way. */
 export interface Running {
+  /** Its end; the deadline counts from when this is read. */
   readonly finished: Promise<Finished>;
   /** Resolves with the first match in stderr, also one that is there already; rejects when the process ends without. */
   said(pattern: RegExp): Promise<string>;
@@ -65,16 +66,18 @@ export function launch(args: readonly string[], { cwd, env = {} }: Launch): Runn
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const finished = new Promise<Finished>((resolve, reject) => {
+  const end = new Promise<Finished>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
       ended = true;
       alive.delete(child);
-      resolve({ exitCode: code ?? 128 + signalNumbers[signal ?? 'SIGKILL'], stdout, stderr });
+      resolve({ exitCode: code ?? 128 + (signalNumbers[signal ?? ''] ?? 0), stdout, stderr });
     });
   });
   return {
-    finished: within(finished, () => `argosy ${args.join(' ').slice(0, 200)} has not ended; stderr:\n${stderr}`),
+    get finished() {
+      return within(end, () => `argosy ${args.join(' ').slice(0, 200)} has not ended; stderr:\n${stderr}`);
+    },
     said: async (pattern) => {
       const found = new Promise<string>((resolve, reject) => {
         const look = (): void => {
@@ -102,7 +105,10 @@ export async function argosy(args: readonly string[], options: Launch): Promise<
 }
 
 /** A running `argosy serve` and where it serves. */
-export async function serve(options: Launch, args: readonly string[] = []): Promise<Running & { readonly url: string }> {
+export async function serve(
+  options: Launch,
+  args: readonly string[] = [],
+): Promise<Running & { readonly url: string }> {
   const server = launch(['serve', '--port', '0', ...args], options);
   const url = await server.said(/http:\/\/127\.0\.0\.1:\d+(?= )/);
   return Object.assign(server, { url });

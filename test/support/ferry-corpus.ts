@@ -51,7 +51,12 @@ export const ferryFacts = [
 export function writeFerryCorpus(parent: string): string {
   const folder = join(parent, 'ferry');
   mkdirSync(folder);
-  const files = { 'timetable.md': timetable, 'tickets.html': tickets, 'vessels.json': vessels, 'booking.d.ts': declarations };
+  const files = {
+    'timetable.md': timetable,
+    'tickets.html': tickets,
+    'vessels.json': vessels,
+    'booking.d.ts': declarations,
+  };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   writeFileSync(join(folder, 'logbook.pdf'), pdfOf(logbook));
   return folder;

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type AcceptedResource, acceptedResource, errorResource, type ResearchBody, type RunResource, runResource } from '#contracts';
+import {
+  type AcceptedResource,
+  acceptedResource,
+  errorResource,
+  type ResearchBody,
+  type RunResource,
+  runResource,
+} from '#contracts';
 import { ArgosyError, messageOf, Unavailable } from '#errors';
 
 /** The gateway understood the request and refused it. */

@@ -3,7 +3,7 @@ import { InvalidInput } from '#errors';
 import { parseModelSpec } from '#model';
 import type { Config } from '#platform';
 import { DataDirectoryBusy } from '#runs';
-import { Client } from './client.ts';
+import type { Client } from './client.ts';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import { Embedded, type EmbeddedOptions } from './embedded.ts';
 import { RunProgress } from './progress.ts';
@@ -104,7 +104,10 @@ function parsePort(text: string): number {
 
 async function runs(args: readonly string[], around: Surroundings): Promise<number> {
   const [action, id] = args;
-  if (action === undefined || !(action === 'list' || (id !== undefined && ['show', 'watch', 'cancel'].includes(action)))) {
+  if (
+    action === undefined ||
+    !(action === 'list' || (id !== undefined && ['show', 'watch', 'cancel'].includes(action)))
+  ) {
     throw new InvalidInput([{ path: 'runs', message: 'say list, show ID, watch ID or cancel ID' }]);
   }
   const connection = await connect(around.remote, { ...around, port: 0, model: null });
@@ -145,7 +148,9 @@ function oneLine(text: string): string {
 async function verify(args: readonly string[], { print }: Terminal): Promise<number> {
   const [folder, ...more] = args;
   if (folder === undefined || more.length > 0) {
-    throw new InvalidInput([{ path: 'verify', message: 'give the folder of one report: argosy verify argosy-reports/run_...' }]);
+    throw new InvalidInput([
+      { path: 'verify', message: 'give the folder of one report: argosy verify argosy-reports/run_...' },
+    ]);
   }
   const result = await verifyFolder(folder);
   if (!result.sound) {

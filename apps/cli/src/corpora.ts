@@ -20,16 +20,16 @@ export async function indexCorpora(
   try {
     await mkdir(dir, { recursive: true });
   } catch (cause) {
-    const message = `the data directory cannot be written (${messageOf(cause)}). Free space or permissions there, or name another with ARGOSY_DATA_DIR`;
-    throw new InvalidInput([{ path: dataDir, message }], { cause });
+    throw unwritable(dataDir, cause);
   }
   const corpora = await Corpora.open(dir);
   try {
     const ids: string[] = [];
     for (const path of paths) {
-      const report = await corpora.sync(path, {
-        signal,
-        onProgress: ({ done, total }) => progress.status(`indexing ${path}: ${done}/${total} files`),
+      const onProgress = ({ done, total }: { done: number; total: number }): void =>
+        progress.status(`indexing ${path}: ${done}/${total} files`);
+      const report = await corpora.sync(path, { signal, onProgress }).catch((error: unknown) => {
+        throw sqliteRefusals.test(messageOf(error)) ? unwritable(dataDir, error) : error;
       });
       progress.note(summary(path, report));
       ids.push(report.id);
@@ -38,6 +38,14 @@ export async function indexCorpora(
   } finally {
     await corpora.close();
   }
+}
+
+/** What SQLite says when it cannot write: SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN. */
+const sqliteRefusals = /disk is full|disk I\/O error|readonly database|unable to open database file/;
+
+function unwritable(dataDir: string, cause: unknown): InvalidInput {
+  const message = `the data directory cannot be written (${messageOf(cause)}). Free space or permissions there, or name another with ARGOSY_DATA_DIR`;
+  return new InvalidInput([{ path: dataDir, message }], { cause });
 }
 
 function summary(path: string, report: CorpusReport): string {

@@ -4,7 +4,15 @@ import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
 import { Egress, parseAllow } from '#egress';
 import { type ConfiguredModel, Gateway } from '#gateway';
-import { buildModel, type ChatModel, extractiveModel, type ModelSpec, openAiModel, parseModelSpec, tongyiV1 } from '#model';
+import {
+  buildModel,
+  type ChatModel,
+  extractiveModel,
+  type ModelSpec,
+  openAiModel,
+  parseModelSpec,
+  tongyiV1,
+} from '#model';
 import { type Config, jsonLogger, type Logger } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { constants } from 'node:os';
 import { ArgosyError, InvalidInput, messageOf, Unavailable } from '#errors';
-import { describeConfig, readConfig } from '#platform';
+import { describeConfig } from '#platform';
+import { Refused } from './client.ts';
 import { runCommand } from './commands.ts';
 import { plainProgress, silentProgress, terminalProgress } from './progress.ts';
 import { exitCodes } from './research.ts';
+import { readSettings } from './settings.ts';
 
 /** A second Ctrl-C this soon after the first is the same key press, arriving by another way. */
 const debounceMs = 500;
@@ -23,25 +25,33 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 function progressFor(args: readonly string[]) {
   if (args.includes('--quiet')) return silentProgress;
-  return process.stderr.isTTY ? terminalProgress(process.stderr) : plainProgress(process.stderr, () => performance.now());
+  return process.stderr.isTTY
+    ? terminalProgress(process.stderr)
+    : plainProgress(process.stderr, () => performance.now());
 }
 
 function exitCodeOf(error: unknown): number {
   if (interrupt.signal.aborted) return exitCodes.interrupted;
   if (error instanceof InvalidInput) return exitCodes.usage;
   if (error instanceof Unavailable) return exitCodes.unreachable;
+  if (error instanceof Refused) return refusedCode(error);
   return exitCodes.failed;
+}
+
+/** What a gateway finds wrong with a request is the caller's to mend, wherever the gateway runs. */
+function refusedCode({ status, retryable }: Refused): number {
+  if (retryable) return exitCodes.unreachable;
+  return status < 500 ? exitCodes.usage : exitCodes.failed;
 }
 
 const args = process.argv.slice(2);
 const progress = progressFor(args);
 try {
-  const { ARGOSY_URL, ARGOSY_API_KEY, ...env } = process.env;
-  const config = readConfig(env);
+  const { config, remote } = readSettings(process.env);
   process.exitCode = await runCommand(args, {
     config,
     describedConfig: describeConfig(config),
-    remote: ARGOSY_URL ? { url: ARGOSY_URL, ...(ARGOSY_API_KEY ? { apiKey: ARGOSY_API_KEY } : {}) } : null,
+    remote,
     terminal: {
       progress,
       print: (text) => void process.stdout.write(text),

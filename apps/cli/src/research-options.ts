@@ -49,13 +49,19 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
   const [question = '', ...more] = positionals;
   if (positionals.length === 0) problems.push({ path: 'question', message: 'missing: npm start -- "your question"' });
   if (more.length > 0) {
-    problems.push({ path: 'question', message: `put it in quotation marks; beside it stands ${JSON.stringify(more.join(' '))}` });
+    problems.push({
+      path: 'question',
+      message: `put it in quotation marks; beside it stands ${JSON.stringify(more.join(' '))}`,
+    });
   }
   const number = (name: 'max-steps' | 'max-seconds' | 'max-tokens' | 'max-usd'): number | undefined => {
     const text = values[name];
     if (text === undefined) return undefined;
     const value = Number(text);
-    if (text.trim() === '' || !(value > 0)) problems.push({ path: `--${name}`, message: 'needs a number above 0' });
+    const whole = name === 'max-steps' || name === 'max-tokens';
+    if (text.trim() === '' || !(value > 0) || (whole && !Number.isSafeInteger(value))) {
+      problems.push({ path: `--${name}`, message: `needs a ${whole ? 'whole ' : ''}number above 0` });
+    }
     return value;
   };
   const budget = compact({
@@ -69,16 +75,43 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
     allow_domains: values['allow-domain'],
     deny_domains: values['deny-domain'],
   });
+  // Resolved, an empty path would be the current folder: what a script gets whose variable is not set.
+  if (values.corpus?.includes('')) problems.push({ path: '--corpus', message: 'the path is empty' });
   if (problems.length > 0) throw new InvalidInput(problems);
   return {
     question,
     corpora: values.corpus ?? [],
-    body: parseInput(researchBody, { question, budget, sources, ...compact({ mode: values.mode }) }),
+    body: parseBody({ question, budget, sources, ...compact({ mode: values.mode }) }),
     model: values.model === undefined ? null : parseModelSpec(values.model),
     outDir: values.out ?? 'argosy-reports',
     jsonFile: values.json ?? null,
     quiet: values.quiet ?? false,
   };
+}
+
+/** The flag behind each field of a request. */
+const flagOf: Readonly<Record<string, string>> = {
+  mode: '--mode',
+  'budget.steps': '--max-steps',
+  'budget.seconds': '--max-seconds',
+  'budget.tokens': '--max-tokens',
+  'budget.usd': '--max-usd',
+  'sources.urls': '--url',
+  'sources.allow_domains': '--allow-domain',
+  'sources.deny_domains': '--deny-domain',
+};
+
+/** @throws InvalidInput that names flags, not the fields of a request that the user never saw */
+function parseBody(body: Record<string, unknown>): ResearchBody {
+  try {
+    return parseInput(researchBody, body);
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    const problems = error.problems.map(({ path, message }) => {
+      return { path: flagOf[path.replace(/\.\d+$/, '')] ?? path, message };
+    });
+    throw new InvalidInput(problems, { cause: error });
+  }
 }
 
 /** Without the keys that have no value. */

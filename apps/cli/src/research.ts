@@ -48,7 +48,11 @@ export async function research(
     let after = 0;
     while (run === null) {
       try {
-        const follower = new Follower(connection.client, id, new RunProgress(progress, command.body.budget?.steps ?? null));
+        const follower = new Follower(
+          connection.client,
+          id,
+          new RunProgress(progress, command.body.budget?.steps ?? null),
+        );
         run = await follower.toTheEnd(after, interrupted, (seq) => {
           after = seq;
         });

@@ -71,7 +71,8 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
 
 const nothingToRead = {
   path: 'sources',
-  message: 'there is nothing to read: name documents (sources.corpora) or pages (sources.urls); no web search provider is configured',
+  message:
+    'there is nothing to read: name documents (sources.corpora) or pages (sources.urls); no web search provider is configured',
 };
 
 function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel): Limits {
@@ -101,7 +102,9 @@ export function newRunId(nowMs: number, random: Uint8Array): string {
 
 /** Tells a repeated request from another one. Keys are sorted, so their order does not matter. */
 export function bodyHash(body: ResearchBody): string {
-  return createHash('sha256').update(JSON.stringify(sortKeys(body))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(sortKeys(body)))
+    .digest('hex');
 }
 
 function sortKeys(value: unknown): unknown {

@@ -56,7 +56,11 @@ function describe(thrown: unknown): Description {
   }
   const status = httpStatus(thrown);
   if (status < 500) return { status, code: clientCodes[status] ?? 'bad_request', message: messageOf(thrown) };
-  return { status: 500, code: 'internal', message: 'Something went wrong inside; the log has it under this request_id.' };
+  return {
+    status: 500,
+    code: 'internal',
+    message: 'Something went wrong inside; the log has it under this request_id.',
+  };
 }
 
 const clientCodes: Readonly<Record<number, string>> = {

@@ -1,21 +1,19 @@
 import { PassThrough, type Readable } from 'node:stream';
-import { isTerminal } from '#domain';
 import { type Runs, topics } from '#runs';
 import { heartbeatSse, toDeltaSse, toSse } from './resources.ts';
-
-const heartbeatMs = 15_000;
 
 export interface FollowOptions {
   readonly tenantId: string;
   readonly runId: string;
   /** Number of the last durable event that the client has; 0 for none. */
   readonly after: number;
+  readonly heartbeatMs: number;
 }
 
 /**
  * A run's events as they come, ending with the terminal one. A client that leaves ends the stream and nothing else.
  */
-export function eventStream(runs: Runs, { tenantId, runId, after }: FollowOptions): Readable {
+export function eventStream(runs: Runs, { tenantId, runId, after, heartbeatMs }: FollowOptions): Readable {
   const out = new PassThrough();
   const left = new AbortController();
   const heartbeat = setInterval(() => out.write(heartbeatSse), heartbeatMs);
@@ -31,7 +29,6 @@ export function eventStream(runs: Runs, { tenantId, runId, after }: FollowOption
   const pump = async (): Promise<void> => {
     for await (const event of runs.events(tenantId, runId, after, left.signal)) {
       if (!out.write(toSse(event))) await drained(out);
-      if (isTerminal(event.type)) break;
     }
     out.end();
   };

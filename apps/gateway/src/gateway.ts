@@ -10,7 +10,7 @@ import { ErrorFilter } from './error-filter.ts';
 import { HealthController } from './health.controller.ts';
 import { foreignCaller } from './loopback-guard.ts';
 import { ResearchController } from './research.controller.ts';
-import { OFFER, RUNS, TENANT } from './tokens.ts';
+import { HEARTBEAT_MS, OFFER, RUNS, TENANT } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -18,6 +18,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Without keys there is one tenant, and only callers on this machine are served. */
   readonly tenantId: string;
+  /** Time between two comments that keep a quiet event stream open. Default 15,000. */
+  readonly heartbeatMs?: number;
 }
 
 /** Largest request body. */
@@ -25,7 +27,7 @@ const bodyLimitBytes = 1024 * 1024;
 
 @Module({})
 class GatewayModule {
-  static register(runs: Runs, offer: Offer, tenantId: string): DynamicModule {
+  static register(runs: Runs, offer: Offer, { tenantId, heartbeatMs = 15_000 }: GatewayOptions): DynamicModule {
     return {
       module: GatewayModule,
       controllers: [ResearchController, HealthController],
@@ -33,6 +35,7 @@ class GatewayModule {
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
         { provide: TENANT, useValue: tenantId },
+        { provide: HEARTBEAT_MS, useValue: heartbeatMs },
       ],
     };
   }
@@ -51,7 +54,7 @@ export class Gateway {
   /** @throws InvalidInput when the port is taken or may not be used */
   static async start(runs: Runs, offer: Offer, options: GatewayOptions, logger: Logger): Promise<Gateway> {
     const adapter = new FastifyAdapter({ bodyLimit: bodyLimitBytes, forceCloseConnections: true });
-    const module = GatewayModule.register(runs, offer, options.tenantId);
+    const module = GatewayModule.register(runs, offer, options);
     const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false });
     app.useGlobalFilters(new ErrorFilter(logger));
     const server = app.getHttpAdapter().getInstance();

@@ -9,7 +9,7 @@ import type { Runs, RunView } from '#runs';
 import { bodyHash, newRunId, type Offer, toRequest } from './acceptance.ts';
 import { eventStream } from './event-stream.ts';
 import { toResource } from './resources.ts';
-import { OFFER, RUNS, TENANT } from './tokens.ts';
+import { HEARTBEAT_MS, OFFER, RUNS, TENANT } from './tokens.ts';
 
 const idempotencyKey = z.string().min(1).max(200).optional();
 const cursor = z.object({
@@ -23,11 +23,18 @@ export class ResearchController {
   readonly #runs: Runs;
   readonly #offer: Offer;
   readonly #tenantId: string;
+  readonly #heartbeatMs: number;
 
-  constructor(@Inject(RUNS) runs: Runs, @Inject(OFFER) offer: Offer, @Inject(TENANT) tenantId: string) {
+  constructor(
+    @Inject(RUNS) runs: Runs,
+    @Inject(OFFER) offer: Offer,
+    @Inject(TENANT) tenantId: string,
+    @Inject(HEARTBEAT_MS) heartbeatMs: number,
+  ) {
     this.#runs = runs;
     this.#offer = offer;
     this.#tenantId = tenantId;
+    this.#heartbeatMs = heartbeatMs;
   }
 
   @Post()
@@ -69,7 +76,8 @@ export class ResearchController {
   ): Promise<void> {
     await this.#find(id);
     const number = parseInput(eventNumber, last ?? after ?? 0);
-    const stream = eventStream(this.#runs, { tenantId: this.#tenantId, runId: id, after: number });
+    const follow = { tenantId: this.#tenantId, runId: id, after: number, heartbeatMs: this.#heartbeatMs };
+    const stream = eventStream(this.#runs, follow);
     await reply
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-store')

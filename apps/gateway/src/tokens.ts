@@ -2,3 +2,4 @@
 export const RUNS = Symbol('runs');
 export const OFFER = Symbol('offer');
 export const TENANT = Symbol('tenant');
+export const HEARTBEAT_MS = Symbol('heartbeat-ms');

@@ -55,7 +55,8 @@ async function perform(
     const lost = 'An earlier attempt may have taken effect but its reply was lost; it was not repeated.';
     return { ...faulted(claim, 'transient', lost), state: 'unknown' };
   }
-  if (attempt > mostAttempts) return faulted(claim, 'transient', `The call was begun ${mostAttempts} times without an end.`);
+  if (attempt > mostAttempts)
+    return faulted(claim, 'transient', `The call was begun ${mostAttempts} times without an end.`);
   const startedAt = performance.now();
   const deadline = AbortSignal.timeout(tool.deadlineMs);
   const context = {
@@ -72,7 +73,8 @@ async function perform(
   } catch (error) {
     if (stop.aborted) throw new Aborted(`Tool call ${callId} was stopped.`, { cause: error });
     if (error instanceof InvalidInput) return faulted(claim, 'invalid', error.message);
-    if (deadline.aborted) return faulted(claim, 'transient', `${claim.tool} gave no result within ${tool.deadlineMs} ms.`);
+    if (deadline.aborted)
+      return faulted(claim, 'transient', `${claim.tool} gave no result within ${tool.deadlineMs} ms.`);
     logger.log('error', 'tool failed', { runId, callId, tool: claim.tool, message: messageOf(error) });
     return faulted(claim, 'transient', `${claim.tool} failed inside; the operator's log has the reason.`);
   }

@@ -114,7 +114,10 @@ function fold(text: string): { text: string; origin: number[] } {
 
 /** A block that brings its own white space continues the one before; others become paragraphs. */
 function joined(blocks: readonly string[]): string {
-  return blocks.reduce((answer, block) => (answer === '' || /^\s/.test(block) ? answer + block : `${answer}\n\n${block}`), '');
+  return blocks.reduce(
+    (answer, block) => (answer === '' || /^\s/.test(block) ? answer + block : `${answer}\n\n${block}`),
+    '',
+  );
 }
 
 function isQuotation(part: AnswerPart): boolean {

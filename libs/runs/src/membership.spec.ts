@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { Membership } from './membership.ts';
 import type { Database, Rows } from './store/database.ts';
 
@@ -32,9 +32,19 @@ class Leases implements Database {
 }
 
 describe('Membership', () => {
+  const members: Membership[] = [];
+  const begin = async (leases: Leases, leaseMs: number): Promise<Membership> => {
+    const member = await Membership.begin(leases, 'w', 'agent-worker', leaseMs);
+    members.push(member);
+    return member;
+  };
+  afterEach(async () => {
+    await Promise.all(members.splice(0).map((member) => member.end()));
+  });
+
   it('renews its lease until it ends, and then gives it up', async () => {
     const leases = new Leases();
-    const member = await Membership.begin(leases, 'w', 'agent-worker', 30);
+    const member = await begin(leases, 30);
     await leases.more(3);
     await member.end();
     expect(member.lost.aborted).toBe(false);
@@ -44,27 +54,25 @@ describe('Membership', () => {
 
   it('outlives a database that is away for a moment', async () => {
     const leases = new Leases();
-    const member = await Membership.begin(leases, 'w', 'agent-worker', 1500);
+    const member = await begin(leases, 1500);
     leases.away = true;
     await leases.more(1);
     leases.away = false;
     await leases.more(1);
     expect(member.lost.aborted).toBe(false);
-    await member.end();
   });
 
   it('is lost when the lease ran out, and then never renews it: whoever lost a run must not claim the next', async () => {
     const leases = new Leases();
-    const member = await Membership.begin(leases, 'w', 'agent-worker', 30);
+    const member = await begin(leases, 30);
     leases.away = true;
     await once(member.lost, 'abort');
     const asked = leases.statements.length;
     leases.away = false;
     // Another member's renewals measure the time in which this one stays silent.
     const others = new Leases();
-    const clock = await Membership.begin(others, 'c', 'agent-worker', 30);
+    await begin(others, 30);
     await others.more(3);
     expect(leases.statements).toHaveLength(asked);
-    await Promise.all([member.end(), clock.end()]);
   });
 });

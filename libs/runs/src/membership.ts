@@ -1,4 +1,4 @@
-import { renewLease, endLease } from './store/claims.ts';
+import { endLease, renewLease } from './store/claims.ts';
 import type { Database } from './store/database.ts';
 
 /**
@@ -48,7 +48,10 @@ export class Membership {
       this.#renewedAt = performance.now();
     } catch (error) {
       // The database may be away for a moment; only a lease that has run out is lost.
-      if (performance.now() - this.#renewedAt > this.#leaseMs) this.#lost.abort(error);
+      if (performance.now() - this.#renewedAt <= this.#leaseMs) return;
+      // Never renewed again: a worker that gave up its runs must not claim them anew when the database is back.
+      clearInterval(this.#timer);
+      this.#lost.abort(error);
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Observation, PlacedCall, ToolOutcome } from '#domain';
+import { isTerminal, type Observation, type PlacedCall, type ToolOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import { awaitHint, type Bus, topics } from './bus.ts';
 import type { Answering, Doorbell, Ring } from './doorbell/doorbell.ts';
@@ -7,10 +7,10 @@ import { type Acceptance, accept } from './store/accept.ts';
 import { getTexts, putTexts } from './store/blobs.ts';
 import {
   type CallClaim,
-  type CallRecord,
   claimCall,
   countRings,
   finishCall,
+  outcomesOf,
   readCalls,
   releaseCall,
 } from './store/calls.ts';
@@ -19,7 +19,7 @@ import type { Database } from './store/database.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { callIdOf } from './store/log.ts';
 import { endCancelledUnstarted, putBackStranded, takeDue } from './store/sweep.ts';
-import { getRun, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
+import { getRun, hasEnded, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
 
 /** Times that govern the life of runs. */
 export interface RunsSettings {
@@ -91,8 +91,8 @@ export class Runs {
   }
 
   /**
-   * Durable events after number `after`, as they come, until the signal fires. Never a gap, never a repeat. The caller
-   * ends the iteration at a terminal event.
+   * Durable events after number `after`, as they come, until the run has ended or the signal fires. Never a gap, never a
+   * repeat; the last one is the terminal event.
    */
   async *events(tenantId: string, runId: string, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
     let last = after;
@@ -101,8 +101,18 @@ export class Runs {
       try {
         const events = await readEvents(this.#database, tenantId, runId, last);
         yield* events;
-        last = events.at(-1)?.seq ?? last;
-        if (events.length === 0) await hint.came;
+        const latest = events.at(-1);
+        if (latest !== undefined) {
+          if (isTerminal(latest.type)) return;
+          last = latest.seq;
+          continue;
+        }
+        if (await hasEnded(this.#database, tenantId, runId)) {
+          // Whatever was committed between the look and the end.
+          yield* await readEvents(this.#database, tenantId, runId, last);
+          return;
+        }
+        await hint.came;
       } finally {
         hint.drop();
       }
@@ -209,8 +219,8 @@ export class Runs {
     while (!signal.aborted) {
       const hint = awaitHint(this.#bus, topics.called(tenantId, runId), this.#settings.pollMs, signal);
       try {
-        const results = resultsById(await readCalls(this.#database, tenantId, runId, ids));
-        if (ids.every((id) => results.has(id))) return outcomesOf(calls, ids, results);
+        const outcomes = outcomesOf(calls, ids, await readCalls(this.#database, tenantId, runId, ids));
+        if (outcomes !== null) return outcomes;
         if (performance.now() - rungAt > this.#settings.relookMs) {
           await this.#ringCalls(owner, ids);
           rungAt = performance.now();
@@ -275,19 +285,3 @@ export class Runs {
     }
   }
 }
-
-function resultsById(records: readonly CallRecord[]): ReadonlyMap<string, Observation> {
-  return new Map(records.flatMap(({ callId, result }) => (result === null ? [] : [[callId, result] as const])));
-}
-
-function outcomesOf(
-  calls: readonly PlacedCall[],
-  ids: readonly string[],
-  results: ReadonlyMap<string, Observation>,
-): ToolOutcome[] {
-  return calls.map(({ tool, args }, index) => {
-    const observation = results.get(ids[index] ?? '') ?? { sections: [], sources: [] };
-    return { call: { tool, args }, observation };
-  });
-}
-

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import type { SourcePolicy } from '#domain';
 import { pageFault, redirectFault } from './policy.ts';
-import type { SourcePolicy } from './tool.ts';
 
 const open: SourcePolicy = { corpora: [], web: true, urls: [], allowDomains: [], denyDomains: [] };
 const blocks = (url: string, policy: Partial<SourcePolicy>) => pageFault(new URL(url), { ...open, ...policy })?.kind;

@@ -1,5 +1,4 @@
-import type { ToolFault } from '#domain';
-import type { SourcePolicy } from './tool.ts';
+import type { SourcePolicy, ToolFault } from '#domain';
 
 /**
  * Why a run may not ask for a page; null when it may. Pages that the user named are always allowed.

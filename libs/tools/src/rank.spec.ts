@@ -1,29 +1,80 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Candidate } from './corpus/types.ts';
-import { rank } from './rank.ts';
+import type { Candidate, TermQuery } from './corpus/types.ts';
+import { proseFactor, rank } from './rank.ts';
 
-const candidate = (uri: string, order: number, bm25: number, text = `${uri} ${order}`): Candidate => ({
-  ...{ sha256: uri, start: 0, end: text.length, text, headings: [], score: 0, uri, title: uri, bm25, order },
-  ...{ bytes: 1, fetchedAt: '2026-01-01T00:00:00.000Z' },
-});
-const ranked = (candidates: Candidate[]) => rank(candidates, { groups: [] }, { passages: 0, documentFrequency: {} });
+const candidate = (
+  uri: string,
+  order: number,
+  scores: { bm25?: number; cosine?: number; text?: string },
+): Candidate => {
+  const { bm25 = 0, cosine = 0, text = `passage ${order} of ${uri}` } = scores;
+  return {
+    ...{ sha256: uri, start: 0, end: text.length, text, headings: [], score: 0, uri, title: uri, bm25, cosine, order },
+    ...{ bytes: 1, fetchedAt: '2026-01-01T00:00:00.000Z' },
+  };
+};
+const nothing: TermQuery = { groups: [] };
+const noStatistics = { passages: 0, documentFrequency: {} };
+const byWords = (candidates: Candidate[], query = nothing, statistics = noStatistics) =>
+  rank({ byWords: candidates, byMeaning: [] }, query, statistics).map((hit) => `${hit.uri}/${hit.order}`);
 
 describe('rank', () => {
-  it('puts the best first and takes at most two passages of a document', () => {
-    const hits = ranked([candidate('a', 0, 1), candidate('a', 1, 5), candidate('a', 2, 4), candidate('b', 0, 2)]);
-    expect(hits.map((h) => [h.uri, h.order])).toEqual([
-      ['a', 1],
-      ['a', 2],
-      ['b', 0],
+  it('puts the best BM25 first', () => {
+    expect(byWords([candidate('a', 0, { bm25: 1 }), candidate('b', 0, { bm25: 3 })])).toEqual(['b/0', 'a/0']);
+  });
+
+  it('raises a passage that both orders found above one that tops a single order', () => {
+    const both = candidate('both', 0, { bm25: 2, cosine: 0.5 });
+    const words = [candidate('words', 0, { bm25: 3 }), both];
+    const meaning = [candidate('meaning', 0, { cosine: 0.9 }), both];
+    const [first] = rank({ byWords: words, byMeaning: meaning }, nothing, noStatistics);
+    expect(first?.uri).toBe('both');
+  });
+
+  it('keeps passages that only their meaning brought up', () => {
+    const hits = rank({ byWords: [], byMeaning: [candidate('a', 0, { cosine: 0.4 })] }, nothing, noStatistics);
+    expect(hits.map((hit) => hit.uri)).toEqual(['a']);
+  });
+
+  it('prefers the passage that covers the rare words of the query', () => {
+    const query = {
+      groups: [
+        { terms: ['lock'], weight: 1 },
+        { terms: ['worker'], weight: 1 },
+      ],
+    };
+    const statistics = { passages: 1000, documentFrequency: { lock: 2, worker: 500 } };
+    const rare = candidate('rare', 0, { bm25: 1, text: 'the lock is kept' });
+    const common = candidate('common', 0, { bm25: 1.1, text: 'the worker is kept' });
+    expect(byWords([common, rare], query, statistics)).toEqual(['rare/0', 'common/0']);
+  });
+
+  it('lets another document pass before the third passage of the same one', () => {
+    const hits = byWords([
+      ...[5, 4, 3].map((bm25, order) => candidate('a', order, { bm25 })),
+      candidate('b', 0, { bm25: 2.9 }),
     ]);
+    expect(hits).toEqual(['a/0', 'a/1', 'b/0', 'a/2']);
   });
 
   it('gives each text once, however it is spaced', () => {
-    expect(ranked([candidate('a', 0, 2, 'same  text'), candidate('b', 0, 1, 'Same text')])).toHaveLength(1);
+    const same = [
+      candidate('a', 0, { bm25: 2, text: 'same  text' }),
+      candidate('b', 0, { bm25: 1, text: 'Same text' }),
+    ];
+    expect(byWords(same)).toEqual(['a/0']);
   });
 
-  it('stops at ten hits and breaks ties by address', () => {
-    const many = Array.from({ length: 20 }, (_, n) => candidate(`d${String(n).padStart(2, '0')}`, 0, 1)).reverse();
-    expect(ranked(many).map((h) => h.uri)).toEqual(Array.from({ length: 10 }, (_, n) => `d0${n}`));
+  it('stops at ten hits and breaks ties by address, whatever the order of the candidates', () => {
+    const many = Array.from({ length: 20 }, (_, n) => candidate(`d${String(n).padStart(2, '0')}`, 0, { bm25: 1 }));
+    const hits = byWords(many.toReversed());
+    expect(hits).toEqual(Array.from({ length: 10 }, (_, n) => `d0${n}/0`));
+  });
+});
+
+describe('proseFactor', () => {
+  it('is 1 for prose and far lower for code', () => {
+    expect(proseFactor('A worker keeps its lock for thirty seconds.')).toBe(1);
+    expect(proseFactor('if (a[i] === b) { c = (d) => { return e; }; }')).toBeLessThan(0.65);
   });
 });

@@ -1,28 +1,105 @@
+import { stems } from '#domain';
 import type { Candidate, Statistics, TermQuery } from './corpus/types.ts';
 
-/** Passages of one document among a query's hits, and hits of a query. */
-const PER_DOCUMENT = 2;
+/** Hits of a query. */
 const HITS = 10;
 
+/** Each further passage of one document counts this much of the one before it. */
+const SAME_DOCUMENT = 0.9;
+
+/** What a passage that is all code keeps of its score: questions are asked in prose and mostly answered in it. */
+const CODE_SHARE = 0.45;
+
+/** Damps the difference between neighbouring ranks when the two orders are fused. */
+const RANK_DAMPING = 5;
+
+/** What the two orders count together; words get the share of the query that the best passage covers. */
+const BOTH_WEIGHTS = 1.2;
+
+/** What a query brought up, by its words and by its meaning. */
+export interface Found {
+  readonly byWords: readonly Candidate[];
+  readonly byMeaning: readonly Candidate[];
+}
+
 /**
- * Orders a query's candidates and picks its hits: best BM25 first, each text once, at most two of a document. Pure.
+ * Orders what a query brought up and picks its hits, by reciprocal rank in two orders. By words: BM25, raised by how much
+ * of the query's weight a passage covers. By meaning: the cosine of the word vectors. Words are trusted as far as some
+ * passage covers the query with them, meaning for the rest. Both are lowered where a passage is code rather than prose;
+ * the sum is lowered for each better passage of the same document. Each text once. Pure; cost O(candidates x length).
  * @returns up to 10 candidates, best first, `score` set to what they were ordered by
  */
-export function rank(candidates: readonly Candidate[], _query: TermQuery, _statistics: Statistics): Candidate[] {
-  const ordered = [...candidates].sort((a, b) => b.bm25 - a.bm25 || compare(a.uri, b.uri) || a.order - b.order);
+export function rank({ byWords, byMeaning }: Found, query: TermQuery, statistics: Statistics): Candidate[] {
+  const weights = termWeights(query, statistics);
+  const covered = new Map(byWords.map((c) => [c, coverage(c, weights)]));
+  const trust = Math.max(0, ...covered.values());
+  const worded = order(byWords, (c) => c.bm25 * (0.5 + (covered.get(c) ?? 0)) * proseFactor(c.text));
+  const meant = order(byMeaning, (c) => c.cosine * proseFactor(c.text));
+  const fused = new Map<string, Candidate>();
+  for (const [list, weight] of [
+    [worded, trust],
+    [meant, BOTH_WEIGHTS - trust],
+  ] as const) {
+    for (const [place, candidate] of list.entries()) {
+      const key = `${candidate.uri} ${candidate.order}`;
+      const before = fused.get(key);
+      const score = (before?.score ?? 0) + weight / (RANK_DAMPING + place);
+      fused.set(key, { ...(before ?? candidate), score });
+    }
+  }
+  return pickDiverse([...fused.values()]);
+}
+
+function order(candidates: readonly Candidate[], worth: (candidate: Candidate) => number): Candidate[] {
+  return candidates
+    .map((candidate) => ({ ...candidate, score: worth(candidate) }))
+    .sort((a, b) => b.score - a.score || compare(a.uri, b.uri) || a.order - b.order);
+}
+
+/** Inverse document frequency of each group's stems, as parts of 1. */
+function termWeights({ groups }: TermQuery, { passages, documentFrequency }: Statistics): Map<string, number> {
+  const weights = new Map<string, number>();
+  let total = 0;
+  for (const { terms, weight } of groups) {
+    const frequency = Math.max(0, ...terms.map((term) => documentFrequency[term] ?? 0));
+    const idf = weight * Math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5));
+    total += idf;
+    for (const stem of terms.flatMap(stems)) weights.set(stem, idf);
+  }
+  for (const [stem, idf] of weights) weights.set(stem, idf / Math.max(total, 1e-9));
+  return weights;
+}
+
+/** Share of the query's weight that a passage, its headings and its title hold, 0 to 1. */
+function coverage({ text, headings, title }: Candidate, weights: ReadonlyMap<string, number>): number {
+  const own = new Set([...stems(text), ...headings.flatMap(stems), ...stems(title)]);
+  let covered = 0;
+  for (const [stem, weight] of weights) if (own.has(stem)) covered += weight;
+  return Math.min(1, covered);
+}
+
+/** 1 for prose down to {@link CODE_SHARE} for code, by how many marks stand among the letters. */
+export function proseFactor(text: string): number {
+  const letters = text.match(/\p{L}/gu)?.length ?? 0;
+  const marks = text.match(/[{}();=<>[\]|&$]/g)?.length ?? 0;
+  const share = letters / Math.max(1, letters + 6 * marks);
+  return CODE_SHARE + (1 - CODE_SHARE) * share;
+}
+
+function pickDiverse(scored: readonly Candidate[]): Candidate[] {
+  const ordered = [...scored].sort((a, b) => b.score - a.score || compare(a.uri, b.uri) || a.order - b.order);
   const seen = new Set<string>();
   const perDocument = new Map<string, number>();
-  const hits: Candidate[] = [];
+  const kept: Candidate[] = [];
   for (const candidate of ordered) {
     const text = candidate.text.replace(/\s+/g, ' ').toLowerCase();
-    const used = perDocument.get(candidate.uri) ?? 0;
-    if (seen.has(text) || used >= PER_DOCUMENT) continue;
+    if (seen.has(text)) continue;
     seen.add(text);
-    perDocument.set(candidate.uri, used + 1);
-    hits.push({ ...candidate, score: candidate.bm25 });
-    if (hits.length === HITS) break;
+    const before = perDocument.get(candidate.uri) ?? 0;
+    perDocument.set(candidate.uri, before + 1);
+    kept.push({ ...candidate, score: candidate.score * SAME_DOCUMENT ** before });
   }
-  return hits;
+  return kept.sort((a, b) => b.score - a.score || compare(a.uri, b.uri) || a.order - b.order).slice(0, HITS);
 }
 
 function compare(a: string, b: string): number {

@@ -1,10 +1,10 @@
-import type { Section, SourceDocument } from '#domain';
+import { type Section, type SourceDocument, subjectWords } from '#domain';
 import { Aborted, NotFound } from '#errors';
 import { stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
 import type { Candidate, TermQuery } from './corpus/types.ts';
 import { rank } from './rank.ts';
-import { spellings, subjectWords } from './text/terms.ts';
+import { spellings } from './text/terms.ts';
 import type { Tool, ToolContext, ToolOutput } from './tool.ts';
 
 /** Candidates that are ranked for one query. */
@@ -53,11 +53,12 @@ async function hitsOf(corpora: Corpora, query: string, { policy, signal }: ToolC
   try {
     const terms = termQuery(query);
     const asked = terms.groups.flatMap((group) => group.terms);
-    const [candidates, statistics] = await Promise.all([
+    const [byWords, byMeaning, statistics] = await Promise.all([
       corpora.match(ids, terms, CANDIDATES, signal),
+      corpora.nearest(ids, query, CANDIDATES, signal),
       corpora.statistics(ids, asked, signal),
     ]);
-    const best = rank(candidates, terms, statistics);
+    const best = rank({ byWords, byMeaning }, terms, statistics);
     if (best.length === 0) return fault(query, 'empty', 'No passage holds any word of this query. Try other words.');
     return { section: { label: query, passages: best.map(passageOf) }, candidates: best };
   } catch (error) {

@@ -1,17 +1,4 @@
-import type { Observation } from '#domain';
-
-/** What a run is allowed to touch. Comes from the accepted request and never from the model. */
-export interface SourcePolicy {
-  /** Ids of the corpora to search, as {@link Corpora} knows them. */
-  readonly corpora: readonly string[];
-  /** False: no request leaves the machine except to `urls`. */
-  readonly web: boolean;
-  /** Pages the user named: always allowed to be visited (the egress rules still hold). */
-  readonly urls: readonly string[];
-  /** Registrable domains or hosts; a host matches itself and its subdomains. Empty allow list: all. */
-  readonly allowDomains: readonly string[];
-  readonly denyDomains: readonly string[];
-}
+import type { Observation, SourcePolicy } from '#domain';
 
 /** What a tool gets besides its arguments. */
 export interface ToolContext {

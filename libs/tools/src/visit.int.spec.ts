@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { SourcePolicy } from '#domain';
 import { Egress, parseAllow } from '#egress';
 import { InvalidInput } from '#errors';
 import { Corpora } from './corpus/corpora.ts';
 import { contextWith } from './testing/context.contract.ts';
 import { smallPdf } from './testing/pdf.contract.ts';
 import { Extraction } from './text/extraction.ts';
-import type { SourcePolicy } from './tool.ts';
 import { visitTool } from './visit.ts';
 
 const filler = (n: number) => `<h2>Part ${n}</h2><p>${`Part ${n} speaks of something else entirely. `.repeat(12)}</p>`;

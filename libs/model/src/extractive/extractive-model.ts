@@ -106,7 +106,9 @@ function secondQueries({ question, aspects }: Plan, turns: readonly Turn[]): str
 }
 
 function answerOf({ question, aspects }: Plan, sections: readonly Section[]): AnswerPart[] {
-  const answers = selectAnswer(aspects, (aspect) => sectionsFor(aspect, question, sections)).filter(({ passages }) => passages.length > 0);
+  const answers = selectAnswer(aspects, (aspect) => sectionsFor(aspect, question, sections)).filter(
+    ({ passages }) => passages.length > 0,
+  );
   if (answers.length === 0) return [framing('The sources hold nothing that fits the question.')];
   const notice =
     'No language model wrote this answer. It quotes, word for word, the passages that fit the question best.';

@@ -1,11 +1,5 @@
-import {
-  createPostgresBackend,
-  type Job,
-  type Queue,
-  runMigrations,
-  type Worker,
-  withBackend,
-} from 'bullmq';
+import { createPostgresBackend, type Job, type Queue, runMigrations, type Worker, withBackend } from 'bullmq';
+import { InvalidState } from '#errors';
 import type { PgliteDatabase } from '../embedded/pglite-database.ts';
 import { PglitePool } from '../embedded/pglite-pool.ts';
 import type { Answer, Answering, AnswerOptions, Bell, Doorbell, Ring } from './doorbell.ts';
@@ -27,6 +21,7 @@ export class BullmqDoorbell implements Doorbell {
   readonly #backend: BullmqBackend;
   readonly #queues = new Map<Bell, Queue<Payload>>();
   readonly #answering = new Set<Answering>();
+  #closed = false;
 
   constructor(backend: BullmqBackend) {
     this.#backend = backend;
@@ -42,6 +37,7 @@ export class BullmqDoorbell implements Doorbell {
   }
 
   async answer(bell: Bell, answer: Answer, options: AnswerOptions): Promise<Answering> {
+    this.#expectOpen();
     const answering = new BullmqAnswering(bell, answer, options, this.#backend);
     this.#answering.add(answering);
     await answering.ready();
@@ -49,11 +45,17 @@ export class BullmqDoorbell implements Doorbell {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#answering].map((answering) => answering.close({ abortAfterMs: 0 })));
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
   }
 
+  #expectOpen(): void {
+    if (this.#closed) throw new InvalidState('The doorbell is closed: this process is going down.');
+  }
+
   #queue(bell: Bell): Queue<Payload> {
+    this.#expectOpen();
     const known = this.#queues.get(bell);
     if (known !== undefined) return known;
     const queue = this.#backend.queue(bell);
@@ -103,7 +105,8 @@ export async function embeddedBackend(database: PgliteDatabase): Promise<BullmqB
   session.release();
   const { Queue, Worker } = withBackend(createPostgresBackend);
   return {
-    queue: (name) => new Queue<Payload>(name, { connection, defaultJobOptions: retention }) as unknown as Queue<Payload>,
+    queue: (name) =>
+      new Queue<Payload>(name, { connection, defaultJobOptions: retention }) as unknown as Queue<Payload>,
     worker: (name, process, { concurrency, lockMs }) =>
       new Worker<Payload>(name, process, {
         connection,

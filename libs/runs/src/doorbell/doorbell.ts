@@ -16,7 +16,7 @@ export interface Ring {
   readonly delayMs?: number;
 }
 
-/** Does the work that a ring points to. A throw means: ring again later. */
+/** Does the work that a ring points to. A throw ends this ring only; whoever keeps the record rings again. */
 export type Answer = (ring: Ring, signal: AbortSignal) => Promise<void>;
 
 export interface AnswerOptions {
@@ -40,9 +40,12 @@ export interface Answering {
  * never rests on it.
  */
 export interface Doorbell {
+  /** @throws InvalidState after `close` */
   ring(ring: Ring): Promise<void>;
+  /** @throws InvalidState after `close` */
   answer(bell: Bell, answer: Answer, options: AnswerOptions): Promise<Answering>;
   /** Takes back a ring that nobody answers yet; one that is being answered stays. */
   withdraw(bell: Bell, key: string): Promise<void>;
+  /** Fires the signals of all answers and waits for them. */
   close(): Promise<void>;
 }

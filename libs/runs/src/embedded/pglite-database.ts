@@ -34,7 +34,9 @@ export class PgliteDatabase implements Database {
       return new PgliteDatabase(handle);
     } catch (cause) {
       const advice = 'Check free space and permissions, or start with another folder through ARGOSY_DATA_DIR';
-      throw new DatabaseUnusable(`The database in ${folder} cannot be opened: ${messageOf(cause)}. ${advice}.`, { cause });
+      throw new DatabaseUnusable(`The database in ${folder} cannot be opened: ${messageOf(cause)}. ${advice}.`, {
+        cause,
+      });
     }
   }
 

@@ -20,7 +20,9 @@ export class IdempotencyConflict extends ArgosyError {
   readonly code = 'idempotency_conflict';
   readonly retryable = false;
   constructor(key: string) {
-    super(`Idempotency-Key ${JSON.stringify(key)} was used with a different request. Send a new key for a new request.`);
+    super(
+      `Idempotency-Key ${JSON.stringify(key)} was used with a different request. Send a new key for a new request.`,
+    );
   }
 }
 

@@ -13,7 +13,11 @@ export class HashMismatch extends ArgosyError {
  * Stores snapshot texts by the sha256 of their UTF-8 bytes; known ones cost nothing.
  * @throws HashMismatch
  */
-export async function putTexts(database: Database, tenantId: string, texts: ReadonlyMap<string, string>): Promise<void> {
+export async function putTexts(
+  database: Database,
+  tenantId: string,
+  texts: ReadonlyMap<string, string>,
+): Promise<void> {
   if (texts.size === 0) return;
   const sizes: number[] = [];
   for (const [sha256, text] of texts) {

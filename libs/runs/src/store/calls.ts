@@ -1,4 +1,4 @@
-import type { Observation, SourcePolicy } from '#domain';
+import type { Observation, SourcePolicy, ToolCall, ToolOutcome } from '#domain';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 
@@ -26,7 +26,7 @@ export interface CallRecord {
 }
 
 /**
- * Takes a call that was not begun, or whose worker is gone.
+ * Takes a call that was not begun, or whose worker is gone, for a worker whose own lease is alive.
  * @returns null when the call is done, in work, or its run no longer wants it
  */
 export async function claimCall(database: Database, key: CallKey, workerId: string): Promise<CallClaim | null> {
@@ -38,6 +38,7 @@ export async function claimCall(database: Database, key: CallKey, workerId: stri
        AND EXISTS (SELECT 1 FROM argosy.runs r
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
            AND NOT r.cancel_requested)
+       AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $4 AND w.lease_until > now())
      RETURNING tool, args, attempt, (SELECT r.request -> 'sources' FROM argosy.runs r
        WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources`,
     [key.tenantId, key.runId, key.callId, workerId],
@@ -86,6 +87,20 @@ export async function readCalls(
     [tenantId, runId, callIds],
   );
   return rows.map((row) => ({ callId: row.call_id, state: row.state, result: row.result }));
+}
+
+/** The outcomes of calls in their order, or null while one has none. `ids` are theirs, place by place. */
+export function outcomesOf(
+  calls: readonly ToolCall[],
+  ids: readonly string[],
+  records: readonly CallRecord[],
+): ToolOutcome[] | null {
+  const results = new Map(records.map(({ callId, result }) => [callId, result]));
+  const outcomes = calls.flatMap(({ tool, args }, index): ToolOutcome[] => {
+    const observation = results.get(ids[index] ?? '') ?? null;
+    return observation === null ? [] : [{ call: { tool, args }, observation }];
+  });
+  return outcomes.length === calls.length ? outcomes : null;
 }
 
 /** Counts a ring for each of some unfinished calls. @returns the number each ring has now; finished calls are left out */

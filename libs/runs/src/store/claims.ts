@@ -48,6 +48,7 @@ interface ClaimedRow {
  * Takes a run that nobody alive owns, for a worker whose own lease is alive: the epoch grows by one, and every write of
  * an earlier owner is refused from then on. The first claim also tells the run's clients that it started.
  * @returns null when there is nothing to take
+ * @throws LogUnreadable; the run waits then for another worker, and for its next ring
  */
 export async function claim(
   database: Database,
@@ -81,10 +82,26 @@ export async function claim(
     workerId,
     epoch: row.epoch,
     request: row.request,
-    log: await readLog(database, tenantId, runId),
+    log: await logOrLetGo(database, { tenantId, runId, workerId, epoch: row.epoch }),
     elapsedSeconds: row.elapsed,
     cancelRequested: row.cancel_requested,
   };
+}
+
+/** A worker that cannot read a log must not keep its run: one of a newer release may be able to. */
+async function logOrLetGo(database: Database, owner: Ownership): Promise<ResearchEvent[]> {
+  const { tenantId, runId, workerId, epoch } = owner;
+  try {
+    return await readLog(database, tenantId, runId);
+  } catch (error) {
+    // Rung just now, so that it is due again after the usual time and not at once.
+    await database.query(
+      `UPDATE argosy.runs SET state = 'queued', worker_id = NULL, rung_at = now()
+       WHERE tenant_id = $1 AND run_id = $2 AND worker_id = $3 AND epoch = $4 AND state = 'running'`,
+      [tenantId, runId, workerId, epoch],
+    );
+    throw error;
+  }
 }
 
 async function readLog(database: Database, tenantId: string, runId: string): Promise<ResearchEvent[]> {

@@ -1,9 +1,28 @@
 /**
- * JSON that PostgreSQL takes as jsonb: it refuses NUL and lone surrogates, which models and pages do produce.
- * Each is replaced by U+FFFD, one code unit for one, so that text offsets stay true.
+ * JSON that PostgreSQL takes as jsonb: it refuses NUL and lone surrogates, which models and pages do produce, in texts
+ * as in names. Each is replaced by U+FFFD, one code unit for one, so that text offsets stay true.
  */
 export function toJsonb(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'string' ? storable(item) : item));
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'string') return storable(item);
+    if (!isRecord(item) || Object.keys(item).every((name) => storable(name) === name)) return item;
+    return Object.fromEntries(Object.entries(item).map(([name, inner]) => [storable(name), inner]));
+  });
+}
+
+/** One text for everything that jsonb holds for equal: it sorts names, so what is read back has another order. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(JSON.parse(toJsonb(value)), (_key, item: unknown) =>
+    isRecord(item) ? Object.fromEntries(Object.entries(item).toSorted(byName)) : item,
+  );
+}
+
+function byName([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Text that PostgreSQL can store, of the same length in UTF-16 code units. */

@@ -4,10 +4,12 @@ import { asked, observationOf, placed, searchOf } from '../../../../test/support
 import { toJsonb } from './json.ts';
 import { callIdOf, fromPayload, LogUnreadable, toPayload } from './log.ts';
 
-/** What a value is after its way through jsonb, which sorts names and refuses some characters. */
+/** What a value is after its way through jsonb, which orders names anew and refuses some characters. */
 function asStored<V>(value: V): V {
   return JSON.parse(toJsonb(value), (_name, item: unknown) =>
-    item === null || typeof item !== 'object' || Array.isArray(item) ? item : Object.fromEntries(Object.entries(item).toSorted()),
+    item === null || typeof item !== 'object' || Array.isArray(item)
+      ? item
+      : Object.fromEntries(Object.entries(item).reverse()),
   );
 }
 

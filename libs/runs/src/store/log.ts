@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Observation, PlacedCall, ResearchEvent, ToolCall } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { ArgosyError } from '#errors';
+import { canonicalJson } from './json.ts';
 
 /** A step as it is stored: observations are left in their tool-call rows and only named. */
 export type StepPayload =
@@ -15,9 +16,15 @@ export class LogUnreadable extends ArgosyError {
   readonly retryable = false;
 }
 
-/** Identity of a call: the same place with the same arguments is the same call, whoever asks and however often. */
+/**
+ * Identity of a call: the same place with the same arguments is the same call, whoever asks and however often; also
+ * after its arguments were read back from the log.
+ */
 export function callIdOf(runId: string, { step, index, tool, args }: PlacedCall): string {
-  return createHash('sha256').update(JSON.stringify([runId, step, index, tool, args])).digest('hex').slice(0, 32);
+  return createHash('sha256')
+    .update(canonicalJson([runId, step, index, tool, args]))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /** The stored form of an event. `calls` are those that a `tools-returned` answers, in order. */

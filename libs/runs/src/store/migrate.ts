@@ -11,7 +11,9 @@ export class SchemaTooNew extends ArgosyError {
   readonly code = 'schema_too_new';
   readonly retryable = false;
   constructor(found: number, known: number) {
-    super(`The database is at schema ${found} but this release knows ${known}. Start the newer release, or another data directory.`);
+    super(
+      `The database is at schema ${found} but this release knows ${known}. Start the newer release, or another data directory.`,
+    );
   }
 }
 

@@ -12,6 +12,7 @@ export interface DueRun {
 
 /**
  * Takes runs from the backlog, one of each tenant before the second of any, until `window` runs are rung or running.
+ * Returned in the order in which they are to be rung.
  * The rings are counted here and must be sent by the caller; one that gets lost is due again when {@link putBackStranded} finds it.
  */
 export async function takeDue(database: Database, window: number): Promise<DueRun[]> {
@@ -23,12 +24,14 @@ export async function takeDue(database: Database, window: number): Promise<DueRu
          row_number() OVER (PARTITION BY tenant_id ORDER BY accepted_at, run_id) AS place
        FROM argosy.runs WHERE state = 'queued' AND rung_at IS NULL
      ), due AS (
-       SELECT tenant_id, run_id FROM backlog ORDER BY place, accepted_at
+       SELECT tenant_id, run_id, place, accepted_at FROM backlog ORDER BY place, accepted_at
        LIMIT greatest(0, $1 - (SELECT n FROM busy))
+     ), taken AS (
+       UPDATE argosy.runs r SET rung_at = now(), rings = rings + 1 FROM due
+       WHERE r.tenant_id = due.tenant_id AND r.run_id = due.run_id AND r.state = 'queued' AND r.rung_at IS NULL
+       RETURNING r.tenant_id, r.run_id, r.epoch, r.rings, due.place, due.accepted_at
      )
-     UPDATE argosy.runs r SET rung_at = now(), rings = rings + 1 FROM due
-     WHERE r.tenant_id = due.tenant_id AND r.run_id = due.run_id AND r.state = 'queued' AND r.rung_at IS NULL
-     RETURNING r.tenant_id, r.run_id, r.epoch, r.rings`,
+     SELECT tenant_id, run_id, epoch, rings FROM taken ORDER BY place, accepted_at`,
     [window],
   );
   return rows.map((row) => ({ tenantId: row.tenant_id, runId: row.run_id, epoch: row.epoch, rings: row.rings }));

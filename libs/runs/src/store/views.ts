@@ -69,6 +69,15 @@ export async function listRuns(
   return rows.map(toView);
 }
 
+/** Whether a run is in a terminal state, or gone. */
+export async function hasEnded(database: Database, tenantId: string, runId: string): Promise<boolean> {
+  const { rows } = await database.query(
+    'SELECT 1 FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2 AND ended_at IS NULL',
+    [tenantId, runId],
+  );
+  return rows.length === 0;
+}
+
 /** Most events of one look at the database. */
 const eventPage = 500;
 
@@ -79,7 +88,12 @@ export async function readEvents(
   runId: string,
   after: number,
 ): Promise<StoredEvent[]> {
-  const { rows } = await database.query<{ seq: number | string; type: RunEventType; data: {}; at: Date }>(
+  const { rows } = await database.query<{
+    seq: number | string;
+    type: RunEventType;
+    data: StoredEvent['data'];
+    at: Date;
+  }>(
     `SELECT seq, type, data, at FROM argosy.events
      WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4`,
     [tenantId, runId, after, eventPage],

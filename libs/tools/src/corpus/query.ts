@@ -1,8 +1,11 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Passage } from '#domain';
+import { wordsOf } from '#domain';
 import { NotFound, Unavailable } from '#errors';
-import { quoteTerm, wordsOf } from '../text/terms.ts';
+import { questionMeaning } from '../text/meaning.ts';
+import { quoteTerm } from '../text/terms.ts';
+import { Meanings } from './meanings.ts';
 import { isDamage, SCHEMA_VERSION } from './store.ts';
 import type { Candidate, CorpusDocument, CorpusFile, Statistics, TermQuery } from './types.ts';
 
@@ -19,6 +22,10 @@ const MATCH = `
 SELECT p.ordinal, p.start, p.finish, p.headings, d.id AS document, d.sha256, d.path, d.title, d.bytes, d.read_at, hit.rank
 FROM (SELECT rowid, rank FROM passage_index WHERE passage_index MATCH ? AND rank MATCH ? ORDER BY rank LIMIT ?) AS hit
 JOIN passage p ON p.id = hit.rowid JOIN document d ON d.id = p.document_id ORDER BY hit.rank, p.id`;
+
+const NEAREST = `
+SELECT p.ordinal, p.start, p.finish, p.headings, d.id AS document, d.sha256, d.path, d.title, d.bytes, d.read_at, 0 AS rank
+FROM passage p JOIN document d ON d.id = p.document_id WHERE p.id = ?`;
 
 interface MatchRow {
   readonly ordinal: number;
@@ -48,6 +55,20 @@ export class Reader {
   match(corpora: readonly CorpusFile[], query: TermQuery, limit: number): Candidate[] {
     const expression = expressionOf(query.groups.flatMap((group) => group.terms));
     return this.#ranked(corpora, expression, { weights: COLUMN_WEIGHTS, limit });
+  }
+
+  /** Passages whose meaning is nearest to the question's, by the word vectors of both. */
+  nearest(corpora: readonly CorpusFile[], question: string, limit: number): Candidate[] {
+    const meaning = questionMeaning(question);
+    const found = corpora.flatMap((corpus) =>
+      this.#guard(corpus, (index) =>
+        index.meanings.nearest(meaning, limit).map(({ id, cosine }) => {
+          const row = index.get(NEAREST, id) as unknown as MatchRow; // columns of NEAREST
+          return { ...this.#candidate(index, corpus, row), score: cosine, cosine };
+        }),
+      ),
+    );
+    return found.sort((a, b) => b.cosine - a.cosine).slice(0, limit);
   }
 
   /** Every word of the question, joined by OR, under FTS5's default bm25. */
@@ -114,7 +135,7 @@ export class Reader {
     const bm25 = -row.rank;
     const place = { sha256: row.sha256, start: row.start, end: row.finish, text, headings: headingsOf(row.headings) };
     const source = { uri: uriOf(corpus, row.path), title: row.title, bytes: row.bytes, fetchedAt: row.read_at };
-    return { ...place, score: bm25, ...source, bm25, order: row.ordinal };
+    return { ...place, score: bm25, ...source, bm25, cosine: 0, order: row.ordinal };
   }
 
   /** A word's count comes from the vocabulary by its stem; what the tokenizer makes several words of is counted as a phrase. */
@@ -195,6 +216,8 @@ export class Reader {
 /** One index opened for reading. */
 class OpenIndex {
   readonly inode: number;
+  #meanings: Meanings | null = null;
+  #meaningsVersion = -1;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
@@ -207,6 +230,16 @@ class OpenIndex {
     throw new Unavailable(
       'The index was made by another version of Argosy or is just being made; read the folder in again.',
     );
+  }
+
+  /** Meanings of all passages, read anew when another connection has written. */
+  get meanings(): Meanings {
+    const version = Number(this.get('PRAGMA data_version')?.['data_version']);
+    if (this.#meanings === null || version !== this.#meaningsVersion) {
+      this.#meanings = new Meanings(this.all('SELECT id, vector FROM passage ORDER BY id'));
+      this.#meaningsVersion = version;
+    }
+    return this.#meanings;
   }
 
   get(sql: string, ...values: unknown[]) {

@@ -12,7 +12,7 @@ export type ReadRequest =
       readonly limit: number;
     }
   | {
-      readonly kind: 'plain';
+      readonly kind: 'nearest' | 'plain';
       readonly corpora: readonly CorpusFile[];
       readonly question: string;
       readonly limit: number;
@@ -30,6 +30,8 @@ serve((message) => {
       return reader.describe(request.file, request.id);
     case 'match':
       return reader.match(request.corpora, request.query, request.limit);
+    case 'nearest':
+      return reader.nearest(request.corpora, request.question, request.limit);
     case 'plain':
       return reader.plainSearch(request.corpora, request.question, request.limit);
     case 'statistics':

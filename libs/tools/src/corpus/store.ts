@@ -2,10 +2,11 @@ import { existsSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { DocumentType, Extracted } from '../text/document.ts';
+import { passageMeaning } from '../text/meaning.ts';
 import { indexText } from '../text/terms.ts';
 
 /** Raised with every change of the tables or of what goes into the full-text index. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 3;
 /** Another process may hold the write lock for as long as one of its batches takes. */
 const BUSY_MS = 30_000;
 
@@ -21,7 +22,7 @@ CREATE INDEX file_document ON file (document_id);
 CREATE INDEX file_content ON file (content);
 CREATE TABLE passage (
   id INTEGER PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES document (id), ordinal INTEGER NOT NULL,
-  start INTEGER NOT NULL, finish INTEGER NOT NULL, headings TEXT NOT NULL);
+  start INTEGER NOT NULL, finish INTEGER NOT NULL, headings TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE INDEX passage_document ON passage (document_id, ordinal);
 CREATE VIRTUAL TABLE passage_index USING fts5 (
   title, headings, body, content='', contentless_delete=1, tokenize='porter unicode61');
@@ -204,13 +205,22 @@ export class Store {
     ).run(text.sha256, file.path, text.title, title, file.type, text.bytes, readAt, text.text);
     const id = Number(lastInsertRowid);
     text.spans.forEach((span, ordinal) => {
-      const passage = this.#prepare(
-        'INSERT INTO passage (document_id, ordinal, start, finish, headings) VALUES (?, ?, ?, ?, ?)',
-      ).run(id, ordinal, span.start, span.end, JSON.stringify(span.headings));
       // `Page 3` above a PDF's passage is for the reader; in the index it would match every question with "page".
-      const headings = file.type === 'pdf' ? '' : indexText(span.headings.join('\n'));
-      const body = indexText(text.text.slice(span.start, span.end));
-      this.#index(Number(passage.lastInsertRowid), title, headings, body);
+      const headings = file.type === 'pdf' ? '' : span.headings.join('\n');
+      const body = text.text.slice(span.start, span.end);
+      const passage = this.#prepare(
+        'INSERT INTO passage (document_id, ordinal, start, finish, headings, vector) VALUES (?, ?, ?, ?, ?, ?)',
+      ).run(
+        ...([
+          id,
+          ordinal,
+          span.start,
+          span.end,
+          JSON.stringify(span.headings),
+          passageMeaning([title, headings], body),
+        ] as const),
+      );
+      this.#index(Number(passage.lastInsertRowid), title, indexText(headings), indexText(body));
     });
     return id;
   }

@@ -40,8 +40,10 @@ export interface TermQuery {
 export interface Candidate extends Passage {
   readonly uri: string;
   readonly title: string;
-  /** BM25 over the weighted columns, of its own corpus. */
+  /** BM25 over the weighted columns, of its own corpus; 0 for a passage that came by its meaning alone. */
   readonly bm25: number;
+  /** Cosine of its meaning with the question's, -1 to 1; 0 for a passage that came by its words alone. */
+  readonly cosine: number;
   /** Place of the passage in its document, from 0. */
   readonly order: number;
   /** Size of the document's text in UTF-8 bytes. */

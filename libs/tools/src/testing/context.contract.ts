@@ -1,4 +1,5 @@
-import type { SourcePolicy, ToolContext } from '../tool.ts';
+import type { SourcePolicy } from '#domain';
+import type { ToolContext } from '../tool.ts';
 
 /** A tool context for tests: nothing is allowed but what `policy` names. */
 export function contextWith(policy: Partial<SourcePolicy>): ToolContext {

@@ -1,5 +1,5 @@
+import { stems, subjectWords } from '#domain';
 import type { Span } from './document.ts';
-import { stems, subjectWords } from './terms.ts';
 
 /** A span with how well it fits a goal; `score` is comparable within one page only. */
 export interface FittingSpan extends Span {

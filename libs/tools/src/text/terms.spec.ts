@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { indexText, quoteTerm, spellings, splitIdentifier, stems, subjectWords, wordsOf } from './terms.ts';
+import { splitIdentifier, stems, subjectWords, wordsOf } from '#domain';
+import { indexText, quoteTerm, spellings } from './terms.ts';
 
 describe('terms', () => {
   it('splits identifiers at case changes, digits and marks', () => {

@@ -1,0 +1,70 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseResearch } from './research-options.ts';
+
+describe('parseResearch', () => {
+  it('takes a question alone and leaves everything else to its defaults', () => {
+    expect(parseResearch(['Why?'])).toEqual({
+      question: 'Why?',
+      corpora: [],
+      body: { question: 'Why?', budget: {}, sources: {} },
+      model: null,
+      outDir: 'argosy-reports',
+      jsonFile: null,
+      quiet: false,
+    });
+  });
+
+  it('takes every flag, before and after the question, repeated ones in order', () => {
+    const line =
+      '--corpus a --quiet Why? --corpus=b --url https://example.org/1 --url https://example.org/2 --mode react ' +
+      '--max-steps 3 --max-seconds 1.5 --max-tokens 900 --max-usd 0.25 --allow-domain Example.org --deny-domain bad.example ' +
+      '--model openai:http://127.0.0.1:8000/v1#m --out there --json r.json';
+    expect(parseResearch(line.split(' '))).toEqual({
+      question: 'Why?',
+      corpora: ['a', 'b'],
+      body: {
+        question: 'Why?',
+        mode: 'react',
+        budget: { steps: 3, seconds: 1.5, tokens: 900, usd: 0.25 },
+        sources: {
+          urls: ['https://example.org/1', 'https://example.org/2'],
+          allow_domains: ['example.org'],
+          deny_domains: ['bad.example'],
+        },
+      },
+      model: { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'm' },
+      outDir: 'there',
+      jsonFile: 'r.json',
+      quiet: true,
+    });
+  });
+
+  it('takes a question that begins with a dash behind --', () => {
+    expect(parseResearch(['--', '--why?']).question).toBe('--why?');
+  });
+
+  it.each<[readonly string[], RegExp]>([
+    [[], /^question: missing: npm start -- "your question"$/],
+    [['Why', 'not?'], /^question: put it in quotation marks; beside it stands "not\?"$/],
+    [['  '], /^question: the question is empty/],
+    [['Why?', '--corpus', ''], /^--corpus: the path is empty$/],
+    [['Why?', '--max-steps', '1.5'], /^--max-steps: needs a whole number above 0$/],
+    [['Why?', '--max-tokens', 'many'], /^--max-tokens: needs a whole number above 0$/],
+    [['Why?', '--max-seconds', ''], /^--max-seconds: needs a number above 0$/],
+    [['Why?', '--max-usd', '0'], /^--max-usd: needs a number above 0$/],
+    [['Why?', '--max-steps', '99999'], /^--max-steps: .*10000/],
+    [['Why?', '--mode', 'heavy'], /^--mode: /],
+    [['Why?', '--url', 'http://ok.example', '--url', 'ftp://x'], /^--url: an absolute http/],
+    [['Why?', '--allow-domain', 'https://x'], /^--allow-domain: a host name/],
+    [['Why?', '--model', 'gpt'], /"gpt" names no model/],
+    [['Why?', '--colour'], /'--colour'.*\nKnown here: --corpus /],
+  ])('refuses %j in terms of the command line', (args, message) => {
+    expect(() => parseResearch(args)).toThrow(message);
+  });
+
+  it('lists all faults at once', () => {
+    expect(() => parseResearch(['--max-steps', '0', '--max-usd', 'x'])).toThrow(
+      /^question: missing.*\n--max-steps: .*\n--max-usd: .*$/,
+    );
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from '@jest/globals';
+import { bodyHash, type ConfiguredModel, ModelUnavailable, newRunId, type Offer, toRequest } from './acceptance.ts';
+
+const corpus = 'c_0123456789abcdef';
+const free = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
+const extractive: ConfiguredModel = {
+  isLanguageModel: false,
+  profile: 'extractive-v1',
+  contextTokens: null,
+  prices: free,
+};
+const model: ConfiguredModel = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 32_000, prices: null };
+const offer: Offer = {
+  models: new Map([
+    ['extractive', extractive],
+    ['big', model],
+  ]),
+  defaultModel: 'extractive',
+  webSearch: false,
+  knowsCorpus: (id) => id === corpus,
+};
+const good = { question: 'Why?', sources: { corpora: [corpus] } };
+
+describe('toRequest', () => {
+  it('freezes everything that a replay needs', () => {
+    expect(toRequest({ ...good, metadata: { a: 'b' } }, offer, '2026-01-31')).toEqual({
+      question: 'Why?',
+      mode: 'react',
+      model: 'extractive',
+      profile: 'extractive-v1',
+      degraded: ['no_llm', 'no_web_search'],
+      sources: { corpora: [corpus], web: false, urls: [], allowDomains: [], denyDomains: [] },
+      limits: expect.objectContaining({
+        budget: { steps: 100 },
+        contextTokens: null,
+        answerTokens: 0,
+        answerSeconds: 0,
+      }),
+      today: '2026-01-31',
+      metadata: { a: 'b' },
+    });
+  });
+
+  it('calls a run degraded only by what is missing', () => {
+    expect(toRequest({ ...good, model: 'big' }, { ...offer, webSearch: true }, '2026-01-31').degraded).toEqual([]);
+  });
+
+  it('keeps a reserve for the answer of a language model, a quarter of the time and at most two minutes', () => {
+    const limits = (seconds: number) => toRequest({ ...good, model: 'big', budget: { seconds } }, offer, '').limits;
+    expect(limits(40)).toMatchObject({ budget: { seconds: 40 }, answerSeconds: 10, contextTokens: 32_000 });
+    expect(limits(4_000).answerSeconds).toBe(120);
+    expect(limits(40).answerTokens).toBeGreaterThan(0);
+  });
+
+  it('lists every unknown corpus', () => {
+    const body = { ...good, sources: { corpora: ['c_a', corpus, 'c_b'] } };
+    expect(() => toRequest(body, offer, '')).toThrow(/no corpus c_a\n.*no corpus c_b$/);
+  });
+
+  it('needs something to read unless the web can be searched', () => {
+    expect(() => toRequest({ question: 'Why?' }, offer, '')).toThrow(/nothing to read/);
+    expect(toRequest({ question: 'Why?' }, { ...offer, webSearch: true }, '').sources.web).toBe(true);
+    expect(
+      toRequest({ question: 'Why?', sources: { urls: ['http://x.example'] } }, offer, '').sources.urls,
+    ).toHaveLength(1);
+  });
+
+  it('refuses a model that is not configured, naming those that are', () => {
+    expect(() => toRequest({ ...good, model: 'gpt' }, offer, '')).toThrow(ModelUnavailable);
+    expect(() => toRequest({ ...good, model: 'gpt' }, offer, '')).toThrow(/"gpt".*known: extractive, big/);
+  });
+
+  it('refuses a budget in money where prices are unknown, and takes it where they are known', () => {
+    const body = { ...good, budget: { usd: 1 } };
+    expect(() => toRequest({ ...body, model: 'big' }, offer, '')).toThrow(/^budget\.usd: .*ARGOSY_MODEL_PRICES/);
+    expect(toRequest(body, offer, '').limits.budget).toEqual({ steps: 100, usd: 1 });
+  });
+});
+
+describe('newRunId', () => {
+  it('sorts by time and holds 80 bits of chance', () => {
+    const random = new Uint8Array(10).fill(0xab);
+    expect(newRunId(0, random)).toBe(`run_${'0'.repeat(12)}${'ab'.repeat(10)}`);
+    const times = [1, 255, 256, 1_800_000_000_000, 2 ** 47];
+    const ids = times.map((time) => newRunId(time, random));
+    expect([...ids].sort()).toEqual(ids);
+  });
+});
+
+describe('bodyHash', () => {
+  it('is the same for another order of keys, at every depth, and differs for another order of a list', () => {
+    const hash = bodyHash({ question: 'a', sources: { urls: ['x', 'y'], corpora: [] } });
+    expect(bodyHash({ sources: { corpora: [], urls: ['x', 'y'] }, question: 'a' })).toBe(hash);
+    expect(bodyHash({ question: 'a', sources: { urls: ['y', 'x'], corpora: [] } })).not.toBe(hash);
+    expect(bodyHash({ question: 'b', sources: { urls: ['x', 'y'], corpora: [] } })).not.toBe(hash);
+  });
+});
