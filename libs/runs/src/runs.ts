@@ -175,7 +175,7 @@ export class Runs {
 
   /**
    * Answers run rings: each is claimed first, and a ring with nothing to claim ends quietly. Whatever `drive` left
-   * unfinished is handed back when it returns or throws.
+   * unfinished is handed back when it returns, and waits for `relookMs` when it threw.
    */
   async answerRuns(
     member: Membership,
@@ -186,10 +186,13 @@ export class Runs {
       const owned = await claim(this.#database, tenantId, runId, member.workerId);
       if (owned === null) return;
       this.#bus.publish(topics.moved(tenantId, runId));
+      let failed = true;
       try {
         await drive(owned, AbortSignal.any([closing, member.lost]));
+        failed = false;
       } finally {
-        await this.commit(owned, { events: [], outcome: { state: 'queued' } });
+        // A run that makes its driver fail would otherwise come back at once, again and again.
+        await this.commit(owned, { events: [], outcome: { state: 'queued', later: failed } });
       }
     };
     return await this.#doorbell.answer('runs', answer, { concurrency });

@@ -25,8 +25,8 @@ export interface Commit {
   /** Calls whose intent is recorded now, before they start. */
   readonly intents?: readonly PlacedCall[];
   readonly spent?: Spending;
-  /** Ends the run, or hands it back. */
-  readonly outcome?: { readonly state: 'queued' } | { readonly state: Report['status']; readonly report: Report };
+  /** Ends the run, or hands it back: due at once, or `later`, when a ring that nobody answered would be due again. */
+  readonly outcome?: { readonly state: 'queued'; readonly later?: boolean } | { readonly state: Report['status']; readonly report: Report };
 }
 
 /** What the owner learns from a commit. `accepted: false`: the run has another owner now, or none. Stop. */
@@ -124,6 +124,7 @@ function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown
     calls: intents.map((call) => ({ ...call, call_id: callIdOf(runId, call) })),
     usage: spent,
     state: outcome?.state,
+    later: outcome?.state === 'queued' && outcome.later === true,
     report: outcome === undefined || outcome.state === 'queued' ? undefined : outcome.report,
   };
 }
@@ -136,7 +137,7 @@ const commitSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
     ord integer, tenant_id text, run_id text, worker_id text, epoch integer, step_no integer, step jsonb,
-    events jsonb, calls jsonb, usage jsonb, state text, report jsonb)
+    events jsonb, calls jsonb, usage jsonb, state text, later boolean, report jsonb)
 ), held AS MATERIALIZED (
   SELECT i.*, r.last_seq, r.cancel_requested
   FROM argosy.runs r JOIN input i ON r.tenant_id = i.tenant_id AND r.run_id = i.run_id
@@ -172,7 +173,7 @@ UPDATE argosy.runs r SET
   state = coalesce(h.state, r.state),
   report = coalesce(h.report, r.report),
   worker_id = CASE WHEN h.state IS NULL THEN r.worker_id END,
-  rung_at = CASE WHEN h.state = 'queued' THEN NULL ELSE r.rung_at END,
+  rung_at = CASE WHEN h.state = 'queued' THEN CASE WHEN h.later THEN now() END ELSE r.rung_at END,
   ended_at = CASE WHEN h.state IS NULL OR h.state = 'queued' THEN NULL ELSE now() END
 FROM held h WHERE r.tenant_id = h.tenant_id AND r.run_id = h.run_id
 RETURNING h.ord, h.cancel_requested AS cancelled`;
