@@ -26,7 +26,8 @@ export const firstLight: Benchmark = async (say) => {
     const database = await databaseRow(folder);
     say('a fresh clone');
     const clone = await cloneRows(folder);
-    const found = (who: string) => Number(questions.find((row) => row['who'] === who && row['kind'] === 'all')?.['found']);
+    const found = (who: string) =>
+      Number(questions.find((row) => row['who'] === who && row['kind'] === 'all')?.['found']);
     return {
       params: { questions: 'test/bench/questions/test.json', files: fileCount },
       rows: [...questions, indexing, database, ...clone],
@@ -81,8 +82,9 @@ function page(n: number): string {
 const vocabulary = `queue worker lease lock retry backoff token budget stream event ledger commit index passage query
   snapshot citation claim quote source socket packet header kernel thread memory cache buffer schema table column row
   trigger replica shard tenant region cluster node pod volume secret policy role grant audit report chart metric trace
-  span counter gauge alarm page incident rollback deploy release branch merge conflict review test fixture harness`
-  .split(/\s+/);
+  span counter gauge alarm page incident rollback deploy release branch merge conflict review test fixture harness`.split(
+  /\s+/,
+);
 
 async function indexingRow(folder: string): Promise<Row> {
   const files = join(folder, 'files');
@@ -152,7 +154,10 @@ async function timedStart(clone: string): Promise<{ seconds: number; exitCode: n
   const startedAt = performance.now();
   const args = ['start', '--', 'What happens to a run when its worker dies?', '--corpus', 'docs'];
   // Without this clone's Node 24 on the PATH: the fresh clone must bring its own.
-  const PATH = (process.env['PATH'] ?? '').split(':').filter((entry) => !entry.includes('node_modules')).join(':');
+  const PATH = (process.env['PATH'] ?? '')
+    .split(':')
+    .filter((entry) => !entry.includes('node_modules'))
+    .join(':');
   const env = { ...process.env, PATH };
   const child = spawn('npm', args, { cwd: clone, stdio: 'ignore', env });
   const [exitCode] = (await once(child, 'exit')) as [number];

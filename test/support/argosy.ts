@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll } from '@jest/globals';
 
-export const root = join(import.meta.dirname, '..', '..');
+const root = join(import.meta.dirname, '..', '..');
 const program = join(root, 'dist', 'apps', 'cli', 'src', 'main.js');
 
 /** No wait of these tests is longer: far above what a loaded machine needs, far below a hung one. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#errors';
 import type { Logger } from '#platform';
 import type { Answering, Claim, Membership } from '#runs';
@@ -9,10 +8,6 @@ export interface AgentWorkerOptions {
   /** Runs driven at the same time; each mostly waits. */
   readonly concurrency: number;
 }
-
-/** Wait before a run that failed in its worker is handed back: doubles with each failure in a row. */
-const firstPauseMs = 500;
-const longestPauseMs = 10_000;
 
 /** Claims runs and drives them. */
 export class AgentWorker {
@@ -26,17 +21,8 @@ export class AgentWorker {
 
   static async start(around: Surroundings, options: AgentWorkerOptions, logger: Logger): Promise<AgentWorker> {
     const member = await around.runs.join(options.workerId, 'agent-worker');
-    const failures = new Map<string, number>();
     const answering = await around.runs.answerRuns(member, options.concurrency, async (claim, signal) => {
-      try {
-        await driveLogged(claim, around, signal, logger);
-        failures.delete(claim.runId);
-      } catch (error) {
-        const failed = (failures.get(claim.runId) ?? 0) + 1;
-        failures.set(claim.runId, failed);
-        await pause(failed, signal);
-        throw error;
-      }
+      await driveLogged(claim, around, signal, logger);
     });
     return new AgentWorker(member, answering);
   }
@@ -46,13 +32,6 @@ export class AgentWorker {
     await this.#answering.close({ abortAfterMs: 0 });
     await this.#member.end();
   }
-}
-
-/** A run that is handed back is claimed again at once: what lasts, such as a full disk, must not be tried in a hot loop. */
-async function pause(failures: number, signal: AbortSignal): Promise<void> {
-  const ms = Math.min(firstPauseMs * 2 ** (failures - 1), longestPauseMs);
-  // The only way to end the wait early is the signal, and then there is nothing to wait for.
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 async function driveLogged(claim: Claim, around: Surroundings, signal: AbortSignal, logger: Logger): Promise<void> {

@@ -4,6 +4,7 @@ import {
   announceEnd,
   buildReport,
   type Command,
+  giveUp,
   numberSources,
   type PlacedCall,
   permit,
@@ -11,6 +12,7 @@ import {
   type ResearchEvent,
   type ResearchState,
   replay,
+  type SourcePolicy,
   usageOf,
   verifyAnswer,
 } from '#domain';
@@ -41,6 +43,9 @@ export async function drive(claim: Claim, around: Surroundings, closing: AbortSi
   }
 }
 
+/** A run that was claimed this often and has not ended makes its workers fail: it ends as it stands. */
+const mostClaims = 100;
+
 class Drive {
   readonly #claim: Claim;
   readonly #around: Surroundings;
@@ -66,6 +71,8 @@ class Drive {
 
   async toTheEnd(): Promise<void> {
     let [state, command] = replay(this.#claim.request, this.#claim.log);
+    if (this.#claim.epoch > mostClaims)
+      [state, command] = giveUp(state, `It was begun ${mostClaims} times without an end.`);
     while (command.kind !== 'conclude') {
       const event = await this.#perform(state, command);
       if (event === null) return;
@@ -111,7 +118,7 @@ class Drive {
   #chatRequest({ turns }: ResearchState): ChatRequest {
     const { request, runId } = this.#claim;
     const { answerTokens: maxCompletionTokens } = request.limits;
-    const tools = this.#around.tools;
+    const tools = this.#around.tools.filter(({ name }) => name !== 'search' || hasSomethingToSearch(request.sources));
     return { turns, tools, today: request.today, mustAnswer: false, maxCompletionTokens, session: runId };
   }
 
@@ -173,4 +180,9 @@ class Drive {
     if (seconds === undefined) return new AbortController().signal;
     return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - this.#elapsedSeconds()) * 1000)));
   }
+}
+
+/** A run without documents and without the web has only the pages that its user named. */
+function hasSomethingToSearch({ corpora, web }: SourcePolicy): boolean {
+  return corpora.length > 0 || web;
 }

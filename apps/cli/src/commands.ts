@@ -5,7 +5,7 @@ import type { Config } from '#platform';
 import { DataDirectoryBusy } from '#runs';
 import type { Client } from './client.ts';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
-import { Embedded, type EmbeddedOptions } from './embedded.ts';
+import type { Embedded, EmbeddedOptions } from './embedded.ts';
 import { RunProgress } from './progress.ts';
 import { exitCodes, research, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
@@ -62,10 +62,14 @@ export async function runCommand(args: readonly string[], around: Surroundings):
 
 /** What `npm start` means: a server without a question, research with one. */
 async function start(args: readonly string[], around: Surroundings): Promise<number> {
-  const [first] = args;
-  if (first === '--help' || first === '-h') return await runCommand(['help'], around);
-  if (first === undefined || first === '--port') return await serve(args, around);
+  if (args[0] === '--help' || args[0] === '-h') return await runCommand(['help'], around);
+  if (args.every((word, i) => isServeFlag(word) || isServeFlag(args[i - 1]))) return await serve(args, around);
   return await runResearch(args, around);
+}
+
+/** Flags that make sense without a question. */
+function isServeFlag(word: string | undefined): boolean {
+  return word === '--port' || word === '--model';
 }
 
 async function runResearch(args: readonly string[], around: Surroundings): Promise<number> {
@@ -83,7 +87,8 @@ async function serve(args: readonly string[], around: Surroundings): Promise<num
   const port = values.port === undefined ? config.ARGOSY_PORT : parsePort(values.port);
   let server: Embedded;
   try {
-    server = await Embedded.start({ config, port, model, writeLog });
+    const embedded = await import('./embedded.ts');
+    server = await embedded.Embedded.start({ config, port, model, writeLog });
   } catch (error) {
     if (!(error instanceof DataDirectoryBusy)) throw error;
     const message = `${error.message} It may be serving already; \`argosy runs list\` asks it`;

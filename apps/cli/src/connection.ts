@@ -3,7 +3,7 @@ import { Unavailable } from '#errors';
 import type { Config } from '#platform';
 import { announcedServer, DataDirectoryBusy } from '#runs';
 import { Client } from './client.ts';
-import { Embedded, type EmbeddedOptions } from './embedded.ts';
+import type { EmbeddedOptions } from './embedded.ts';
 
 /** A server to talk to: a remote one, another process's on this data directory, or our own. */
 export interface Connection {
@@ -27,6 +27,8 @@ export async function connect(remote: RemoteServer | null, options: EmbeddedOpti
   const giveUpAt = performance.now() + joinLimitMs;
   while (performance.now() < giveUpAt) {
     try {
+      // Loaded only here: a command that joins a server needs neither database nor web framework.
+      const { Embedded } = await import('./embedded.ts');
       const own = await Embedded.start(options);
       return { client: new Client(own.url), kind: 'own', close: async () => await own.stop() };
     } catch (error) {

@@ -17,6 +17,7 @@ import { type Config, jsonLogger, type Logger } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import { Corpora, Extraction, searchTool, type Tool, visitTool } from '#tools';
+import { nameOf } from './model-name.ts';
 
 /** The tenant of everyone on this machine. */
 const localTenant = 'local';
@@ -151,18 +152,6 @@ function modelsOf(config: Config, chosen: ModelSpec | null): Models {
   }
   const offered = new Map([...byName].map(([name, model]) => [name, configuredModel(model, config)]));
   return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
-}
-
-/** The name under which requests ask for a model. */
-export function nameOf(spec: ModelSpec): string {
-  switch (spec.kind) {
-    case 'extractive':
-      return 'extractive';
-    case 'openai':
-      return spec.model;
-    case 'grpc':
-      return `${spec.host}:${spec.port}`;
-  }
 }
 
 function configuredModel(model: ChatModel, config: Config): ConfiguredModel {

@@ -12,6 +12,11 @@ export interface WrittenReport {
   readonly markdown: string;
 }
 
+/** Makes the folder of reports, so that one that cannot be written is known before the research and not after it. */
+export async function prepareFolder(outDir: string): Promise<void> {
+  await writable(outDir, async (path) => await mkdir(path, { recursive: true }));
+}
+
 /**
  * Writes `<out>/<run id>/` with report.md, report.json and the cited snapshots, and a copy of report.json to `jsonFile`.
  * @param snapshotOf gives the text behind a sha256

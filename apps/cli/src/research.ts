@@ -3,9 +3,10 @@ import { InvalidInput, Unavailable } from '#errors';
 import type { Client } from './client.ts';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import { indexCorpora } from './corpora.ts';
-import { type EmbeddedOptions, nameOf } from './embedded.ts';
+import type { EmbeddedOptions } from './embedded.ts';
+import { nameOf } from './model-name.ts';
 import { type Progress, RunProgress } from './progress.ts';
-import { writeReport } from './report-files.ts';
+import { prepareFolder, writeReport } from './report-files.ts';
 import type { ResearchCommand } from './research-options.ts';
 
 type Report = NonNullable<RunResource['report']>;
@@ -38,10 +39,14 @@ export async function research(
   terminal: Terminal,
 ): Promise<number> {
   checkSources(command, remote);
+  await prepareFolder(command.outDir);
   const { progress, interrupted } = terminal;
   const corpora = await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted);
   progress.status('starting');
   let connection = await connect(remote, options);
+  if (connection.kind === 'joined' && command.model?.kind === 'openai') {
+    progress.note(`joined a running server: ${nameOf(command.model)} is whatever that server was started with`);
+  }
   try {
     const { id } = await connection.client.create(bodyOf(command, corpora));
     let run: RunResource | null = null;
@@ -77,6 +82,10 @@ function checkSources({ corpora, body, model }: ResearchCommand, remote: RemoteS
   }
   if (remote !== null && model !== null && model.kind !== 'extractive') {
     const message = 'a remote server chooses among its own models; set ARGOSY_MODEL there';
+    throw new InvalidInput([{ path: '--model', message }]);
+  }
+  if (model?.kind === 'grpc') {
+    const message = 'grpc: models are not available in this version; use openai:BASE_URL#MODEL';
     throw new InvalidInput([{ path: '--model', message }]);
   }
   if (remote === null && corpora.length === 0 && (body.sources?.urls ?? []).length === 0) {

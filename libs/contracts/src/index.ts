@@ -4,7 +4,6 @@ export {
   acceptedResource,
   type ErrorResource,
   errorResource,
-  maxQuestionChars,
   type ResearchBody,
   type RunResource,
   reportSchema,

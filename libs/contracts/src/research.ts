@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Longest question, in characters. */
-export const maxQuestionChars = 20_000;
+const maxQuestionChars = 20_000;
 
 const host = z
   .string()
@@ -33,7 +33,10 @@ export const researchBody = z.strictObject({
     .optional(),
   sources: z
     .strictObject({
-      corpora: z.array(z.string().regex(/^c_[0-9a-f]{16}$/, 'a corpus id such as c_0123456789abcdef')).max(32).optional(),
+      corpora: z
+        .array(z.string().regex(/^c_[0-9a-f]{16}$/, 'a corpus id such as c_0123456789abcdef'))
+        .max(32)
+        .optional(),
       urls: z.array(webUrl).max(50).optional(),
       allow_domains: z.array(host).max(200).optional(),
       deny_domains: z.array(host).max(200).optional(),

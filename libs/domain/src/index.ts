@@ -7,7 +7,7 @@ export {
   permit,
   type Spending,
 } from './budget.ts';
-export { type Citation, type Claim, locate, type VerifiedAnswer, verifyAnswer } from './claims.ts';
+export { type Citation, type Claim, type VerifiedAnswer, verifyAnswer } from './claims.ts';
 export type {
   AnswerPart,
   DraftCitation,
@@ -38,11 +38,10 @@ export {
 export type { ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
 export {
   advance,
-  begin,
   type Command,
   type Ending,
+  giveUp,
   type PlacedCall,
-  ProtocolViolation,
   type ResearchEvent,
   type ResearchState,
   replay,

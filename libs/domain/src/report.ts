@@ -114,7 +114,10 @@ const limitMessages = {
 export function renderMarkdown(report: Report): string {
   const lines = [`# ${oneLine(report.question)}`, ''];
   const details = report.incomplete_details;
-  if (details !== null) lines.push(`**${report.status}** (${details.reason}): ${details.message}`, '');
+  if (details !== null) {
+    const reason = details.reason === report.status ? '' : ` (${details.reason})`;
+    lines.push(`**${report.status}**${reason}: ${details.message}`, '');
+  }
   lines.push(report.answer.trim() === '' ? 'No answer was found.' : report.answer, '');
   if (report.sources.length > 0) {
     lines.push('## Sources', '');

@@ -82,6 +82,11 @@ export function advance(state: ResearchState, event: ResearchEvent, limits: Limi
   }
 }
 
+/** Ends a run that no event can end any more, with what it has found. */
+export function giveUp(state: ResearchState, message: string): [ResearchState, Command] {
+  return conclude(state, { status: 'failed', message });
+}
+
 /** Folds a whole log. Cost O(events). */
 export function replay(request: ResearchRequest, events: readonly ResearchEvent[]): [ResearchState, Command] {
   return events.reduce<[ResearchState, Command]>(
@@ -99,6 +104,10 @@ function onReply(state: ResearchState, { reply, forced }: ReplyEvent, limits: Li
     spent: spendModelCall(state.spent, reply.usage, limits.prices),
   };
   if (reply.answer !== undefined) {
+    const blind = nothingCouldBeRead(after.turns);
+    if (blind !== null && !reply.answer.some((part) => part.claim)) {
+      return concludeWith(after, reply.answer, { status: 'failed', message: blind });
+    }
     const ending: Ending = forced === null ? { status: 'completed' } : { status: 'incomplete', reason: forced };
     return concludeWith(after, reply.answer, ending);
   }
@@ -111,6 +120,17 @@ function onReply(state: ResearchState, { reply, forced }: ReplyEvent, limits: Li
     ];
   }
   return think(after, { role: 'notice', text: reply.problem ?? 'Your reply held neither a tool call nor an answer.' });
+}
+
+/** Faults of look-ups when all of them failed, else null: an answer without claims then does not mean that nothing is there. */
+function nothingCouldBeRead(turns: readonly Turn[]): string | null {
+  const sections = turns
+    .flatMap((turn) => (turn.role === 'tools' ? turn.results : []))
+    .flatMap((outcome) => outcome.observation.sections);
+  const faults = sections.flatMap(({ label, fault }) =>
+    fault === undefined || fault.kind === 'empty' ? [] : [`${label}: ${fault.message}`],
+  );
+  return faults.length > 0 && faults.length === sections.length ? `Nothing could be read. ${faults.join(' ')}` : null;
 }
 
 function think(before: Common, turn: Turn): [ResearchState, Command] {

@@ -1,6 +1,6 @@
 /** The one way out (architecture D12). The only home of undici and ipaddr.js. */
 export { Egress, type EgressOptions, type EgressRequest, type EgressResponse } from './egress.ts';
 export { EgressBlocked, EgressFault } from './faults.ts';
-export { DEFAULT_LIMITS, type EgressLimits } from './limits.ts';
+export type { EgressLimits } from './limits.ts';
 export { type AllowedTarget, parseAllow } from './policy.ts';
 export type { Method } from './redirects.ts';

@@ -78,6 +78,10 @@ export type FaultKind = 'transient' | 'quota' | 'blocked' | 'empty' | 'invalid';
 /** The message of anything thrown, for logs and for wrapping. */
 export function messageOf(thrown: unknown): string {
   // By shape and not by class: an error of another realm (a worker, a test's sandbox) is no instance of our `Error`.
-  const message = (thrown as { message?: unknown } | null)?.message;
-  return typeof message === 'string' ? message : String(thrown);
+  const { message, name, code, errno } = (thrown ?? {}) as Partial<
+    Record<'message' | 'name' | 'code' | 'errno', unknown>
+  >;
+  if (typeof message === 'string' && message !== '') return message;
+  const parts = [name, code, errno].filter((part) => typeof part === 'string' || typeof part === 'number');
+  return parts.length > 0 ? parts.join(' ') : String(thrown);
 }

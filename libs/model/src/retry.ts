@@ -73,11 +73,11 @@ async function tryAll<T>(
     const { fault } = result;
     if (!fault.retryable) throw fault;
     const waitMs = waitOf(result.retryAfterMs, tried, context);
-    if (tried >= policy.tries) throw given(fault, `Tried ${tried} times.`);
+    if (tried >= policy.tries) throw given(fault, `Tried ${tried} times`);
     if (stop.aborted || clock.now() + waitMs >= endsAt) {
       throw given(
         fault,
-        `Given up after ${tried} ${tried === 1 ? 'try' : 'tries'}: ${policy.deadlineMs} ms are the limit of one call.`,
+        `Given up after ${tried} ${tried === 1 ? 'try' : 'tries'}: ${policy.deadlineMs} ms are the limit of one call`,
       );
     }
     await clock.sleep(waitMs, stop);
@@ -91,7 +91,7 @@ function waitOf(retryAfterMs: number | undefined, tried: number, { policy, rando
 }
 
 function given(fault: ModelFault, why: string): ModelFault {
-  return new ModelFault(fault.kind, `${fault.message} ${why}`, { cause: fault });
+  return new ModelFault(fault.kind, `${fault.message} (${why})`, { cause: fault });
 }
 
 function throwIfAborted(signal: AbortSignal): void {

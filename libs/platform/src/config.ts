@@ -36,7 +36,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const ours = Object.entries(env).filter(([name]) => name.startsWith('ARGOSY_') && !others.has(name));
   const problems: Problem[] = ours
     .filter(([name]) => !(name in schema.shape))
-    .map(([path]) => ({ path, message: 'no such setting; `argosy doctor` lists those there are' }));
+    .map(([path]) => ({ path, message: `no such setting; known: ${Object.keys(schema.shape).join(', ')}` }));
   const parsed = schema.safeParse(Object.fromEntries(ours.filter(([, value]) => value !== '')));
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })));

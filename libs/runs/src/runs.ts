@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerminal, type Observation, type PlacedCall, type ToolOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import { awaitHint, type Bus, topics } from './bus.ts';
@@ -31,7 +32,7 @@ export interface RunsSettings {
   readonly pollMs: number;
 }
 
-export const defaultRunsSettings: RunsSettings = { leaseMs: 10_000, relookMs: 30_000, pollMs: 2_000 };
+const defaultRunsSettings: RunsSettings = { leaseMs: 10_000, relookMs: 30_000, pollMs: 2_000 };
 
 /** What came of a tool call: `unknown` when a side effect may or may not have happened. */
 export interface CallResult {
@@ -191,8 +192,7 @@ export class Runs {
         await drive(owned, AbortSignal.any([closing, member.lost]));
         failed = false;
       } finally {
-        // A run that makes its driver fail would otherwise come back at once, again and again.
-        await this.commit(owned, { events: [], outcome: { state: 'queued', later: failed } });
+        await this.#handBack(owned, failed, member.lost);
       }
     };
     return await this.#doorbell.answer('runs', answer, { concurrency });
@@ -273,6 +273,22 @@ export class Runs {
     } finally {
       unsubscribe();
       this.#bus.publish(topics.called(owned.tenantId, owned.runId));
+    }
+  }
+
+  /**
+   * Gives up a run that has not ended. `later`: one that made its driver fail, which would otherwise come back at once,
+   * again and again. Repeated while the database is away, for as long as the lease holds; after that others take over.
+   */
+  async #handBack(owned: Claim, later: boolean, lost: AbortSignal): Promise<void> {
+    while (!lost.aborted) {
+      try {
+        await this.commit(owned, { events: [], outcome: { state: 'queued', later } });
+        return;
+      } catch (error) {
+        if (!lost.aborted) await sleep(this.#settings.pollMs);
+        else throw error;
+      }
     }
   }
 

@@ -13,8 +13,9 @@ const CODE_SHARE = 0.45;
 /** Damps the difference between neighbouring ranks when the two orders are fused. */
 const RANK_DAMPING = 5;
 
-/** What the two orders count together; words get the share of the query that the best passage covers. */
-const BOTH_WEIGHTS = 1.2;
+/** What the order by words counts at least, and what both orders count together. */
+const LEAST_TRUST = 0.3;
+const BOTH_WEIGHTS = 1.25;
 
 /** What a query brought up, by its words and by its meaning. */
 export interface Found {
@@ -32,7 +33,7 @@ export interface Found {
 export function rank({ byWords, byMeaning }: Found, query: TermQuery, statistics: Statistics): Candidate[] {
   const weights = termWeights(query, statistics);
   const covered = new Map(byWords.map((c) => [c, coverage(c, weights)]));
-  const trust = Math.max(0, ...covered.values());
+  const trust = LEAST_TRUST + (1 - LEAST_TRUST) * Math.max(0, ...covered.values());
   const worded = order(byWords, (c) => c.bm25 * (0.5 + (covered.get(c) ?? 0)) * proseFactor(c.text));
   const meant = order(byMeaning, (c) => c.cosine * proseFactor(c.text));
   const fused = new Map<string, Candidate>();

@@ -109,14 +109,21 @@ function answerOf({ question, aspects }: Plan, sections: readonly Section[]): An
   const answers = selectAnswer(aspects, (aspect) => sectionsFor(aspect, question, sections)).filter(
     ({ passages }) => passages.length > 0,
   );
-  if (answers.length === 0) return [framing('The sources hold nothing that fits the question.')];
+  const failed = failedLookups(sections);
+  if (answers.length === 0) {
+    const found =
+      failed.length < sections.length || sections.length === 0
+        ? 'The sources hold nothing that fits the question.'
+        : 'Nothing could be read.';
+    return [framing(found), ...failed];
+  }
   const notice =
     'No language model wrote this answer. It quotes, word for word, the passages that fit the question best.';
   const parts = answers.flatMap(({ aspect, passages }) => {
     const title = answers.length > 1 ? [framing(`### ${heading(aspect)}`)] : [];
     return [...title, ...passages.map(quotePassage)];
   });
-  return [framing(notice), ...parts];
+  return [framing(notice), ...parts, ...failed];
 }
 
 /** What was asked for an aspect, in its own words, is trusted most; a guess in the words of the field least. */
@@ -131,6 +138,13 @@ function sectionsFor(aspect: Aspect, question: string, sections: readonly Sectio
 
 function framing(text: string): AnswerPart {
   return { text, claim: false, citations: [] };
+}
+
+/** What could not be looked up must not pass for what is not there. */
+function failedLookups(sections: readonly Section[]): AnswerPart[] {
+  return sections.flatMap(({ label, fault }) =>
+    fault === undefined || fault.kind === 'empty' ? [] : [framing(`Not looked up: ${label}: ${fault.message}`)],
+  );
 }
 
 function heading({ text }: Aspect): string {

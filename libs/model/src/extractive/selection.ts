@@ -3,7 +3,7 @@ import type { Aspect } from './aspects.ts';
 import { type Evidence, pool, similarity, type WeightedSection } from './evidence.ts';
 
 /** Passages of an answer, all aspects together. */
-export const mostPassages = 8;
+const mostPassages = 8;
 
 /** Two passages that share more of their words than this say the same. */
 const sameWords = 0.8;

@@ -4,7 +4,7 @@ import { ArgosyError, messageOf } from '#errors';
 import type { Database, Rows } from '../store/database.ts';
 
 /** The embedded database could not be opened. */
-export class DatabaseUnusable extends ArgosyError {
+class DatabaseUnusable extends ArgosyError {
   override readonly name = 'DatabaseUnusable';
   readonly code = 'database_unusable';
   readonly retryable = false;

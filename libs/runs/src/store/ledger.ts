@@ -26,7 +26,9 @@ export interface Commit {
   readonly intents?: readonly PlacedCall[];
   readonly spent?: Spending;
   /** Ends the run, or hands it back: due at once, or `later`, when a ring that nobody answered would be due again. */
-  readonly outcome?: { readonly state: 'queued'; readonly later?: boolean } | { readonly state: Report['status']; readonly report: Report };
+  readonly outcome?:
+    | { readonly state: 'queued'; readonly later?: boolean }
+    | { readonly state: Report['status']; readonly report: Report };
 }
 
 /** What the owner learns from a commit. `accepted: false`: the run has another owner now, or none. Stop. */

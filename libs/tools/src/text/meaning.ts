@@ -14,7 +14,9 @@ export function passageMeaning(above: readonly string[], body: string): Meaning 
   const vectors = loadWordVectors();
   const own = vectors.embed(wordsIn(body));
   const heading = vectors.embed(above.flatMap(wordsIn));
-  return Int8Array.from(own, (value, i) => Math.round(127 * ((1 - headingShare) * value + headingShare * (heading[i] ?? 0))));
+  return Int8Array.from(own, (value, i) =>
+    Math.round(127 * ((1 - headingShare) * value + headingShare * (heading[i] ?? 0))),
+  );
 }
 
 /** The meaning of a question: its words once all, once only those that carry its subject; zeros when none is known. */
