@@ -18,8 +18,8 @@ from teacher import Teacher
 from words import rows
 
 BATCH, TEMPERATURE, RANK_WEIGHT, LEARNING_RATE = 512, 0.05, 0.3, 0.004
-# Share of the words of a text left out of each step, so that no word relies on its companions; pull back to the start.
-DROPPED, PULL = 0.0, 0.05
+# Pull of each word back to where it began, for words that few texts hold.
+PULL = 0.05
 SEED = 5
 HELD_OUT = 3000
 
@@ -37,7 +37,7 @@ def load(work):
     return texts, np.concatenate(vectors)
 
 
-def counts(texts, index, flat=False):
+def counts(texts, index):
     """Sparse f32 [texts, words]: how often each text holds each word."""
     starts, columns = [0], []
     for text in texts:
@@ -45,12 +45,10 @@ def counts(texts, index, flat=False):
         starts.append(len(columns))
     m = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(texts), len(index)))
     m.sum_duplicates()
-    if flat:
-        m.data[:] = 1
     return m
 
 
-def initial(work, words, model, mean, basis, count):
+def initial(work, words, model, basis, count):
     """The teacher's vector of each word by itself, shorter for common words (smooth inverse frequency)."""
     cached = work / "words.npz"
     known = {}
@@ -131,8 +129,6 @@ def fit(u, x, target, full, label, epochs, rng, report):
         for batch in order:
             done = step / (epochs * len(order))
             part = x[batch]
-            if DROPPED:
-                part.data *= rng.random(len(part.data)) >= DROPPED
             cos, rank, slope = gradient(part @ u, target[batch], full[batch])
             step += 1
             rate = LEARNING_RATE * (1 - done) * np.sqrt(1 - 0.99**step) / (1 - 0.9**step)
@@ -154,13 +150,12 @@ def main(model, work, vocabulary, out, dimensions=128, epochs=4):
     x = counts(texts, index)
     filled = np.asarray(x.sum(1)).ravel() > 0
     x, full = x[filled], full[filled]
-    mean = full.mean(0)
-    full = unit(full - mean)
+    full = unit(full - full.mean(0))
     held, train = np.arange(len(full)) < HELD_OUT, np.arange(len(full)) >= HELD_OUT
     _, axes = np.linalg.eigh(np.cov(full[train].T))
     basis = axes[:, ::-1][:, :dimensions].astype(np.float32)
     target = unit(full @ basis)
-    u = initial(work, words, model, mean, basis, np.asarray(x.sum(0)).ravel()).astype(np.float32)
+    u = initial(work, words, model, basis, np.asarray(x.sum(0)).ravel()).astype(np.float32)
     print(len(texts), "texts; before:", round(overlap(x[held] @ u, full[held]), 4), "teacher in fewer dimensions:", round(overlap(target[held], full[held]), 4), flush=True)
     label = neighbourhoods(full[train], rng, BATCH)
 

@@ -4,7 +4,6 @@ import re
 
 WORD = re.compile(r"[^\W_]+")
 SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-# Words in most sentences, whose vectors would only add noise, are still looked up: the fit gives them short vectors.
 
 
 def pieces(token):

@@ -2,6 +2,7 @@ export { type Bus, topics } from './bus.ts';
 export type { Answering } from './doorbell/doorbell.ts';
 export { announcedServer, DataDirectory, DataDirectoryBusy } from './embedded/data-directory.ts';
 export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
+export { type FleetRuns, type FleetStores, openFleet } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
 export { type CallResult, Runs, type RunsSettings } from './runs.ts';
 export type { Acceptance } from './store/accept.ts';

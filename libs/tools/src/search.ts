@@ -59,7 +59,7 @@ async function hitsOf(corpora: Corpora, query: string, { policy, signal }: ToolC
       corpora.statistics(ids, asked, signal),
     ]);
     const best = rank({ byWords, byMeaning }, terms, statistics);
-    if (best.length === 0) return fault(query, 'empty', 'No passage holds any word of this query. Try other words.');
+    if (best.length === 0) return fault(query, 'empty', 'No passage fits this query. Try other words.');
     return { section: { label: query, passages: best.map(passageOf) }, candidates: best };
   } catch (error) {
     if (error instanceof Aborted) throw error;

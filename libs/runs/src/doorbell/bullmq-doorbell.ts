@@ -92,7 +92,7 @@ class BullmqAnswering implements Answering {
 }
 
 /** Finished rings are kept briefly, only so that a person can look at them. */
-const retention = {
+export const retention = {
   removeOnComplete: { age: 60, count: 1000 },
   removeOnFail: { age: 3600, count: 1000 },
 };

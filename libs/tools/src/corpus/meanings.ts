@@ -6,6 +6,13 @@ export interface Near {
   readonly cosine: number;
 }
 
+/** Farther than this (as a cosine) a passage has nothing to do with the question. */
+const leastCosine = 0.25;
+
+/** One as the product of two signed bytes at full length. */
+const unit = 127 * 127;
+const leastDot = leastCosine * unit;
+
 /** The meanings of all passages of an index in one block of memory: `dimensions` bytes each. */
 export class Meanings {
   readonly #ids: number[];
@@ -21,7 +28,7 @@ export class Meanings {
 
   /**
    * The passages nearest to a meaning, best first. Looks at every passage: 100,000 take about 20 ms.
-   * @returns at most `limit`; those without any known word are left out
+   * @returns at most `limit`; those that have nothing to do with it are left out
    */
   nearest(meaning: Meaning, limit: number): Near[] {
     const near: Near[] = [];
@@ -30,7 +37,7 @@ export class Meanings {
     for (let row = 0, at = 0; row < this.#ids.length; row++, at += dimensions) {
       let dot = 0;
       for (let i = 0; i < dimensions; i++) dot += (block[at + i] ?? 0) * (meaning[i] ?? 0);
-      if (dot > 0) near.push({ id: this.#ids[row] ?? 0, cosine: dot / (127 * 127) });
+      if (dot >= leastDot) near.push({ id: this.#ids[row] ?? 0, cosine: dot / unit });
     }
     return near.sort((a, b) => b.cosine - a.cosine || a.id - b.id).slice(0, limit);
   }

@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Unavailable } from '#errors';
 import { Meanings } from './meanings.ts';
-import { SCHEMA_VERSION } from './store.ts';
+import { indexVersion } from './store.ts';
 
 /** One index opened for reading. */
 export class OpenIndex {
@@ -15,7 +15,7 @@ export class OpenIndex {
     this.inode = inode;
     this.#db = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
     const version = this.#db.prepare('PRAGMA user_version').get()?.['user_version'];
-    if (version === SCHEMA_VERSION) return;
+    if (version === indexVersion()) return;
     this.#db.close();
     throw new Unavailable(
       'The index was made by another version of Argosy or is just being made; read the folder in again.',

@@ -4,13 +4,20 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { DocumentType, Extracted } from '../text/document.ts';
 import { passageMeaning } from '../text/meaning.ts';
 import { indexText } from '../text/terms.ts';
+import { loadWordVectors } from '../text/word-vectors.ts';
 
-/** Raised with every change of the tables or of what goes into the full-text index. */
-export const SCHEMA_VERSION = 3;
+/** Raised with every change of the tables or of what goes into them. */
+const SCHEMA_VERSION = 4;
+
+/** What an index must have been made with to be used: this schema and this table of word vectors. */
+export function indexVersion(): number {
+  return SCHEMA_VERSION * 0x10000 + loadWordVectors().fingerprint;
+}
+
 /** Another process may hold the write lock for as long as one of its batches takes. */
 const BUSY_MS = 30_000;
 
-const SCHEMA = `
+const schema = (): string => `
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE document (
   id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, path TEXT NOT NULL, own_title TEXT, title TEXT NOT NULL,
@@ -27,7 +34,7 @@ CREATE INDEX passage_document ON passage (document_id, ordinal);
 CREATE VIRTUAL TABLE passage_index USING fts5 (
   title, headings, body, content='', contentless_delete=1, tokenize='porter unicode61');
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passage_index, 'row');
-PRAGMA user_version = ${SCHEMA_VERSION};
+PRAGMA user_version = ${indexVersion()};
 `;
 
 /** A file as the index last saw it. `content` is the sha256 of its bytes; `reason` says why it has no document. */
@@ -69,7 +76,7 @@ export class Store {
     try {
       const store = Store.#connect(file);
       const version = store.#value<number>('PRAGMA user_version');
-      if (version === SCHEMA_VERSION) return { store, notice };
+      if (version === indexVersion()) return { store, notice };
       const isNew = store.#value<number>('SELECT count(*) FROM sqlite_schema') === 0;
       if (isNew) {
         store.#create();
@@ -101,7 +108,7 @@ export class Store {
   #create(): void {
     this.transaction(() => {
       // Another process may have made the tables while this one waited for the lock.
-      if (this.#value<number>('PRAGMA user_version') !== SCHEMA_VERSION) this.#db.exec(SCHEMA);
+      if (this.#value<number>('PRAGMA user_version') !== indexVersion()) this.#db.exec(schema());
     });
   }
 

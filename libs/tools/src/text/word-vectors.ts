@@ -1,5 +1,6 @@
 // biome-ignore-all lint/style/noNonNullAssertion: kernels on typed arrays, each index bound by its loop.
 import { readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 
 const FILE = new URL('../../data/word-vectors.bin', import.meta.url);
 const MAGIC = 'AWV1';
@@ -21,6 +22,8 @@ export interface Neighbour {
 export class WordVectors {
   /** Components of each vector. */
   readonly dimensions: number;
+  /** Changes with the table, 0 to 65,535: vectors of different tables must not be compared. */
+  readonly fingerprint: number;
   readonly #words: readonly string[];
   readonly #rows: ReadonlyMap<string, number>;
   readonly #scales: Float32Array;
@@ -49,6 +52,7 @@ export class WordVectors {
     this.#scales = Float32Array.from({ length: count }, (_, row) => view.getFloat32(scalesAt + 4 * row, true));
     this.#steps = new Int8Array(bytes.buffer, bytes.byteOffset + stepsAt, count * dimensions);
     this.dimensions = dimensions;
+    this.fingerprint = crc32(bytes) & 0xffff;
   }
 
   /** Number of words in the table. */
@@ -61,19 +65,30 @@ export class WordVectors {
   }
 
   /**
-   * The vector of a text given as its words, in any case; a word that is not in the table counts by the parts of it that
-   * are (`removeOnComplete`). The cosine of two such vectors says how near two texts are in meaning.
+   * The vector of a text given as its words, in any case; a word that is not in the table counts by another form of it
+   * that is (`redact` by `redacted`), else by its parts (`removeOnComplete`). The cosine of two such vectors says how near two texts are in meaning.
    * @returns f32 [dimensions] of length 1; all zero when no word is known
    * Cost O(words * dimensions), one allocation.
    */
   embed(words: Iterable<string>): Float32Array {
     const sum = new Float32Array(this.dimensions);
     for (const word of words) {
-      const row = this.#rows.get(word.toLowerCase());
+      const row = this.#rowOf(word.toLowerCase());
       if (row !== undefined) this.#add(row, sum);
       else this.#addParts(word, sum);
     }
     return normalise(sum);
+  }
+
+  /** The row of a word, or of another form of it. */
+  #rowOf(word: string): number | undefined {
+    const own = this.#rows.get(word);
+    if (own !== undefined || word.length < 5) return own;
+    for (const form of otherForms(word)) {
+      const row = this.#rows.get(form);
+      if (row !== undefined) return row;
+    }
+    return undefined;
   }
 
   /** The `k` words of nearest meaning, best first, without the word itself; none for an unknown one. Cost: O(size * dimensions). */
@@ -98,7 +113,7 @@ export class WordVectors {
     const parts = word.split(SEAM);
     if (parts.length < 2) return;
     for (const part of parts) {
-      const row = this.#rows.get(part.toLowerCase());
+      const row = this.#rowOf(part.toLowerCase());
       if (row !== undefined) this.#add(row, sum);
     }
   }
@@ -110,6 +125,14 @@ export class WordVectors {
     const start = row * dimensions;
     for (let i = 0; i < dimensions; i++) sum[i]! += steps[start + i]! * scale;
   }
+}
+
+/** Plain English inflections of a word and of what it may be an inflection of, likeliest first. */
+function otherForms(word: string): string[] {
+  const bases = [/s$/, /es$/, /d$/, /ed$/, /ing$/, /ly$/]
+    .filter((end) => end.test(word))
+    .map((end) => word.replace(end, ''));
+  return [...bases, ...bases.map((base) => `${base}e`), ...['s', 'ed', 'd', 'ing'].map((end) => word + end)];
 }
 
 let loaded: WordVectors | null = null;
