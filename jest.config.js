@@ -32,6 +32,8 @@ export default {
       ...common,
       displayName: 'integration',
       testMatch: ['<rootDir>/{libs,apps}/**/*.int.spec.ts'],
+      globalSetup: '<rootDir>/test/support/servers-up.mjs',
+      globalTeardown: '<rootDir>/test/support/servers-down.mjs',
     },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
   ],

@@ -49,14 +49,6 @@ describe('rank', () => {
     expect(byWords([common, rare], query, statistics)).toEqual(['rare/0', 'common/0']);
   });
 
-  it('lets another document pass before the third passage of the same one', () => {
-    const hits = byWords([
-      ...[5, 4, 3].map((bm25, order) => candidate('a', order, { bm25 })),
-      candidate('b', 0, { bm25: 2.9 }),
-    ]);
-    expect(hits).toEqual(['a/0', 'a/1', 'b/0', 'a/2']);
-  });
-
   it('gives each text once, however it is spaced', () => {
     const same = [
       candidate('a', 0, { bm25: 2, text: 'same  text' }),

@@ -4,18 +4,18 @@ import type { Candidate, Statistics, TermQuery } from './corpus/types.ts';
 /** Hits of a query. */
 const HITS = 10;
 
-/** Each further passage of one document counts this much of the one before it. */
-const SAME_DOCUMENT = 0.9;
-
 /** What a passage that is all code keeps of its score: questions are asked in prose and mostly answered in it. */
 const CODE_SHARE = 0.45;
 
+/** Two passages that share more of their words than this say the same. */
+const SAME_WORDS = 0.8;
+
 /** Damps the difference between neighbouring ranks when the two orders are fused. */
-const RANK_DAMPING = 5;
+const RANK_DAMPING = 8;
 
 /** What the order by words counts at least, and what both orders count together. */
-const LEAST_TRUST = 0.3;
-const BOTH_WEIGHTS = 1.25;
+const LEAST_TRUST = 0.15;
+const BOTH_WEIGHTS = 1.35;
 
 /** What a query brought up, by its words and by its meaning. */
 export interface Found {
@@ -26,8 +26,8 @@ export interface Found {
 /**
  * Orders what a query brought up and picks its hits, by reciprocal rank in two orders. By words: BM25, raised by how much
  * of the query's weight a passage covers. By meaning: the cosine of the word vectors. Words are trusted as far as some
- * passage covers the query with them, meaning for the rest. Both are lowered where a passage is code rather than prose;
- * the sum is lowered for each better passage of the same document. Each text once. Pure; cost O(candidates x length).
+ * passage covers the query with them, meaning for the rest. Both are lowered where a passage is code rather than prose.
+ * Passages that say the same as a better one are left out. Pure; cost O(candidates x length).
  * @returns up to 10 candidates, best first, `score` set to what they were ordered by
  */
 export function rank({ byWords, byMeaning }: Found, query: TermQuery, statistics: Statistics): Candidate[] {
@@ -48,7 +48,7 @@ export function rank({ byWords, byMeaning }: Found, query: TermQuery, statistics
       fused.set(key, { ...(before ?? candidate), score });
     }
   }
-  return pickDiverse([...fused.values()]);
+  return withoutRepeats([...fused.values()]);
 }
 
 function order(candidates: readonly Candidate[], worth: (candidate: Candidate) => number): Candidate[] {
@@ -87,20 +87,24 @@ export function proseFactor(text: string): number {
   return CODE_SHARE + (1 - CODE_SHARE) * share;
 }
 
-function pickDiverse(scored: readonly Candidate[]): Candidate[] {
-  const ordered = [...scored].sort((a, b) => b.score - a.score || compare(a.uri, b.uri) || a.order - b.order);
-  const seen = new Set<string>();
-  const perDocument = new Map<string, number>();
-  const kept: Candidate[] = [];
-  for (const candidate of ordered) {
-    const text = candidate.text.replace(/\s+/g, ' ').toLowerCase();
-    if (seen.has(text)) continue;
-    seen.add(text);
-    const before = perDocument.get(candidate.uri) ?? 0;
-    perDocument.set(candidate.uri, before + 1);
-    kept.push({ ...candidate, score: candidate.score * SAME_DOCUMENT ** before });
+/** Leaves out what says the same as a better hit: other formats of one page, copies, near-copies. */
+function withoutRepeats(scored: readonly Candidate[]): Candidate[] {
+  const kept: { candidate: Candidate; words: ReadonlySet<string> }[] = [];
+  for (const candidate of scored.toSorted((a, b) => b.score - a.score || compare(a.uri, b.uri) || a.order - b.order)) {
+    const words = new Set(stems(candidate.text));
+    if (kept.some((hit) => overlap(words, hit.words) > SAME_WORDS)) continue;
+    kept.push({ candidate, words });
+    if (kept.length === HITS) break;
   }
-  return kept.sort((a, b) => b.score - a.score || compare(a.uri, b.uri) || a.order - b.order).slice(0, HITS);
+  return kept.map(({ candidate }) => candidate);
+}
+
+/** Share of the smaller set that the other one has, 0 to 1. */
+function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  let shared = 0;
+  for (const word of small) if (large.has(word)) shared++;
+  return shared / Math.max(1, small.size);
 }
 
 function compare(a: string, b: string): number {

@@ -17,7 +17,7 @@ const learnFrom = 6;
 const addedWords = 4;
 
 /** How much the order of a feedback query counts beside that of the question itself. */
-const feedbackWeight = 0.3;
+const feedbackWeight = 0.15;
 
 /** An aspect whose best passage covers less of its words than this is asked again. */
 const enoughCoverage = 0.5;

@@ -1,6 +1,10 @@
+import { afterAll } from '@jest/globals';
 import type { Worker } from 'bullmq';
 import { useStore } from '../../../../test/support/embedded.ts';
+import { freshPrefix, sharedRedisUrl } from '../../../../test/support/servers.ts';
 import { PgliteDatabase } from '../embedded/pglite-database.ts';
+import { RedisServer } from '../fleet/redis.ts';
+import { redisBackend } from '../fleet/redis-backend.ts';
 import { type BullmqBackend, BullmqDoorbell, embeddedBackend } from './bullmq-doorbell.ts';
 import { type DoorbellUnderTest, describeDoorbell } from './doorbell.contract.ts';
 
@@ -40,4 +44,22 @@ async function emptyQueues(): Promise<void> {
 describeDoorbell('PGlite', async () => {
   await emptyQueues();
   return open;
+});
+
+/** One for each process that a test makes up. */
+const servers: RedisServer[] = [];
+const closeServers = (): void => {
+  for (const server of servers.splice(0)) server.close();
+};
+afterAll(closeServers);
+
+describeDoorbell('Redis', async () => {
+  closeServers();
+  const prefix = freshPrefix();
+  return async () => {
+    const server = new RedisServer(sharedRedisUrl());
+    servers.push(server);
+    const { backend, vanish } = mortal(redisBackend(server, prefix));
+    return { doorbell: new BullmqDoorbell(backend), vanish };
+  };
 });

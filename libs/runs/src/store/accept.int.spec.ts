@@ -1,147 +1,147 @@
 import { describe, expect, it } from '@jest/globals';
-import { useStore } from '../../../../test/support/embedded.ts';
 import { acceptanceOf, requestOf } from '../../../../test/support/research.ts';
-import { PgliteDatabase } from '../embedded/pglite-database.ts';
 import { accept, IdempotencyConflict } from './accept.ts';
 import { getTexts, HashMismatch, putTexts } from './blobs.ts';
 import { claim, renewLease } from './claims.ts';
 import { migrate, SchemaTooNew } from './migrate.ts';
+import { describeStores } from './stores.contract.ts';
 import { getRun, listRuns, readEvents } from './views.ts';
 
-const database = useStore(async (folder) => {
-  const opened = await PgliteDatabase.open(folder);
-  await migrate(opened);
-  return opened;
-});
+describeStores((stores) => {
+  const database = () => stores().database;
 
-const countIn = async (table: 'runs' | 'events' | 'usage', tenantId: string): Promise<number> => {
-  const { rows } = await database().query<{ n: number }>(
-    `SELECT count(*)::int AS n FROM argosy.${table} WHERE tenant_id = $1`,
-    [tenantId],
-  );
-  return rows[0]?.n ?? -1;
-};
+  const countIn = async (table: 'runs' | 'events' | 'usage', tenantId: string): Promise<number> => {
+    const { rows } = await database().query<{ n: number }>(
+      `SELECT count(*)::int AS n FROM argosy.${table} WHERE tenant_id = $1`,
+      [tenantId],
+    );
+    return rows[0]?.n ?? -1;
+  };
 
-describe('accept', () => {
-  it('writes the run, its first event and its usage', async () => {
-    const request = requestOf({ question: 'Why\0?', metadata: { project: 'x' } });
-    expect(await accept(database(), acceptanceOf('a1', 'run-a', { request }))).toEqual({ runId: 'run-a', fresh: true });
-    expect(await getRun(database(), 'a1', 'run-a')).toMatchObject({
-      status: 'queued',
-      question: 'Why\ufffd?',
-      model: 'scripted',
-      metadata: { project: 'x' },
-      startedAt: null,
-      report: null,
+  describe('accept', () => {
+    it('writes the run, its first event and its usage', async () => {
+      const request = requestOf({ question: 'Why\0?', metadata: { project: 'x' } });
+      expect(await accept(database(), acceptanceOf('a1', 'run-a', { request }))).toEqual({
+        runId: 'run-a',
+        fresh: true,
+      });
+      expect(await getRun(database(), 'a1', 'run-a')).toMatchObject({
+        status: 'queued',
+        question: 'Why\ufffd?',
+        model: 'scripted',
+        metadata: { project: 'x' },
+        startedAt: null,
+        report: null,
+      });
+      const events = await readEvents(database(), 'a1', 'run-a', 0);
+      expect(events).toMatchObject([{ seq: 1, type: 'run.accepted', data: { question: 'Why\ufffd?', mode: 'react' } }]);
+      expect(await countIn('usage', 'a1')).toBe(1);
     });
-    const events = await readEvents(database(), 'a1', 'run-a', 0);
-    expect(events).toMatchObject([{ seq: 1, type: 'run.accepted', data: { question: 'Why\ufffd?', mode: 'react' } }]);
-    expect(await countIn('usage', 'a1')).toBe(1);
+
+    it('makes one run of fifty parallel requests under one key', async () => {
+      const all = await Promise.all(
+        Array.from({ length: 50 }, (_, i) =>
+          accept(database(), acceptanceOf('a2', `run-${i}`, { idempotencyKey: 'once' })),
+        ),
+      );
+      expect(new Set(all.map(({ runId }) => runId)).size).toBe(1);
+      expect(all.filter(({ fresh }) => fresh)).toHaveLength(1);
+      expect([await countIn('runs', 'a2'), await countIn('events', 'a2'), await countIn('usage', 'a2')]).toEqual([
+        1, 1, 1,
+      ]);
+    });
+
+    it('refuses another body under a key that was used, and keeps the first', async () => {
+      await accept(database(), acceptanceOf('a3', 'run-1', { idempotencyKey: 'k' }));
+      const other = acceptanceOf('a3', 'run-2', { idempotencyKey: 'k', requestSha256: 'b'.repeat(64) });
+      await expect(accept(database(), other)).rejects.toThrow(IdempotencyConflict);
+      expect(await countIn('runs', 'a3')).toBe(1);
+    });
+
+    it('makes a run of every request without a key', async () => {
+      for (const runId of ['run-1', 'run-2']) await accept(database(), acceptanceOf('a4', runId));
+      expect(await countIn('runs', 'a4')).toBe(2);
+    });
   });
 
-  it('makes one run of fifty parallel requests under one key', async () => {
-    const all = await Promise.all(
-      Array.from({ length: 50 }, (_, i) =>
-        accept(database(), acceptanceOf('a2', `run-${i}`, { idempotencyKey: 'once' })),
-      ),
-    );
-    expect(new Set(all.map(({ runId }) => runId)).size).toBe(1);
-    expect(all.filter(({ fresh }) => fresh)).toHaveLength(1);
-    expect([await countIn('runs', 'a2'), await countIn('events', 'a2'), await countIn('usage', 'a2')]).toEqual([
-      1, 1, 1,
-    ]);
+  describe('tenants', () => {
+    it('use the same run ids and keys without seeing each other', async () => {
+      const idempotencyKey = 'same';
+      for (const tenantId of ['b1', 'b2']) {
+        const request = requestOf({ question: `secret of ${tenantId}` });
+        const accepted = await accept(database(), acceptanceOf(tenantId, 'run-1', { request, idempotencyKey }));
+        expect(accepted).toEqual({ runId: 'run-1', fresh: true });
+      }
+      expect(await getRun(database(), 'b3', 'run-1')).toBeNull();
+      for (const tenantId of ['b1', 'b2']) {
+        const question = `secret of ${tenantId}`;
+        expect(await getRun(database(), tenantId, 'run-1')).toMatchObject({ question });
+        expect(await listRuns(database(), tenantId, null, 10)).toMatchObject([{ question }]);
+        expect(await readEvents(database(), tenantId, 'run-1', 0)).toMatchObject([{ data: { question } }]);
+      }
+    });
+
+    it('do not move each other: a claim takes the run of one alone', async () => {
+      for (const tenantId of ['b4', 'b5']) await accept(database(), acceptanceOf(tenantId, 'run-1'));
+      await renewLease(database(), 'w', 'agent-worker', 600_000);
+      await claim(database(), 'b4', 'run-1', 'w');
+      expect(await getRun(database(), 'b5', 'run-1')).toMatchObject({ status: 'queued' });
+    });
+
+    it('read no snapshot of each other, even by its hash', async () => {
+      const sha256 = '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
+      await putTexts(database(), 'b6', new Map([[sha256, 'hello']]));
+      expect(await getTexts(database(), 'b6', [sha256, 'unknown'])).toEqual(new Map([[sha256, 'hello']]));
+      expect(await getTexts(database(), 'b7', [sha256])).toEqual(new Map());
+    });
   });
 
-  it('refuses another body under a key that was used, and keeps the first', async () => {
-    await accept(database(), acceptanceOf('a3', 'run-1', { idempotencyKey: 'k' }));
-    const other = acceptanceOf('a3', 'run-2', { idempotencyKey: 'k', requestSha256: 'b'.repeat(64) });
-    await expect(accept(database(), other)).rejects.toThrow(IdempotencyConflict);
-    expect(await countIn('runs', 'a3')).toBe(1);
+  describe('a snapshot', () => {
+    it('is refused under a hash that is not its own', async () => {
+      await expect(putTexts(database(), 'c1', new Map([['0'.repeat(64), 'hello']]))).rejects.toThrow(HashMismatch);
+    });
   });
 
-  it('makes a run of every request without a key', async () => {
-    for (const runId of ['run-1', 'run-2']) await accept(database(), acceptanceOf('a4', runId));
-    expect(await countIn('runs', 'a4')).toBe(2);
-  });
-});
-
-describe('tenants', () => {
-  it('use the same run ids and keys without seeing each other', async () => {
-    const idempotencyKey = 'same';
-    for (const tenantId of ['b1', 'b2']) {
-      const request = requestOf({ question: `secret of ${tenantId}` });
-      const accepted = await accept(database(), acceptanceOf(tenantId, 'run-1', { request, idempotencyKey }));
-      expect(accepted).toEqual({ runId: 'run-1', fresh: true });
-    }
-    expect(await getRun(database(), 'b3', 'run-1')).toBeNull();
-    for (const tenantId of ['b1', 'b2']) {
-      const question = `secret of ${tenantId}`;
-      expect(await getRun(database(), tenantId, 'run-1')).toMatchObject({ question });
-      expect(await listRuns(database(), tenantId, null, 10)).toMatchObject([{ question }]);
-      expect(await readEvents(database(), tenantId, 'run-1', 0)).toMatchObject([{ data: { question } }]);
-    }
+  describe('listing', () => {
+    it('goes from new to old, page by page', async () => {
+      for (const runId of ['r1', 'r3', 'r2']) await accept(database(), acceptanceOf('d1', runId));
+      const first = await listRuns(database(), 'd1', null, 2);
+      expect(first.map(({ runId }) => runId)).toEqual(['r3', 'r2']);
+      expect((await listRuns(database(), 'd1', 'r2', 2)).map(({ runId }) => runId)).toEqual(['r1']);
+    });
   });
 
-  it('do not move each other: a claim takes the run of one alone', async () => {
-    for (const tenantId of ['b4', 'b5']) await accept(database(), acceptanceOf(tenantId, 'run-1'));
-    await renewLease(database(), 'w', 'agent-worker', 600_000);
-    await claim(database(), 'b4', 'run-1', 'w');
-    expect(await getRun(database(), 'b5', 'run-1')).toMatchObject({ status: 'queued' });
-  });
+  describe('migrate', () => {
+    it('brings a new database up to date and leaves it alone afterwards', async () => {
+      await accept(database(), acceptanceOf('e1', 'run-1'));
+      const version = await migrate(database());
+      expect(version).toBeGreaterThan(0);
+      const { rows } = await database().query<{ version: number }>(
+        'SELECT version FROM argosy.migrations ORDER BY version',
+      );
+      expect(rows.map((row) => row.version)).toEqual(Array.from({ length: version }, (_, i) => i + 1));
+      expect(await getRun(database(), 'e1', 'run-1')).not.toBeNull();
+    });
 
-  it('read no snapshot of each other, even by its hash', async () => {
-    const sha256 = '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
-    await putTexts(database(), 'b6', new Map([[sha256, 'hello']]));
-    expect(await getTexts(database(), 'b6', [sha256, 'unknown'])).toEqual(new Map([[sha256, 'hello']]));
-    expect(await getTexts(database(), 'b7', [sha256])).toEqual(new Map());
-  });
-});
+    it('refuses a database that a newer release wrote', async () => {
+      await database().query('INSERT INTO argosy.migrations (version) VALUES (9999)');
+      try {
+        await expect(migrate(database())).rejects.toThrow(SchemaTooNew);
+        await expect(migrate(database())).rejects.toThrow(/schema 9999/);
+      } finally {
+        await database().query('DELETE FROM argosy.migrations WHERE version = 9999');
+      }
+    });
 
-describe('a snapshot', () => {
-  it('is refused under a hash that is not its own', async () => {
-    await expect(putTexts(database(), 'c1', new Map([['0'.repeat(64), 'hello']]))).rejects.toThrow(HashMismatch);
-  });
-});
-
-describe('listing', () => {
-  it('goes from new to old, page by page', async () => {
-    for (const runId of ['r1', 'r3', 'r2']) await accept(database(), acceptanceOf('d1', runId));
-    const first = await listRuns(database(), 'd1', null, 2);
-    expect(first.map(({ runId }) => runId)).toEqual(['r3', 'r2']);
-    expect((await listRuns(database(), 'd1', 'r2', 2)).map(({ runId }) => runId)).toEqual(['r1']);
-  });
-});
-
-describe('migrate', () => {
-  it('brings a new database up to date and leaves it alone afterwards', async () => {
-    await accept(database(), acceptanceOf('e1', 'run-1'));
-    const version = await migrate(database());
-    expect(version).toBeGreaterThan(0);
-    const { rows } = await database().query<{ version: number }>(
-      'SELECT version FROM argosy.migrations ORDER BY version',
-    );
-    expect(rows.map((row) => row.version)).toEqual(Array.from({ length: version }, (_, i) => i + 1));
-    expect(await getRun(database(), 'e1', 'run-1')).not.toBeNull();
-  });
-
-  it('refuses a database that a newer release wrote', async () => {
-    await database().query('INSERT INTO argosy.migrations (version) VALUES (9999)');
-    try {
-      await expect(migrate(database())).rejects.toThrow(SchemaTooNew);
-      await expect(migrate(database())).rejects.toThrow(/schema 9999/);
-    } finally {
-      await database().query('DELETE FROM argosy.migrations WHERE version = 9999');
-    }
-  });
-
-  it('gives every table of tenants a primary key that the tenant leads', async () => {
-    const { rows } = await database().query<{ table: string; first: string | null }>(
-      `SELECT c.relname AS table, (SELECT a.attname FROM pg_index i JOIN pg_attribute a
+    it('gives every table of tenants a primary key that the tenant leads', async () => {
+      const { rows } = await database().query<{ table: string; first: string | null }>(
+        `SELECT c.relname AS table, (SELECT a.attname FROM pg_index i JOIN pg_attribute a
            ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisprimary) AS first
        FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND t.attname = 'tenant_id'
        WHERE c.relkind = 'r' AND c.relnamespace = 'argosy'::regnamespace ORDER BY 1`,
-    );
-    expect(rows.length).toBeGreaterThanOrEqual(6);
-    expect(rows.filter(({ first }) => first !== 'tenant_id')).toEqual([]);
+      );
+      expect(rows.length).toBeGreaterThanOrEqual(6);
+      expect(rows.filter(({ first }) => first !== 'tenant_id')).toEqual([]);
+    });
   });
 });

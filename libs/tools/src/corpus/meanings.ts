@@ -7,7 +7,7 @@ export interface Near {
 }
 
 /** Farther than this (as a cosine) a passage has nothing to do with the question. */
-const leastCosine = 0.25;
+const leastCosine = 0.1;
 
 /** One as the product of two signed bytes at full length. */
 const unit = 127 * 127;

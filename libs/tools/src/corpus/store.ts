@@ -7,7 +7,7 @@ import { indexText } from '../text/terms.ts';
 import { loadWordVectors } from '../text/word-vectors.ts';
 
 /** Raised with every change of the tables or of what goes into them. */
-const SCHEMA_VERSION = 4;
+const SCHEMA_VERSION = 5;
 
 /** What an index must have been made with to be used: this schema and this table of word vectors. */
 export function indexVersion(): number {

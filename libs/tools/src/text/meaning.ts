@@ -5,7 +5,7 @@ import { loadWordVectors, vectorWords } from './word-vectors.ts';
 export type Meaning = Int8Array;
 
 /** What the title and headings above a passage count beside its own text. */
-const headingShare = 0.25;
+const headingShare = 0.35;
 
 /** The meaning of a passage under its title and headings. Cost: one table look-up a word. */
 export function passageMeaning(above: readonly string[], body: string): Meaning {

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from '@jest/globals';
+import { freshDatabase, freshPrefix, sharedRedisUrl } from '../../../../test/support/servers.ts';
+import { type Bus, LocalBus } from '../bus.ts';
+import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
+import type { Doorbell } from '../doorbell/doorbell.ts';
+import { PgliteDatabase } from '../embedded/pglite-database.ts';
+import { migrateOnce } from '../fleet/open.ts';
+import { PgDatabase } from '../fleet/pg-database.ts';
+import { RedisServer } from '../fleet/redis.ts';
+import { redisBackend } from '../fleet/redis-backend.ts';
+import { RedisBus } from '../fleet/redis-bus.ts';
+import type { Database } from './database.ts';
+import { migrate } from './migrate.ts';
+
+/** The stores of one process, migrated and empty. */
+export interface Stores {
+  readonly database: Database;
+  readonly bus: Bus;
+  /** Each is as another process would hold it. */
+  doorbell(): Promise<Doorbell>;
+  close(): Promise<void>;
+}
+
+/** About 4 s. */
+async function openEmbeddedStores(): Promise<Stores> {
+  const folder = mkdtempSync(join(tmpdir(), 'argosy-test-'));
+  const database = await PgliteDatabase.open(folder);
+  await migrate(database);
+  return {
+    database,
+    bus: new LocalBus(),
+    doorbell: async () => new BullmqDoorbell(await embeddedBackend(database)),
+    close: async () => {
+      await database.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+async function openFleetStores(): Promise<Stores> {
+  const fresh = await freshDatabase();
+  const database = await PgDatabase.open(fresh.url);
+  await migrateOnce(database);
+  const redis = new RedisServer(sharedRedisUrl());
+  const prefix = freshPrefix();
+  const bus = new RedisBus(redis, `${prefix}:bus:`);
+  return {
+    database,
+    bus,
+    doorbell: async () => new BullmqDoorbell(redisBackend(redis, prefix)),
+    close: async () => {
+      bus.close();
+      redis.close();
+      await database.close();
+      await fresh.drop();
+    },
+  };
+}
+
+/** Runs a suite on the stores of an embedded process and on those of a fleet. Tests keep apart by tenant. */
+export function describeStores(suite: (stores: () => Stores) => void): void {
+  describe.each([
+    ['PGlite', openEmbeddedStores],
+    ['PostgreSQL and Redis', openFleetStores],
+  ])('on %s:', (_name, open) => {
+    let stores: Stores | null = null;
+    beforeAll(async () => {
+      stores = await open();
+    });
+    afterAll(async () => {
+      await stores?.close();
+    });
+    suite(() => {
+      if (stores === null) throw new Error('The stores are open only inside tests and hooks.');
+      return stores;
+    });
+  });
+}
