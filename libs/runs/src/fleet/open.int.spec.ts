@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Unavailable } from '#errors';
+import { opened } from '../../../../test/support/migrating-process.ts';
+import { type FreshDatabase, freshDatabase, sharedRedisUrl } from '../../../../test/support/servers.ts';
+import { renewLease } from '../store/claims.ts';
+import { migrateOnce, openFleet } from './open.ts';
+import { PgDatabase } from './pg-database.ts';
+
+const root = join(import.meta.dirname, '../../../..');
+const script = join(root, 'test/support/migrating-process.ts');
+
+let fresh: FreshDatabase;
+beforeAll(async () => {
+  fresh = await freshDatabase();
+});
+afterAll(async () => {
+  await fresh.drop();
+});
+
+async function startProcess(): Promise<string> {
+  const args = ['--conditions=source', '--no-warnings', script, fresh.url, sharedRedisUrl()];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 });
+  return stdout;
+}
+
+describe('opening a fleet', () => {
+  it('by eight processes at once brings a new database up to date, once', async () => {
+    const said = await Promise.all(Array.from({ length: 8 }, startProcess));
+    expect(said).toEqual(Array.from({ length: 8 }, () => opened));
+    const database = await PgDatabase.open(fresh.url);
+    const { rows } = await database.query<{ version: number }>(
+      'SELECT version FROM argosy.migrations ORDER BY version',
+    );
+    const version = await migrateOnce(database);
+    await database.close();
+    expect(rows.map((row) => row.version)).toEqual(Array.from({ length: version }, (_, i) => i + 1));
+  }, 90_000);
+
+  it('ends no lease of another process, and leaves no statement of its own behind', async () => {
+    const database = await PgDatabase.open(fresh.url);
+    await migrateOnce(database);
+    await renewLease(database, 'neighbour', 'agent-worker', 600_000);
+    const { close } = await openFleet({ databaseUrl: fresh.url, redisUrl: sharedRedisUrl() });
+    await close();
+    const { rows } = await database.query('SELECT worker_id FROM argosy.workers WHERE lease_until > now()');
+    await database.close();
+    expect(rows).toEqual([{ worker_id: 'neighbour' }]);
+  });
+
+  it('says which store cannot be used, and what to do', async () => {
+    const databaseUrl = fresh.url.replace(/\/[^/]*$/, '/no_such_database');
+    const opening = openFleet({ databaseUrl, redisUrl: sharedRedisUrl() });
+    await expect(opening).rejects.toThrow(Unavailable);
+    await expect(opening).rejects.toThrow(/no_such_database.*ARGOSY_DATABASE_URL/);
+    await expect(opening).rejects.not.toThrow(new URL(databaseUrl).password);
+  });
+
+  it.each([
+    ['ARGOSY_DATABASE_URL', { databaseUrl: 'localhost:5432', redisUrl: 'redis://localhost' }],
+    ['ARGOSY_REDIS_URL', { databaseUrl: 'postgres://localhost/argosy', redisUrl: 'http://localhost' }],
+  ])('refuses an address of %s that is none', async (variable, stores) => {
+    await expect(openFleet(stores)).rejects.toThrow(new RegExp(`${variable}: is not an address`));
+  });
+});

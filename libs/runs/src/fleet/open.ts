@@ -1,0 +1,81 @@
+import { DeadlineExceeded } from '#errors';
+import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
+import { Runs, type RunsSettings } from '../runs.ts';
+import { migrate } from '../store/migrate.ts';
+import { PgDatabase } from './pg-database.ts';
+import { RedisServer } from './redis.ts';
+import { redisBackend } from './redis-backend.ts';
+import { RedisBus } from './redis-bus.ts';
+
+/** Where a fleet keeps its record and rings its doorbell. */
+export interface FleetStores {
+  /** postgres://user:password@host:port/database */
+  readonly databaseUrl: string;
+  /** redis://:password@host:port */
+  readonly redisUrl: string;
+}
+
+/** The runs library as one process of a fleet. */
+export interface FleetRuns {
+  readonly runs: Runs;
+  /** What an operator should know of the stores and mend; for the log. */
+  readonly warnings: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Any number that nobody else on this database uses for `pg_advisory_xact_lock`: "argosy" in ASCII. */
+const migrationLock = 0x6172_676f_7379;
+
+/** How long a process waits while another one migrates. */
+const migrationMs = 600_000;
+
+/** How long answers may take to hand back their work when the process goes down. */
+const closeMs = 10_000;
+
+/**
+ * Opens the stores of a fleet. Any number of processes may do so at once; one of them brings the schema up to date.
+ * Leases of others are left alone.
+ * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, SchemaTooNew
+ */
+export async function openFleet({ databaseUrl, redisUrl }: FleetStores, settings?: RunsSettings): Promise<FleetRuns> {
+  const redis = new RedisServer(redisUrl);
+  const database = await PgDatabase.open(databaseUrl);
+  try {
+    const warnings = await redis.check();
+    await migrateOnce(database);
+    const doorbell = new BullmqDoorbell(redisBackend(redis));
+    const bus = new RedisBus(redis);
+    const runs = new Runs({ database, doorbell, bus }, settings);
+    const close = async (): Promise<void> => {
+      try {
+        await within(closeMs, doorbell.close());
+      } finally {
+        bus.close();
+        redis.close();
+        await database.close();
+      }
+    };
+    return { runs, warnings, close };
+  } catch (error) {
+    redis.close();
+    await database.close();
+    throw error;
+  }
+}
+
+/** Brings the schema up to date, one process at a time. @returns the version now in force */
+export async function migrateOnce(database: PgDatabase): Promise<number> {
+  return await database.alone(migrationLock, migrationMs, () => migrate(database));
+}
+
+/** Workers wait for Redis; going down must not. */
+async function within(limitMs: number, closing: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new DeadlineExceeded('Closing the doorbell', limitMs)), limitMs);
+  try {
+    await Promise.race([closing, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    closing.catch(() => undefined);
+  }
+}

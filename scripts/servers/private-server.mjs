@@ -1,0 +1,197 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Fault } from '../setup/fault.mjs';
+
+const startMs = 60_000;
+const stopMs = 10_000;
+
+/**
+ * Ends a server and removes its folder when the process that holds the other end of its stdin is gone, however it went.
+ * Arguments: signal, pid, folder.
+ */
+const guardian = `
+cat >/dev/null
+kill -s "$1" "$2" 2>/dev/null
+for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$2" 2>/dev/null || break; sleep 0.2; done
+kill -s KILL "$2" 2>/dev/null
+rm -rf -- "$3"`;
+
+/** @typedef {{ uid: number, gid: number }} User */
+
+/**
+ * The first of some users that is on this machine, when we are root and so should not run servers as ourselves.
+ * @param {string[]} names
+ * @returns {User | undefined}
+ */
+export function ordinaryUser(names) {
+  if (process.getuid?.() !== 0) return undefined;
+  const lines = readFileSync('/etc/passwd', 'utf8').split('\n');
+  const entries = new Map(lines.map((line) => [line.split(':')[0], line.split(':')]));
+  const entry = names.map((name) => entries.get(name)).find((found) => found !== undefined);
+  if (entry === undefined) throw new Fault(`There is no user ${names.join(' or ')} here to run a server as: add one.`);
+  return { uid: Number(entry[2]), gid: Number(entry[3]) };
+}
+
+/**
+ * A new folder that only we, or the user, can look into.
+ * @param {string} name
+ * @param {User | undefined} user
+ */
+export function privateFolder(name, user) {
+  const folder = mkdtempSync(path.join(tmpdir(), `argosy-${name}-`));
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  return folder;
+}
+
+/** A loopback port that nobody uses at this moment. */
+export async function freePort() {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/**
+ * A server that is ours alone: it has its own port and folder, and ends with this process even when that is killed.
+ * Two things see to that: the kernel signals the server at its parent's death (PR_SET_PDEATHSIG, set by `setpriv`, Linux
+ * only), and a guardian shell, which reads a pipe that only we hold open, ends it and removes the folder. It is in a
+ * session of its own, so that a terminal's Ctrl-C leaves it to us to end it last.
+ */
+export class PrivateServer {
+  #program;
+  #child;
+  #served = false;
+  #guardian;
+
+  /**
+   * @param {{ name: string, url: string, folder: string, command: string, args: string[], user: User | undefined,
+   *   quick: 'SIGKILL' | 'SIGQUIT', answers: (pid: number) => Promise<boolean> }} program
+   *   `quick`: what ends it at once with all its children; `answers`: whether it serves requests already
+   */
+  constructor(program) {
+    this.#program = program;
+  }
+
+  get url() {
+    return this.#program.url;
+  }
+
+  /** The server's process, as long as it runs. */
+  get pid() {
+    return this.#child?.pid;
+  }
+
+  /** Starts it, the first time or again on the same port and data, and waits until it answers. */
+  async start() {
+    const { name, folder, answers } = this.#program;
+    const deadline = performance.now() + startMs;
+    this.#spawn();
+    while (!(await answers(this.pid).catch(() => false))) {
+      const late = performance.now() > deadline;
+      if (this.pid === undefined && (!this.#served || late)) {
+        throw new Fault(`${name} ended as it started.\n${this.#lastWords()}`);
+      }
+      if (late) {
+        await this.kill();
+        throw new Fault(`${name} did not answer within ${startMs / 1000} s (${folder}).\n${this.#lastWords()}`);
+      }
+      // Processes of a killed PostgreSQL may still hold its memory for a moment.
+      if (this.pid === undefined) this.#spawn();
+      await pause(20);
+    }
+    this.#served = true;
+  }
+
+  /** Ends it without a warning and keeps its data. */
+  async kill() {
+    await this.#end('SIGKILL');
+  }
+
+  /** Ends it as an operator would and keeps its data. */
+  async shutDown() {
+    await this.#end('SIGINT');
+  }
+
+  /** Ends it and removes its folder. */
+  async stop() {
+    await this.#end(this.#program.quick);
+    rmSync(this.#program.folder, { recursive: true, force: true });
+  }
+
+  #spawn() {
+    const { command, args, user, quick, folder } = this.#program;
+    const log = openSync(path.join(folder, 'server.log'), 'a');
+    const child = spawn(...tiedToUs(command, args, user, quick), {
+      cwd: folder,
+      detached: true,
+      env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' },
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    this.#child = child;
+    child.once('exit', () => this.#forget(child));
+    child.once('error', () => this.#forget(child));
+    child.unref();
+    this.#guardian = spawn('/bin/sh', ['-c', guardian, 'argosy-guardian', quick.slice(3), String(child.pid), folder], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    this.#guardian.unref();
+    this.#guardian.stdin.unref();
+  }
+
+  #forget(child) {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    // Its number may soon be another process's.
+    killGroup(this.#guardian?.pid);
+    this.#guardian = undefined;
+  }
+
+  async #end(signal) {
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  #lastWords() {
+    try {
+      return readFileSync(path.join(this.#program.folder, 'server.log'), 'utf8')
+        .trim()
+        .split('\n')
+        .slice(-5)
+        .join('\n');
+    } catch {
+      return '';
+    }
+  }
+}
+
+/** The command under which the kernel ends it with us, as the user. @returns {[string, string[], object?]} */
+function tiedToUs(command, args, user, signal) {
+  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
+  const drop = user === undefined ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
+  if (setpriv !== undefined) return [setpriv, [...drop, '--pdeathsig', signal.slice(3), '--', command, ...args]];
+  if (user !== undefined) throw new Fault('setpriv (package util-linux) is missing: a server must not run as root.');
+  return [command, args];
+}
+
+function killGroup(pid) {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+}

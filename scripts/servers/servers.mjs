@@ -1,0 +1,31 @@
+/** Redis and PostgreSQL for the fleet on one machine and for tests: those of the environment, else private ones. */
+import { startPostgres } from './postgres.mjs';
+import { startRedis } from './redis.mjs';
+
+export { haveServers } from './programs.mjs';
+export { startPostgres, startRedis };
+
+/**
+ * @param {{ tests?: boolean }} [options] `tests`: data need not outlive a power cut
+ * @returns {Promise<{ redisUrl: string, databaseUrl: string, stop(): Promise<void> }>} `stop` ends what was started here
+ */
+export async function startServers({ tests = false } = {}) {
+  const started = [];
+  const stop = async () => {
+    await Promise.all(started.map((server) => server.stop()));
+  };
+  const own = async (starting) => {
+    const server = await starting;
+    started.push(server);
+    return server.url;
+  };
+  try {
+    // One after the other: both may have to be installed.
+    const redisUrl = process.env.ARGOSY_REDIS_URL || (await own(startRedis()));
+    const databaseUrl = process.env.ARGOSY_DATABASE_URL || (await own(startPostgres({ tests })));
+    return { redisUrl, databaseUrl, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
