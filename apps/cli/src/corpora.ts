@@ -26,8 +26,9 @@ export async function indexCorpora(
   try {
     const ids: string[] = [];
     for (const path of paths) {
-      const onProgress = ({ done, total }: { done: number; total: number }): void =>
-        progress.status(`indexing ${path}: ${done}/${total} files`);
+      const onProgress = ({ done, total }: { done: number; total: number }): void => {
+        if (total > 0) progress.status(`indexing ${path}: ${done}/${total} files`);
+      };
       const report = await corpora.sync(path, { signal, onProgress }).catch((error: unknown) => {
         throw sqliteRefusals.test(messageOf(error)) ? unwritable(dataDir, error) : error;
       });
