@@ -266,16 +266,13 @@ describe('a disk', () => {
         models.push(model);
         const run = launch(['start', question, '--corpus', corpus, '--model', specOf(model)], { cwd: disk });
         await run.said(/"run failed in its worker".*No space left/);
-        await within(model.arrived(4), () => 'no further try');
+        await within(model.arrived(3), () => 'no further try');
         rmSync(join(disk, 'filler'));
         const { exitCode, stderr, stdout } = await run.finished;
         expect({ exitCode, stderr: stderr.slice(-500) }).toMatchObject({ exitCode: 0 });
         expect(stdout).toContain('Every ninety minutes');
-        const failedAt = [...stderr.matchAll(/"at":"([^"]+)".*"run failed in its worker"/g)].map(([, at = '']) =>
-          Date.parse(at),
-        );
-        // Not in a hot loop: half a second after the first failure, then twice as long each time.
-        expect((failedAt[1] ?? 0) - (failedAt[0] ?? 0)).toBeGreaterThan(450);
+        // Not in a hot loop, in which it would have been asked hundreds of times.
+        expect(model.requests.length).toBeLessThan(10);
       });
     },
     90_000,

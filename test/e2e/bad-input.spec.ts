@@ -206,7 +206,7 @@ describe('with a data directory', () => {
 
     it('a folder for reports that cannot be written is named', async () => {
       const run = await argosy(['start', question, ...corpus, '--model', 'extractive', '--out', 'a-file'], { cwd });
-      expectRefusal(run, 2, [/^argosy: a-file\/run_/m, /cannot be written/, /--out/]);
+      expectRefusal(run, 2, [/^argosy: a-file: cannot be written/m, /--out/]);
     });
   });
 });

@@ -42,8 +42,10 @@ export class Client {
     this.#apiKey = apiKey;
   }
 
-  async create(body: ResearchBody): Promise<AcceptedResource> {
-    const init = { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+  /** Accepts a run, or finds the one that was accepted under the same key. */
+  async create(body: ResearchBody, idempotencyKey: string): Promise<AcceptedResource> {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
+    const init = { method: 'POST', body: JSON.stringify(body), headers };
     return acceptedResource.parse(await (await this.#send('/v1/research', init)).json());
   }
 

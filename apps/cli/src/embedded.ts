@@ -119,7 +119,7 @@ async function startIn(
   const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
-  const dispatcher = new Dispatcher(runs, { window: agents.concurrency * 2, everyMs: 1000 }, logger('dispatcher'));
+  const dispatcher = new Dispatcher(runs, { window: agents.concurrency, everyMs: 1000 }, logger('dispatcher'));
   dispatcher.start();
   return { directory, store, corpora, extraction, egress, workers: [agentWorker, toolWorker], dispatcher, gateway };
 }

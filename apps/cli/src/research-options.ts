@@ -54,22 +54,7 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
       message: `put it in quotation marks; beside it stands ${JSON.stringify(more.join(' '))}`,
     });
   }
-  const number = (name: 'max-steps' | 'max-seconds' | 'max-tokens' | 'max-usd'): number | undefined => {
-    const text = values[name];
-    if (text === undefined) return undefined;
-    const value = Number(text);
-    const whole = name === 'max-steps' || name === 'max-tokens';
-    if (text.trim() === '' || !(value > 0) || (whole && !Number.isSafeInteger(value))) {
-      problems.push({ path: `--${name}`, message: `needs a ${whole ? 'whole ' : ''}number above 0` });
-    }
-    return value;
-  };
-  const budget = compact({
-    steps: number('max-steps'),
-    seconds: number('max-seconds'),
-    tokens: number('max-tokens'),
-    usd: number('max-usd'),
-  });
+  const budget = budgetOf(values, problems);
   const sources = compact({
     urls: values.url,
     allow_domains: values['allow-domain'],
@@ -87,6 +72,25 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
     jsonFile: values.json ?? null,
     quiet: values.quiet ?? false,
   };
+}
+
+/** The numbers of the budget flags; what is no number goes to the problems. */
+function budgetOf(values: Readonly<Record<string, unknown>>, problems: Problem[]): Record<string, number> {
+  const number = (flag: string, whole: boolean): number | undefined => {
+    const text = values[flag];
+    if (typeof text !== 'string') return undefined;
+    const value = Number(text);
+    if (text.trim() === '' || !(value > 0) || (whole && !Number.isSafeInteger(value))) {
+      problems.push({ path: `--${flag}`, message: `needs a ${whole ? 'whole ' : ''}number above 0` });
+    }
+    return value;
+  };
+  return compact({
+    steps: number('max-steps', true),
+    seconds: number('max-seconds', false),
+    tokens: number('max-tokens', true),
+    usd: number('max-usd', false),
+  });
 }
 
 /** The flag behind each field of a request. */

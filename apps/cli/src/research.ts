@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ResearchBody, RunResource } from '#contracts';
 import { InvalidInput, Unavailable } from '#errors';
 import type { Client } from './client.ts';
@@ -42,35 +43,19 @@ export async function research(
   await prepareFolder(command.outDir);
   const { progress, interrupted } = terminal;
   const corpora = await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted);
-  progress.status('starting');
-  let connection = await connect(remote, options);
-  if (connection.kind === 'joined' && command.model?.kind === 'openai') {
-    progress.note(`joined a running server: ${nameOf(command.model)} is whatever that server was started with`);
-  }
-  try {
-    const { id } = await connection.client.create(bodyOf(command, corpora));
-    let run: RunResource | null = null;
-    let after = 0;
-    while (run === null) {
-      try {
-        const follower = new Follower(
-          connection.client,
-          id,
-          new RunProgress(progress, command.body.budget?.steps ?? null),
-        );
-        run = await follower.toTheEnd(after, interrupted, (seq) => {
-          after = seq;
-        });
-      } catch (error) {
-        // The process whose server we had joined has ended: the run is in the data directory, so we serve it ourselves.
-        if (!(error instanceof Unavailable) || connection.kind !== 'joined') throw error;
-        progress.note('the server that was joined has ended; going on here');
-        connection = await connect(remote, options);
-      }
+  const inquiry = new Inquiry(command, bodyOf(command, corpora), terminal);
+  for (;;) {
+    progress.status('starting');
+    const connection = await connect(remote, options);
+    try {
+      return await inquiry.pursue(connection);
+    } catch (error) {
+      // The process whose server we had joined has ended: the run is in the data directory, so we serve it ourselves.
+      if (!(error instanceof Unavailable) || connection.kind !== 'joined') throw error;
+      progress.note('the server that was joined has ended; going on here');
+    } finally {
+      await connection.close();
     }
-    return await deliver(run, command, connection, terminal);
-  } finally {
-    await connection.close();
   }
 }
 
@@ -107,35 +92,54 @@ function bodyOf({ body, model }: ResearchCommand, corpora: readonly string[]): R
   };
 }
 
-/** Follows one run to its end, cancelling it when the user says so. */
-class Follower {
-  readonly #client: Client;
-  readonly #runId: string;
-  readonly #progress: RunProgress;
+/** One run from its request to its delivered report, over one server or several, one after the other. */
+class Inquiry {
+  readonly #command: ResearchCommand;
+  readonly #body: ResearchBody;
+  readonly #terminal: Terminal;
+  readonly #shown: RunProgress;
+  /** Asking again under the same key is asking for the same run. */
+  readonly #key = randomUUID();
+  /** Number of the last durable event that was shown. */
+  #after = 0;
 
-  constructor(client: Client, runId: string, progress: RunProgress) {
-    this.#client = client;
-    this.#runId = runId;
-    this.#progress = progress;
+  constructor(command: ResearchCommand, body: ResearchBody, terminal: Terminal) {
+    this.#command = command;
+    this.#body = body;
+    this.#terminal = terminal;
+    this.#shown = new RunProgress(terminal.progress, body.budget?.steps ?? null);
   }
 
-  async toTheEnd(after: number, interrupted: AbortSignal, seen: (seq: number) => void): Promise<RunResource> {
+  /** @returns the exit code. @throws Unavailable when the server goes away; then pursue it with another one */
+  async pursue({ client, kind }: Connection): Promise<number> {
+    const { model } = this.#command;
+    if (kind === 'joined' && model?.kind === 'openai') {
+      const name = nameOf(model);
+      this.#terminal.progress.note(`joined a running server: ${name} is whatever that server was started with`);
+    }
+    const { id } = await client.create(this.#body, this.#key);
+    const run = await this.#follow(client, id);
+    return await deliver(run, this.#command, client, this.#terminal);
+  }
+
+  async #follow(client: Client, runId: string): Promise<RunResource> {
+    const { interrupted } = this.#terminal;
     const onInterrupt = (): void => {
-      this.#client.cancel(this.#runId).catch(() => undefined);
+      client.cancel(runId).catch(() => undefined);
       setTimeout(() => process.exit(exitCodes.interrupted), cancelLimitMs).unref();
     };
     if (interrupted.aborted) onInterrupt();
     interrupted.addEventListener('abort', onInterrupt, { once: true });
     try {
-      for await (const event of this.#client.events(this.#runId, after)) {
-        if (event.id !== null) seen(event.id);
-        this.#progress.show(event);
+      for await (const event of client.events(runId, this.#after)) {
+        this.#after = event.id ?? this.#after;
+        this.#shown.show(event);
       }
     } finally {
       interrupted.removeEventListener('abort', onInterrupt);
     }
-    const run = await this.#client.get(this.#runId);
-    if (run.ended_at === null) throw new Unavailable(`The event stream of run ${this.#runId} ended early.`);
+    const run = await client.get(runId);
+    if (run.ended_at === null) throw new Unavailable(`The event stream of run ${runId} ended early.`);
     return run;
   }
 }
@@ -143,7 +147,7 @@ class Follower {
 async function deliver(
   run: RunResource,
   command: ResearchCommand,
-  { client }: Connection,
+  client: Client,
   { progress, print }: Terminal,
 ): Promise<number> {
   progress.end();

@@ -4,7 +4,8 @@ export { announcedServer, DataDirectory, DataDirectoryBusy } from './embedded/da
 export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
 export { type FleetRuns, type FleetStores, openFleet } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
-export { type CallResult, Runs, type RunsSettings } from './runs.ts';
+export { type CallResult, Runs } from './runs.ts';
+export type { RunsSettings } from './settings.ts';
 export type { Acceptance } from './store/accept.ts';
 export type { CallClaim } from './store/calls.ts';
 export type { Claim } from './store/claims.ts';

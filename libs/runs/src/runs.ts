@@ -4,6 +4,7 @@ import { InvalidState, NotFound } from '#errors';
 import { awaitHint, type Bus, topics } from './bus.ts';
 import type { Answering, Doorbell, Ring } from './doorbell/doorbell.ts';
 import { Membership } from './membership.ts';
+import { fleetSettings, type RunsSettings } from './settings.ts';
 import { type Acceptance, accept } from './store/accept.ts';
 import { getTexts, putTexts } from './store/blobs.ts';
 import {
@@ -21,18 +22,6 @@ import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { callIdOf } from './store/log.ts';
 import { endCancelledUnstarted, putBackStranded, takeDue } from './store/sweep.ts';
 import { getRun, hasEnded, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
-
-/** Times that govern the life of runs. */
-export interface RunsSettings {
-  /** A silent worker loses what it owns after this long. */
-  readonly leaseMs: number;
-  /** A ring that nobody answered is repeated after this long. */
-  readonly relookMs: number;
-  /** How often a listener looks at the database without having been told to. */
-  readonly pollMs: number;
-}
-
-const defaultRunsSettings: RunsSettings = { leaseMs: 10_000, relookMs: 30_000, pollMs: 2_000 };
 
 /** What came of a tool call: `unknown` when a side effect may or may not have happened. */
 export interface CallResult {
@@ -57,7 +46,7 @@ export class Runs {
   readonly #ledger: Ledger;
   readonly #settings: RunsSettings;
 
-  constructor(ports: RunsPorts, settings: RunsSettings = defaultRunsSettings) {
+  constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings) {
     this.#database = ports.database;
     this.#doorbell = ports.doorbell;
     this.#bus = ports.bus;

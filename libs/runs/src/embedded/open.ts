@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { LocalBus } from '../bus.ts';
 import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
-import { Runs, type RunsSettings } from '../runs.ts';
+import { Runs } from '../runs.ts';
+import { embeddedSettings, type RunsSettings } from '../settings.ts';
 import { endAllLeases } from '../store/claims.ts';
 import { migrate } from '../store/migrate.ts';
 import type { DataDirectory } from './data-directory.ts';
@@ -18,7 +19,10 @@ export interface EmbeddedRuns {
  * 1 s afterwards). Leases of an earlier process are ended: holding the directory proves that it is gone.
  * @throws DatabaseUnusable, SchemaTooNew
  */
-export async function openEmbedded(directory: DataDirectory, settings?: RunsSettings): Promise<EmbeddedRuns> {
+export async function openEmbedded(
+  directory: DataDirectory,
+  settings: RunsSettings = embeddedSettings,
+): Promise<EmbeddedRuns> {
   const database = await PgliteDatabase.open(join(directory.path, 'postgres'));
   try {
     await migrate(database);

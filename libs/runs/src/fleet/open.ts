@@ -1,6 +1,7 @@
 import { DeadlineExceeded } from '#errors';
 import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
-import { Runs, type RunsSettings } from '../runs.ts';
+import { Runs } from '../runs.ts';
+import type { RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
 import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';

@@ -39,10 +39,7 @@ export class RedisServer {
       disconnectTimeout: 500,
       ...options,
     });
-    // Whoever waits for an answer gets the error; unheard, the event would be printed.
-    connection.on('error', () => undefined);
-    this.#connections.push(connection);
-    return connection;
+    return this.#keep(connection);
   }
 
   /**
@@ -62,9 +59,23 @@ export class RedisServer {
     }
   }
 
-  /** Ends every connection at once; whatever still waits for an answer is refused. */
+  /** Ends every connection at once, copies included; whatever still waits for an answer is refused. */
   close(): void {
-    for (const connection of this.#connections.splice(0)) connection.disconnect();
+    for (const connection of this.#connections.splice(0)) {
+      // Between two attempts, a connection that ends does not tell those who wait for it; during one it does.
+      if (connection.status === 'reconnecting') connection.connect().catch(() => undefined);
+      connection.disconnect();
+    }
+  }
+
+  #keep(connection: Redis): Redis {
+    // Whoever waits for an answer gets the error; unheard, the event would be printed.
+    connection.on('error', () => undefined);
+    // BullMQ's workers make one for themselves, and would wait for the server with it for ever.
+    const duplicate = connection.duplicate.bind(connection);
+    connection.duplicate = (changes) => this.#keep(duplicate(changes));
+    this.#connections.push(connection);
+    return connection;
   }
 
   async #firstAnswer(connection: Redis, limitMs: number): Promise<string> {

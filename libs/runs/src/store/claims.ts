@@ -44,6 +44,29 @@ interface ClaimedRow {
   readonly elapsed: number;
 }
 
+/** Parameters: tenant, run, worker, version of events. */
+const claimSql = `
+WITH free AS MATERIALIZED (
+  SELECT tenant_id, run_id, epoch FROM argosy.runs r
+  WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running') AND ${deadOwner}
+    AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $3 AND w.lease_until > now())
+), claimed AS (
+  UPDATE argosy.runs r SET
+    epoch = r.epoch + 1, worker_id = $3, state = 'running', started_at = coalesce(started_at, now()),
+    last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END
+  FROM free WHERE r.tenant_id = free.tenant_id AND r.run_id = free.run_id
+    -- Whoever waited for the row looks at it again, but not at the leases: only the epoch tells that it was taken.
+    AND r.epoch = free.epoch AND r.state IN ('queued', 'running')
+  RETURNING r.*
+), told AS (
+  INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
+  SELECT tenant_id, run_id, last_seq - 1, 'run.started', $4::int, '{}'::jsonb FROM claimed WHERE epoch = 1
+  UNION ALL
+  SELECT tenant_id, run_id, last_seq, 'step.started', $4::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
+)
+SELECT epoch, request, schema_version, cancel_requested,
+  extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`;
+
 /**
  * Takes a run that nobody alive owns, for a worker whose own lease is alive: the epoch grows by one, and every write of
  * an earlier owner is refused from then on. The first claim also tells the run's clients that it started.
@@ -56,29 +79,7 @@ export async function claim(
   runId: string,
   workerId: string,
 ): Promise<Claim | null> {
-  const { rows } = await database.query<ClaimedRow>(
-    `WITH free AS MATERIALIZED (
-       SELECT tenant_id, run_id, epoch FROM argosy.runs r
-       WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running') AND ${deadOwner}
-         AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $3 AND w.lease_until > now())
-     ), claimed AS (
-       UPDATE argosy.runs r SET
-         epoch = r.epoch + 1, worker_id = $3, state = 'running', started_at = coalesce(started_at, now()),
-         last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END
-       FROM free WHERE r.tenant_id = free.tenant_id AND r.run_id = free.run_id
-         -- Whoever waited for the row looks at it again, but not at the leases: only the epoch tells that it was taken.
-         AND r.epoch = free.epoch AND r.state IN ('queued', 'running')
-       RETURNING r.*
-     ), told AS (
-       INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
-       SELECT tenant_id, run_id, last_seq - 1, 'run.started', $4::int, '{}'::jsonb FROM claimed WHERE epoch = 1
-       UNION ALL
-       SELECT tenant_id, run_id, last_seq, 'step.started', $4::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
-     )
-     SELECT epoch, request, schema_version, cancel_requested,
-       extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`,
-    [tenantId, runId, workerId, eventSchemaVersion],
-  );
+  const { rows } = await database.query<ClaimedRow>(claimSql, [tenantId, runId, workerId, eventSchemaVersion]);
   const [row] = rows;
   if (row === undefined) return null;
   return {

@@ -1,0 +1,13 @@
+import { startRedis, startPostgres } from '/work/main/scripts/servers/servers.mjs';
+import { openFleet } from '/work/main/libs/runs/src/index.ts';
+const r = await startRedis(), p = await startPostgres({tests:true});
+const f = await openFleet({ databaseUrl: p.url, redisUrl: r.url });
+const m = await f.runs.join('w','agent');
+await f.runs.answerRuns(m, 5, async () => {});
+await r.kill();
+let t = performance.now();
+await m.end();
+await f.close().catch((e) => console.log('close:', e.message));
+console.log('closed after', Math.round(performance.now()-t));
+await p.stop(); await r.stop();
+t = performance.now(); process.on('exit', () => console.log('exit after', Math.round(performance.now()-t)));
