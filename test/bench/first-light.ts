@@ -72,19 +72,30 @@ async function questionRows(say: (line: string) => void): Promise<Row[]> {
 
 const fileCount = 10_000;
 
-/** Distinct small pages of a few paragraphs, from a fixed vocabulary. */
-function page(n: number): string {
-  const word = (i: number) => vocabulary[(n * 31 + i * 17 + ((n * i) % 13)) % vocabulary.length] ?? '';
-  const paragraph = (p: number) => Array.from({ length: 60 }, (_, i) => word(p * 60 + i)).join(' ');
-  return `# Page ${n} on ${word(1)} and ${word(2)}\n\n${[0, 1, 2, 3].map(paragraph).join('.\n\n')}.\n`;
+/** Words that no language has, as many as a real collection would, some frequent and most rare. */
+const vocabulary = Array.from({ length: 20_000 }, (_, n) => {
+  const syllables = ['ba', 'co', 'di', 'fu', 'ge', 'ka', 'lo', 'mi', 'nu', 'pe', 'ra', 'so', 'ti', 'vu', 'we', 'za'];
+  let rest = n + 256;
+  let word = '';
+  for (; rest > 0; rest = Math.floor(rest / 16)) word += syllables[rest % 16];
+  return word;
+});
+
+/** The word at a place between 0 and 1; frequencies fall with the rank, as in any language (Zipf). */
+function wordAt(place: number): string {
+  return vocabulary[Math.floor(vocabulary.length ** place) - 1] ?? '';
 }
 
-const vocabulary = `queue worker lease lock retry backoff token budget stream event ledger commit index passage query
-  snapshot citation claim quote source socket packet header kernel thread memory cache buffer schema table column row
-  trigger replica shard tenant region cluster node pod volume secret policy role grant audit report chart metric trace
-  span counter gauge alarm page incident rollback deploy release branch merge conflict review test fixture harness`.split(
-  /\s+/,
-);
+/** A small page of four paragraphs, the same for the same number. */
+function page(n: number): string {
+  let seed = n + 1;
+  const next = (): number => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return seed / 0x80000000;
+  };
+  const paragraph = () => Array.from({ length: 60 }, () => wordAt(next())).join(' ');
+  return `# Page ${n} on ${wordAt(next())} and ${wordAt(next())}\n\n${Array.from({ length: 4 }, paragraph).join('.\n\n')}.\n`;
+}
 
 async function indexingRow(folder: string): Promise<Row> {
   const files = join(folder, 'files');
@@ -104,7 +115,7 @@ async function indexingRow(folder: string): Promise<Row> {
   const policy = { corpora: [id], web: false, urls: [], allowDomains: [], denyDomains: [] };
   const times: number[] = [];
   for (let i = 0; i < 200; i++) {
-    const query = `how does the ${vocabulary[i % vocabulary.length]} ${vocabulary[(i * 7) % vocabulary.length]} work`;
+    const query = `how does the ${wordAt((i % 20) / 20)} ${wordAt(((i * 7) % 40) / 40)} ${wordAt(0.7)} work`;
     const before = performance.now();
     await search.run({ query: [query] }, { policy, signal: new AbortController().signal, callId: 'bench', now: '' });
     times.push(performance.now() - before);

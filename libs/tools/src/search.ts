@@ -1,14 +1,9 @@
-import { type Section, type SourceDocument, subjectWords } from '#domain';
+import type { Section, SourceDocument } from '#domain';
 import { Aborted, NotFound } from '#errors';
 import { stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
-import type { Candidate, TermQuery } from './corpus/types.ts';
-import { rank } from './rank.ts';
-import { spellings } from './text/terms.ts';
+import type { Candidate } from './corpus/types.ts';
 import type { Tool, ToolContext, ToolOutput } from './tool.ts';
-
-/** Candidates that are ranked for one query. */
-const CANDIDATES = 100;
 
 /** The tool `search`: passages of the run's corpora for 1 to 5 queries, all asked at once. */
 export function searchTool(corpora: Corpora): Tool {
@@ -51,14 +46,7 @@ async function hitsOf(corpora: Corpora, query: string, { policy, signal }: ToolC
     );
   }
   try {
-    const terms = termQuery(query);
-    const asked = terms.groups.flatMap((group) => group.terms);
-    const [byWords, byMeaning, statistics] = await Promise.all([
-      corpora.match(ids, terms, CANDIDATES, signal),
-      corpora.nearest(ids, query, CANDIDATES, signal),
-      corpora.statistics(ids, asked, signal),
-    ]);
-    const best = rank({ byWords, byMeaning }, terms, statistics);
+    const best = await corpora.search(ids, query, signal);
     if (best.length === 0) return fault(query, 'empty', 'No passage fits this query. Try other words.');
     return { section: { label: query, passages: best.map(passageOf) }, candidates: best };
   } catch (error) {
@@ -68,11 +56,6 @@ async function hitsOf(corpora: Corpora, query: string, { policy, signal }: ToolC
       kind === 'invalid' ? 'A corpus of this run is not there any more.' : 'The documents could not be searched.';
     return fault(query, kind, message);
   }
-}
-
-/** One group for each word that carries the subject; an identifier may also be met by its parts. */
-function termQuery(query: string): TermQuery {
-  return { groups: subjectWords(query).map((word) => ({ terms: spellings(word), weight: 1 })) };
 }
 
 function fault(label: string, kind: 'blocked' | 'empty' | 'invalid' | 'transient', message: string): Hits {

@@ -71,6 +71,16 @@ describeOwn('a fleet whose Redis fails (needs servers that may be killed)', () =
     await heard.key('late');
   });
 
+  it('lets a process go down while Redis is away', async () => {
+    await listen();
+    await server.kill();
+    await expect(doorbell.ring(ringOf('never'))).rejects.toThrow(Unavailable);
+    const closing = doorbell.close();
+    redis.close();
+    await closing;
+    await server.start();
+  });
+
   describe('with runs', () => {
     let fresh: FreshDatabase;
     let database: PgDatabase;

@@ -80,6 +80,16 @@ export class Corpora {
   }
 
   /**
+   * The best passages for a question, by its words and by its meaning, best first; at most ten, none that repeats a
+   * better one. Cost: about 30 ms at 12,000 passages, in the reader thread.
+   * @throws as {@link match}
+   */
+  async search(ids: readonly string[], question: string, signal?: AbortSignal): Promise<Candidate[]> {
+    const corpora = await this.#files(ids, signal);
+    return (await this.#read({ kind: 'search', corpora, question }, signal)) as Candidate[]; // reader-thread's answer
+  }
+
+  /**
    * Passages that hold any term of the query, best BM25 first (title x2, headings x3, body x1).
    * @throws NotFound for an id without an index, Unavailable, DeadlineExceeded, Aborted
    */

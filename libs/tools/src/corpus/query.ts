@@ -1,11 +1,12 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Passage } from '#domain';
-import { wordsOf } from '#domain';
+import { subjectWords, wordsOf } from '#domain';
 import { NotFound, Unavailable } from '#errors';
 import { questionMeaning } from '../text/meaning.ts';
-import { quoteTerm } from '../text/terms.ts';
+import { quoteTerm, spellings } from '../text/terms.ts';
 import { OpenIndex, TextCache } from './open-index.ts';
+import { rank } from './rank.ts';
 import { isDamage } from './store.ts';
 import type { Candidate, CorpusDocument, CorpusFile, Statistics, TermQuery } from './types.ts';
 
@@ -15,6 +16,8 @@ const COLUMN_WEIGHTS = 'bm25(2.0, 3.0, 1.0)';
 const PLAIN_WEIGHTS = 'bm25()';
 /** Characters of document texts kept at hand between queries. */
 const CACHE_CHARACTERS = 32_000_000;
+/** Passages of each order that are ranked for one question. */
+const CANDIDATES = 100;
 /** More terms than this in one expression help nobody and cost time. */
 const MOST_TERMS = 64;
 
@@ -50,6 +53,15 @@ export class Reader {
   describe(file: string, id: string): { name: string } {
     const index = this.#index({ id, file, name: id });
     return { name: String(index.get("SELECT value FROM setting WHERE key = 'name'")?.['value'] ?? id) };
+  }
+
+  /** The best passages for a question, by its words and by its meaning, ranked; all in this thread. */
+  search(corpora: readonly CorpusFile[], question: string): Candidate[] {
+    const query = termQuery(question);
+    const byWords = this.match(corpora, query, CANDIDATES);
+    const byMeaning = this.nearest(corpora, question, CANDIDATES);
+    const asked = query.groups.flatMap((group) => group.terms);
+    return rank({ byWords, byMeaning }, query, this.statistics(corpora, asked));
   }
 
   match(corpora: readonly CorpusFile[], query: TermQuery, limit: number): Candidate[] {
@@ -211,6 +223,11 @@ export class Reader {
     this.#open.set(file, index);
     return index;
   }
+}
+
+/** One group for each word that carries the subject; an identifier may also be met by its parts. */
+function termQuery(question: string): TermQuery {
+  return { groups: subjectWords(question).map((word) => ({ terms: spellings(word), weight: 1 })) };
 }
 
 function expressionOf(terms: readonly string[]): string | null {

@@ -17,6 +17,7 @@ export type ReadRequest =
       readonly question: string;
       readonly limit: number;
     }
+  | { readonly kind: 'search'; readonly corpora: readonly CorpusFile[]; readonly question: string }
   | { readonly kind: 'statistics'; readonly corpora: readonly CorpusFile[]; readonly terms: readonly string[] }
   | { readonly kind: 'document'; readonly corpora: readonly CorpusFile[]; readonly uri: string }
   | { readonly kind: 'texts'; readonly corpora: readonly CorpusFile[]; readonly hashes: readonly string[] };
@@ -30,6 +31,8 @@ serve((message) => {
       return reader.describe(request.file, request.id);
     case 'match':
       return reader.match(request.corpora, request.query, request.limit);
+    case 'search':
+      return reader.search(request.corpora, request.question);
     case 'nearest':
       return reader.nearest(request.corpora, request.question, request.limit);
     case 'plain':

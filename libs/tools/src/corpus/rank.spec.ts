@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Candidate, TermQuery } from './corpus/types.ts';
 import { proseFactor, rank } from './rank.ts';
+import type { Candidate, TermQuery } from './types.ts';
 
 const candidate = (
   uri: string,

@@ -1,5 +1,5 @@
 import { stems } from '#domain';
-import type { Candidate, Statistics, TermQuery } from './corpus/types.ts';
+import type { Candidate, Statistics, TermQuery } from './types.ts';
 
 /** Hits of a query. */
 const HITS = 10;
