@@ -9,6 +9,7 @@ import { OpenIndex, TextCache } from './open-index.ts';
 import { rank } from './rank.ts';
 import { isDamage } from './store.ts';
 import type { Candidate, CorpusDocument, CorpusFile, Statistics, TermQuery } from './types.ts';
+import { widen } from './widen.ts';
 
 /** Weights of title, headings and body in a search. */
 const COLUMN_WEIGHTS = 'bm25(2.0, 3.0, 1.0)';
@@ -16,6 +17,8 @@ const COLUMN_WEIGHTS = 'bm25(2.0, 3.0, 1.0)';
 const PLAIN_WEIGHTS = 'bm25()';
 /** Characters of document texts kept at hand between queries. */
 const CACHE_CHARACTERS = 32_000_000;
+/** Hits of a question. */
+const HITS = 10;
 /** Passages of each order that are ranked for one question. */
 const CANDIDATES = 100;
 /** More terms than this in one expression help nobody and cost time. */
@@ -61,7 +64,26 @@ export class Reader {
     const byWords = this.match(corpora, query, CANDIDATES);
     const byMeaning = this.nearest(corpora, question, CANDIDATES);
     const asked = query.groups.flatMap((group) => group.terms);
-    return rank({ byWords, byMeaning }, query, this.statistics(corpora, asked));
+    const ranked = rank({ byWords, byMeaning }, query, this.statistics(corpora, asked));
+    return this.#widened(corpora, ranked).slice(0, HITS);
+  }
+
+  /** Each passage with its neighbours; one that stands in a better one's wider text is left out. */
+  #widened(corpora: readonly CorpusFile[], ranked: readonly Candidate[]): Candidate[] {
+    const kept: Candidate[] = [];
+    for (const candidate of ranked) {
+      if (
+        kept.some((hit) => hit.sha256 === candidate.sha256 && hit.start <= candidate.start && hit.end >= candidate.end)
+      ) {
+        continue;
+      }
+      const document = this.document(corpora, candidate.uri);
+      const at = document?.passages.findIndex(({ start }) => start === candidate.start) ?? -1;
+      if (document === null || at < 0) continue;
+      const { start, end } = widen(document.passages, at);
+      kept.push({ ...candidate, start, end, text: document.text.slice(start, end) });
+    }
+    return kept;
   }
 
   match(corpora: readonly CorpusFile[], query: TermQuery, limit: number): Candidate[] {

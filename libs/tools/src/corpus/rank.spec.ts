@@ -57,10 +57,11 @@ describe('rank', () => {
     expect(byWords(same)).toEqual(['a/0']);
   });
 
-  it('stops at ten hits and breaks ties by address, whatever the order of the candidates', () => {
-    const many = Array.from({ length: 20 }, (_, n) => candidate(`d${String(n).padStart(2, '0')}`, 0, { bm25: 1 }));
+  it('stops at 24 and breaks ties by address, whatever the order of the candidates', () => {
+    const address = (n: number) => `d${String(n).padStart(2, '0')}`;
+    const many = Array.from({ length: 30 }, (_, n) => candidate(address(n), 0, { bm25: 1 }));
     const hits = byWords(many.toReversed());
-    expect(hits).toEqual(Array.from({ length: 10 }, (_, n) => `d0${n}/0`));
+    expect(hits).toEqual(Array.from({ length: 24 }, (_, n) => `${address(n)}/0`));
   });
 });
 

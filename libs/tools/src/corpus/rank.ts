@@ -1,8 +1,8 @@
 import { stems } from '#domain';
 import type { Candidate, Statistics, TermQuery } from './types.ts';
 
-/** Hits of a query. */
-const HITS = 10;
+/** Passages that are handed on, more than are shown: some turn out to stand in a better one's wider text. */
+const RANKED = 24;
 
 /** What a passage that is all code keeps of its score: questions are asked in prose and mostly answered in it. */
 const CODE_SHARE = 0.45;
@@ -11,7 +11,7 @@ const CODE_SHARE = 0.45;
 const SAME_WORDS = 0.8;
 
 /** Damps the difference between neighbouring ranks when the two orders are fused. */
-const RANK_DAMPING = 8;
+const RANK_DAMPING = 12;
 
 /** What the order by words counts at least, and what both orders count together. */
 const LEAST_TRUST = 0.15;
@@ -28,7 +28,7 @@ export interface Found {
  * of the query's weight a passage covers. By meaning: the cosine of the word vectors. Words are trusted as far as some
  * passage covers the query with them, meaning for the rest. Both are lowered where a passage is code rather than prose.
  * Passages that say the same as a better one are left out. Pure; cost O(candidates x length).
- * @returns up to 10 candidates, best first, `score` set to what they were ordered by
+ * @returns up to 24 candidates, best first, `score` set to what they were ordered by
  */
 export function rank({ byWords, byMeaning }: Found, query: TermQuery, statistics: Statistics): Candidate[] {
   const weights = termWeights(query, statistics);
@@ -94,7 +94,7 @@ function withoutRepeats(scored: readonly Candidate[]): Candidate[] {
     const words = new Set(stems(candidate.text));
     if (kept.some((hit) => overlap(words, hit.words) > SAME_WORDS)) continue;
     kept.push({ candidate, words });
-    if (kept.length === HITS) break;
+    if (kept.length === RANKED) break;
   }
   return kept.map(({ candidate }) => candidate);
 }
