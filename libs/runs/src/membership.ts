@@ -1,3 +1,4 @@
+import { Unavailable } from '#errors';
 import { endLease, renewLease } from './store/claims.ts';
 import type { Database } from './store/database.ts';
 
@@ -20,9 +21,7 @@ export class Membership {
     this.#database = database;
     this.#role = role;
     this.#leaseMs = leaseMs;
-    this.#timer = setInterval(() => {
-      this.#renewing = this.#renew();
-    }, leaseMs / 3);
+    this.#timer = setInterval(() => this.#tick(), leaseMs / 3);
   }
 
   static async begin(database: Database, workerId: string, role: string, leaseMs: number): Promise<Membership> {
@@ -42,16 +41,24 @@ export class Membership {
     await endLease(this.#database, this.workerId);
   }
 
-  async #renew(): Promise<void> {
-    try {
-      await renewLease(this.#database, this.workerId, this.#role, this.#leaseMs);
-      this.#renewedAt = performance.now();
-    } catch (error) {
-      // The database may be away for a moment; only a lease that has run out is lost.
-      if (performance.now() - this.#renewedAt <= this.#leaseMs) return;
+  #tick(): void {
+    if (performance.now() - this.#renewedAt > this.#leaseMs) {
       // Never renewed again: a worker that gave up its runs must not claim them anew when the database is back.
       clearInterval(this.#timer);
-      this.#lost.abort(error);
+      this.#lost.abort(new Unavailable(`The lease of ${this.workerId} ran out: the database was away for too long.`));
+      return;
+    }
+    this.#renewing = this.#renew();
+  }
+
+  async #renew(): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await renewLease(this.#database, this.workerId, this.#role, this.#leaseMs);
+      // Counted from when it was asked for: by then it held at the latest, even where the answer took long.
+      this.#renewedAt = Math.max(this.#renewedAt, startedAt);
+    } catch {
+      // The database may be away for a moment. Only a lease that has run out is lost, and the next tick sees that.
     }
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerminal, type Observation, type PlacedCall, type ToolOutcome } from '#domain';
-import { InvalidState, NotFound } from '#errors';
+import { InvalidState, NotFound, Unavailable } from '#errors';
 import { awaitHint, type Bus, topics } from './bus.ts';
 import type { Answering, Doorbell, Ring } from './doorbell/doorbell.ts';
 import { Membership } from './membership.ts';
@@ -145,7 +145,7 @@ export class Runs {
   async dispatch(window: number): Promise<number> {
     const due = await takeDue(this.#database, window);
     for (const { tenantId, runId, epoch, rings } of due) {
-      await this.#doorbell.ring({ bell: 'runs', tenantId, runId, key: `${runId}-${epoch}-${rings}` });
+      await this.#ring({ bell: 'runs', tenantId, runId, key: `${runId}-${epoch}-${rings}` });
     }
     return due.length;
   }
@@ -283,7 +283,16 @@ export class Runs {
 
   async #ringCalls({ tenantId, runId }: Claim, callIds: readonly string[]): Promise<void> {
     for (const { callId, rings } of await countRings(this.#database, tenantId, runId, callIds)) {
-      await this.#doorbell.ring({ bell: 'calls', tenantId, runId, callId, key: `${callId}-${rings}` });
+      await this.#ring({ bell: 'calls', tenantId, runId, callId, key: `${callId}-${rings}` });
+    }
+  }
+
+  /** A bell that is away is a lost ring, no more: whatever it was for is rung again when nothing came of it. */
+  async #ring(ring: Ring): Promise<void> {
+    try {
+      await this.#doorbell.ring(ring);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
     }
   }
 

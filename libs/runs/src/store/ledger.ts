@@ -1,5 +1,6 @@
 import type { PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#domain';
 import { eventSchemaVersion } from '#domain';
+import { Unavailable } from '#errors';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 import { callIdOf, toPayload } from './log.ts';
@@ -98,9 +99,9 @@ export class Ledger {
         entry.settle(row === undefined ? { accepted: false } : { accepted: true, cancelRequested: row.cancelled });
       }
     } catch (error) {
-      // One commit that the database refuses must not fail its neighbours: each then goes alone.
-      const [only] = batch;
-      if (batch.length === 1) only?.fail(error);
+      // One commit that the database refuses must not fail its neighbours: each then goes alone. A database that is
+      // away refuses nobody in particular, and asking it once for each would only take long.
+      if (batch.length === 1 || error instanceof Unavailable) for (const entry of batch) entry.fail(error);
       else for (const entry of batch) await this.#write([entry]);
     }
   }
