@@ -18,6 +18,7 @@ import {
 } from './store/calls.ts';
 import { type Claim, claim } from './store/claims.ts';
 import type { Database } from './store/database.ts';
+import { flagCancel, isCancelFlagged } from './store/flags.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { callIdOf } from './store/log.ts';
 import { endCancelledUnstarted, putBackStranded, takeDue } from './store/sweep.ts';
@@ -114,12 +115,7 @@ export class Runs {
    * @throws NotFound; InvalidState when it has ended already
    */
   async requestCancel(tenantId: string, runId: string): Promise<void> {
-    const { changed } = await this.#database.query(
-      `UPDATE argosy.runs SET cancel_requested = true
-       WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running', 'waiting')`,
-      [tenantId, runId],
-    );
-    if (changed === 0) {
+    if (!(await flagCancel(this.#database, tenantId, runId))) {
       const { status } = await this.get(tenantId, runId);
       throw new InvalidState(`Run ${runId} is ${status}; only a run that has not ended can be cancelled.`);
     }
@@ -134,11 +130,7 @@ export class Runs {
 
   /** Reads only the cancel flag. */
   async cancelRequested({ tenantId, runId }: Claim): Promise<boolean> {
-    const { rows } = await this.#database.query<{ cancel_requested: boolean }>(
-      'SELECT cancel_requested FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2',
-      [tenantId, runId],
-    );
-    return rows[0]?.cancel_requested ?? false;
+    return await isCancelFlagged(this.#database, tenantId, runId);
   }
 
   /** Rings for as many runs of the backlog as the window has room. @returns how many */
