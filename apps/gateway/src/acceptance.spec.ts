@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { permit } from '#domain';
 import { bodyHash, type ConfiguredModel, ModelUnavailable, newRunId, type Offer, toRequest } from './acceptance.ts';
 
 const corpus = 'c_0123456789abcdef';
@@ -50,6 +51,13 @@ describe('toRequest', () => {
     expect(limits(40)).toMatchObject({ budget: { seconds: 40 }, answerSeconds: 10, contextTokens: 32_000 });
     expect(limits(4_000).answerSeconds).toBe(120);
     expect(limits(40).answerTokens).toBeGreaterThan(0);
+  });
+
+  it('keeps smaller reserves within a small budget, so that some research is affordable', () => {
+    const { limits } = toRequest({ ...good, model: 'big', budget: { tokens: 16_000 } }, offer, '');
+    expect(limits).toMatchObject({ replyTokens: 2_000, answerTokens: 2_000, observationTokens: 2_666 });
+    const nothing = { modelCalls: 0, toolCalls: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, usd: 0 };
+    expect(permit(nothing, 1_500, 0, limits).kind).toBe('research');
   });
 
   it('lists every unknown corpus', () => {

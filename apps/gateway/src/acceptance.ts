@@ -85,14 +85,26 @@ function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: Configured
       ...(usd === undefined ? {} : { usd }),
     },
     contextTokens: model.contextTokens,
-    ...(model.isLanguageModel ? reservesOfModels : noReserves),
+    ...(model.isLanguageModel
+      ? reservesWithin(Math.min(tokens ?? Infinity, model.contextTokens ?? Infinity))
+      : noReserves),
     answerSeconds: model.isLanguageModel ? Math.min(120, (seconds ?? 0) / 4) : 0,
     prices: model.prices,
   };
 }
 
-/** Longest replies and observations that `tongyi-v1` runs need room for, in tokens. */
-const reservesOfModels = { replyTokens: 10_000, answerTokens: 8_000, observationTokens: 16_000 };
+/**
+ * Room for the longest reply, answer and observation of a `tongyi-v1` run, in tokens. Smaller where the budget or the
+ * context window is small: the full room would leave none for any research.
+ */
+function reservesWithin(tokens: number) {
+  return {
+    replyTokens: Math.min(10_000, Math.floor(tokens / 8)),
+    answerTokens: Math.min(8_000, Math.floor(tokens / 8)),
+    observationTokens: Math.min(16_000, Math.floor(tokens / 6)),
+  };
+}
+
 const noReserves = { replyTokens: 0, answerTokens: 0, observationTokens: 0 };
 
 /** Sorts by time: 12 hex digits of milliseconds, then 20 of chance. Safe in paths and BullMQ ids. */
