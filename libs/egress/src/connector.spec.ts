@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { buildConnector } from 'undici';
-import { type Dial, dialer, vettedConnector } from './connector.ts';
+import { type Dial, dialer, resolveByLookup, vettedConnector } from './connector.ts';
 import { EgressBlocked, EgressFault } from './faults.ts';
 import { compilePolicy } from './policy.ts';
 
@@ -116,5 +116,12 @@ describe('dialer', () => {
     await expect(dialer()({ ...target, port: String(port) }, 5_000)).rejects.toThrow();
     expect(await hello).toContain('shop.example');
     server.close();
+  });
+});
+
+describe('resolveByLookup', () => {
+  it('knows localhost and the names below it without asking anyone', async () => {
+    expect(await resolveByLookup('localhost')).toEqual(['127.0.0.1', '::1']);
+    expect(await resolveByLookup('no-such-name.localhost')).toEqual(['127.0.0.1', '::1']);
   });
 });

@@ -15,8 +15,12 @@ export type Dial = (target: buildConnector.Options, timeoutMs: number) => Promis
 /** More would only spend the connect budget on a host that is down. */
 const MAX_ATTEMPTS = 3;
 
-/** What the machine's own resolver says, hosts file included, every family. */
+/**
+ * What the machine's own resolver says, hosts file included, every family. `localhost` and names below it are this
+ * machine without asking (RFC 6761): bare containers have no hosts file, and nobody's DNS should be asked for them.
+ */
 export async function resolveByLookup(host: string): Promise<string[]> {
+  if (host === 'localhost' || host.endsWith('.localhost')) return ['127.0.0.1', '::1'];
   const answers = await lookup(host, { all: true });
   return answers.map((answer) => answer.address);
 }
