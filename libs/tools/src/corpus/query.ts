@@ -17,6 +17,8 @@ const COLUMN_WEIGHTS = 'bm25(2.0, 3.0, 1.0)';
 const PLAIN_WEIGHTS = 'bm25()';
 /** Characters of document texts kept at hand between queries. */
 const CACHE_CHARACTERS = 32_000_000;
+/** A word in more than this share of all passages tells nothing. */
+const COMMON_SHARE = 0.2;
 /** Hits of a question. */
 const HITS = 10;
 /** Passages of each order that are ranked for one question. */
@@ -61,17 +63,20 @@ export class Reader {
   /** The best passages for a question, by its words and by its meaning, ranked; all in this thread. */
   search(corpora: readonly CorpusFile[], question: string): Candidate[] {
     const query = termQuery(question);
-    const byWords = this.match(corpora, query, CANDIDATES);
+    const statistics = this.statistics(
+      corpora,
+      query.groups.flatMap((group) => group.terms),
+    );
+    const byWords = this.match(corpora, tellingTerms(query, statistics), CANDIDATES);
     const byMeaning = this.nearest(corpora, question, CANDIDATES);
-    const asked = query.groups.flatMap((group) => group.terms);
-    const ranked = rank({ byWords, byMeaning }, query, this.statistics(corpora, asked));
-    return this.#widened(corpora, ranked).slice(0, HITS);
+    return this.#widened(corpora, rank({ byWords, byMeaning }, query, statistics));
   }
 
   /** Each passage with its neighbours; one that stands in a better one's wider text is left out. */
   #widened(corpora: readonly CorpusFile[], ranked: readonly Candidate[]): Candidate[] {
     const kept: Candidate[] = [];
     for (const candidate of ranked) {
+      if (kept.length === HITS) break;
       if (
         kept.some((hit) => hit.sha256 === candidate.sha256 && hit.start <= candidate.start && hit.end >= candidate.end)
       ) {
@@ -250,6 +255,14 @@ export class Reader {
 /** One group for each word that carries the subject; an identifier may also be met by its parts. */
 function termQuery(question: string): TermQuery {
   return { groups: subjectWords(question).map((word) => ({ terms: spellings(word), weight: 1 })) };
+}
+
+/** Without words that stand in a large part of all passages: they cost most of the time and move nothing in BM25. */
+function tellingTerms(query: TermQuery, { passages, documentFrequency }: Statistics): TermQuery {
+  const telling = query.groups.filter(({ terms }) =>
+    terms.every((term) => (documentFrequency[term] ?? 0) <= COMMON_SHARE * passages),
+  );
+  return telling.length > 0 ? { groups: telling } : query;
 }
 
 function expressionOf(terms: readonly string[]): string | null {
