@@ -47,4 +47,4 @@ export {
   replay,
 } from './research.ts';
 export { type NumberedSource, numberSources } from './sources.ts';
-export { splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';
+export { overlap, splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';

@@ -76,3 +76,11 @@ function cjkPairs(word: string): string[] {
   }
   return pairs;
 }
+
+/** Share of the smaller of two sets of words that the other one has, 0 to 1: near 1 when one text repeats the other. */
+export function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  let shared = 0;
+  for (const word of small) if (large.has(word)) shared++;
+  return shared / Math.max(1, small.size);
+}

@@ -64,13 +64,6 @@ export function coverage(aspect: Aspect, { passage, stems: own }: Evidence): num
   return wanted.length === 0 ? 1 : met.length / wanted.length;
 }
 
-/** Overlap of two passages' words, 0 to 1. */
-export function similarity(a: Evidence, b: Evidence): number {
-  let shared = 0;
-  for (const stem of a.stems) if (b.stems.has(stem)) shared++;
-  return shared / Math.max(1, Math.min(a.stems.size, b.stems.size));
-}
-
 /**
  * Words of the field: what the best passages have in common beyond the question's own words.
  * @returns up to `limit` words as they stand in the texts, most telling first

@@ -1,6 +1,6 @@
-import type { Passage } from '#domain';
+import { overlap, type Passage } from '#domain';
 import type { Aspect } from './aspects.ts';
-import { type Evidence, pool, similarity, type WeightedSection } from './evidence.ts';
+import { type Evidence, pool, type WeightedSection } from './evidence.ts';
 
 /** Passages of an answer, all aspects together. */
 const mostPassages = 8;
@@ -43,7 +43,7 @@ export function selectAnswer(
 function takeNext(waiting: Evidence[], taken: readonly Evidence[]): Evidence | undefined {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const candidate = next;
-    if (taken.every((other) => similarity(candidate, other) < sameWords)) return candidate;
+    if (taken.every((other) => overlap(candidate.stems, other.stems) < sameWords)) return candidate;
   }
   return undefined;
 }

@@ -98,15 +98,6 @@ export class Corpora {
     return (await this.#read({ kind: 'match', corpora, query, limit }, signal)) as Candidate[]; // reader-thread's answer
   }
 
-  /**
-   * Passages whose meaning is nearest to the question's, whatever their words; nearest first.
-   * @throws as {@link match}
-   */
-  async nearest(ids: readonly string[], question: string, limit: number, signal?: AbortSignal): Promise<Candidate[]> {
-    const corpora = await this.#files(ids, signal);
-    return (await this.#read({ kind: 'nearest', corpora, question, limit }, signal)) as Candidate[]; // as above
-  }
-
   /** How common terms are in the corpora, for idf. A term is counted as the index stems it. @throws as {@link match} */
   async statistics(ids: readonly string[], terms: readonly string[], signal?: AbortSignal): Promise<Statistics> {
     const corpora = await this.#files(ids, signal);

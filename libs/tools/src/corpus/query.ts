@@ -68,7 +68,7 @@ export class Reader {
       query.groups.flatMap((group) => group.terms),
     );
     const byWords = this.match(corpora, tellingTerms(query, statistics), CANDIDATES);
-    const byMeaning = this.nearest(corpora, question, CANDIDATES);
+    const byMeaning = this.#nearest(corpora, question, CANDIDATES);
     return this.#widened(corpora, rank({ byWords, byMeaning }, query, statistics));
   }
 
@@ -97,7 +97,7 @@ export class Reader {
   }
 
   /** Passages whose meaning is nearest to the question's, by the word vectors of both. */
-  nearest(corpora: readonly CorpusFile[], question: string, limit: number): Candidate[] {
+  #nearest(corpora: readonly CorpusFile[], question: string, limit: number): Candidate[] {
     const meaning = questionMeaning(question);
     const found = corpora.flatMap((corpus) =>
       this.#guard(corpus, (index) =>

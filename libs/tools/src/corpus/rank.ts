@@ -1,4 +1,4 @@
-import { stems } from '#domain';
+import { overlap, stems } from '#domain';
 import type { Candidate, Statistics, TermQuery } from './types.ts';
 
 /** Passages that are handed on, more than are shown: some turn out to stand in a better one's wider text. */
@@ -97,14 +97,6 @@ function withoutRepeats(scored: readonly Candidate[]): Candidate[] {
     if (kept.length === RANKED) break;
   }
   return kept.map(({ candidate }) => candidate);
-}
-
-/** Share of the smaller set that the other one has, 0 to 1. */
-function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
-  const [small, large] = a.size < b.size ? [a, b] : [b, a];
-  let shared = 0;
-  for (const word of small) if (large.has(word)) shared++;
-  return shared / Math.max(1, small.size);
 }
 
 function compare(a: string, b: string): number {

@@ -12,7 +12,7 @@ export type ReadRequest =
       readonly limit: number;
     }
   | {
-      readonly kind: 'nearest' | 'plain';
+      readonly kind: 'plain';
       readonly corpora: readonly CorpusFile[];
       readonly question: string;
       readonly limit: number;
@@ -33,8 +33,6 @@ serve((message) => {
       return reader.match(request.corpora, request.query, request.limit);
     case 'search':
       return reader.search(request.corpora, request.question);
-    case 'nearest':
-      return reader.nearest(request.corpora, request.question, request.limit);
     case 'plain':
       return reader.plainSearch(request.corpora, request.question, request.limit);
     case 'statistics':
