@@ -3,12 +3,27 @@ import { InvalidInput, type Problem } from '#errors';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const positive = z.coerce.number().int().positive();
+const milliseconds = (least: number) => z.coerce.number().int().min(least).max(3_600_000);
+
+/** An address of one of these protocols. Its faults never repeat it: it may hold a password. */
+function address(protocols: readonly string[], example: string) {
+  const fits = (text: string): boolean => protocols.includes(URL.parse(text)?.protocol ?? '');
+  return z.string().refine(fits, `is not an address like ${example}`);
+}
+
+const databaseExample = 'postgres://user:password@host:port/database';
+const redisExample = 'redis://:password@host:port';
 
 /** Every environment variable that Argosy reads. */
 const schema = z.object({
   ARGOSY_DATA_DIR: z.string().min(1).default('.argosy'),
   ARGOSY_HOST: z.enum(['127.0.0.1', 'localhost', '::1']).default('127.0.0.1'),
   ARGOSY_PORT: port.default(7420),
+  ARGOSY_HEALTH_PORT: port.default(0),
+  ARGOSY_DATABASE_URL: address(['postgres:', 'postgresql:'], databaseExample).optional(),
+  ARGOSY_REDIS_URL: address(['redis:', 'rediss:'], redisExample).optional(),
+  ARGOSY_LEASE_MS: milliseconds(1000).default(10_000),
+  ARGOSY_GRACE_MS: milliseconds(0).default(25_000),
   ARGOSY_MODEL: z.string().min(1).optional(),
   ARGOSY_MODEL_API_KEY: z.string().min(1).optional(),
   ARGOSY_MODEL_CONTEXT_TOKENS: positive.default(131_072),
@@ -25,14 +40,45 @@ const schema = z.object({
 /** Configuration as the process uses it. */
 export type Config = Readonly<z.infer<typeof schema>>;
 
-/** Read by the scripts around Argosy, not by Argosy itself. */
-const others = new Set(['ARGOSY_NO_INSTALL']);
+/** Configuration of a process of the fleet, which cannot do without its stores. */
+export type FleetConfig = Config & Readonly<Record<'ARGOSY_DATABASE_URL' | 'ARGOSY_REDIS_URL', string>>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads a value whose form only other libs know; its InvalidInput becomes a problem of that setting. */
+export type ConfigChecks = Readonly<Partial<Record<keyof Config, (text: string) => unknown>>>;
+
+/** Read by the scripts around Argosy and by its command line. */
+const others = new Set(['ARGOSY_NO_INSTALL', 'ARGOSY_URL', 'ARGOSY_API_KEY']);
 
 /**
  * Parses the environment once, at start.
  * @throws InvalidInput listing every bad value, and every ARGOSY_ name that nothing reads
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(env: Environment, checks: ConfigChecks = {}): Config {
+  const { config, problems } = parse(env, checks);
+  if (config === null || problems.length > 0) throw new InvalidInput(problems);
+  return config;
+}
+
+/**
+ * The same for a process of the fleet: the stores are required, and a service logs at `info` where nothing else is said.
+ * @throws InvalidInput as {@link readConfig}
+ */
+export function readFleetConfig(env: Environment, checks: ConfigChecks = {}): FleetConfig {
+  const { config, problems } = parse({ ...env, ARGOSY_LOG_LEVEL: env['ARGOSY_LOG_LEVEL'] || 'info' }, checks);
+  if (!env['ARGOSY_DATABASE_URL']) problems.push(required('ARGOSY_DATABASE_URL', 'Postgres', databaseExample));
+  if (!env['ARGOSY_REDIS_URL']) problems.push(required('ARGOSY_REDIS_URL', 'Redis', redisExample));
+  const { ARGOSY_DATABASE_URL, ARGOSY_REDIS_URL } = config ?? {};
+  if (problems.length > 0 || !config || !ARGOSY_DATABASE_URL || !ARGOSY_REDIS_URL) throw new InvalidInput(problems);
+  return { ...config, ARGOSY_DATABASE_URL, ARGOSY_REDIS_URL };
+}
+
+function required(path: string, store: string, example: string): Problem {
+  return { path, message: `is required: where this fleet's ${store} is, such as ${example}` };
+}
+
+function parse(env: Environment, checks: ConfigChecks): { config: Config | null; problems: Problem[] } {
   const ours = Object.entries(env).filter(([name]) => name.startsWith('ARGOSY_') && !others.has(name));
   const problems: Problem[] = ours
     .filter(([name]) => !(name in schema.shape))
@@ -41,18 +87,41 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })));
   }
-  if (!parsed.success || problems.length > 0) throw new InvalidInput(problems);
-  return parsed.data;
+  for (const [path, check] of Object.entries(checks)) {
+    const text = env[path];
+    if (text) problems.push(...problemsOf(text, check).map(({ message }) => ({ path, message })));
+  }
+  return { config: parsed.success ? parsed.data : null, problems };
 }
 
-/** Settings that must not be shown. */
-const secrets = new Set(['ARGOSY_MODEL_API_KEY']);
+function problemsOf(text: string, check: (text: string) => unknown): readonly Problem[] {
+  try {
+    check(text);
+    return [];
+  } catch (error) {
+    if (error instanceof InvalidInput) return error.problems;
+    throw error;
+  }
+}
+
+/** What a person is shown instead of a value that is a secret or holds one. */
+const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> = {
+  ARGOSY_MODEL_API_KEY: () => '(set)',
+  ARGOSY_DATABASE_URL: hostOf,
+  ARGOSY_REDIS_URL: hostOf,
+};
+
+function hostOf(url: string): string {
+  return URL.parse(url)?.host || '(set)';
+}
 
 /** The configuration for a person to read, secrets masked. */
 export function describeConfig(config: Config): Record<string, string> {
-  const shown = Object.keys(schema.shape).map((name) => {
-    const value: unknown = config[name as keyof Config];
-    return [name, value === undefined ? '(not set)' : secrets.has(name) ? '(set)' : String(value)];
+  const shown = Object.keys(schema.shape).map((key) => {
+    const name = key as keyof Config; // a key of the schema that Config is made of
+    const value = config[name];
+    if (value === undefined) return [name, '(not set)'];
+    return [name, masks[name]?.(String(value)) ?? String(value)];
   });
   return Object.fromEntries(shown);
 }

@@ -1,0 +1,106 @@
+import { describe, expect, it } from '@jest/globals';
+import { eventually } from '../../../test/support/argosy.ts';
+import { type Family, namingFaults, parsePrometheus, reading } from '../../../test/support/prometheus.ts';
+import { counter, gauge, histogram, upDownCounter } from './instruments.ts';
+import { metricsText, startMetrics } from './metrics.ts';
+
+async function scrape(): Promise<ReadonlyMap<string, Family>> {
+  return parsePrometheus(await metricsText());
+}
+
+// One process measures once: what these tests count, they count under names of their own.
+describe('metrics', () => {
+  it('are refused, and cost nothing, before they are started', async () => {
+    const early = counter('argosy_early_total', 'Counted before the start.');
+    early.add(1);
+    await expect(metricsText()).rejects.toThrow('startMetrics');
+    await startMetrics('test');
+    early.add(2);
+    expect(reading(await scrape(), 'argosy_early_total')).toBe(2);
+  });
+
+  it('say what the process is and how it fares', async () => {
+    await startMetrics('another role, too late');
+    const busyUntil = performance.now() + 60;
+    while (performance.now() < busyUntil);
+    const families = await eventually(async () => {
+      const seen = await scrape();
+      return seen.has('argosy_event_loop_delay_max_seconds') ? seen : null;
+    }, 'the event loop to be measured');
+    expect(namingFaults(families.values())).toEqual([]);
+    expect(families.get('argosy_build_info')?.samples).toEqual([
+      {
+        name: 'argosy_build_info',
+        labels: { version: expect.stringMatching(/^\d+\.\d+\.\d+/), role: 'test' },
+        value: 1,
+      },
+    ]);
+    expect(reading(families, 'process_cpu_seconds_total')).toBeGreaterThan(0.06);
+    expect(reading(families, 'process_resident_memory_bytes')).toBeGreaterThan(10 * 1024 * 1024);
+    expect(reading(families, 'argosy_process_uptime_seconds')).toBeGreaterThan(0.06);
+    expect(reading(families, 'process_start_time_seconds')).toBeCloseTo(performance.timeOrigin / 1000);
+    expect(reading(families, 'argosy_event_loop_delay_max_seconds')).toBeGreaterThanOrEqual(
+      reading(families, 'argosy_event_loop_delay_p50_seconds'),
+    );
+  });
+
+  it('count from 0 where the series are known beforehand', async () => {
+    counter('argosy_known_total', 'Of a module that is loaded after the start.', [{ kind: 'a' }, { kind: 'b' }]);
+    const unknown = counter('argosy_unknown_total', 'Whose labels come with the events.', []);
+    expect((await scrape()).get('argosy_known_total')?.samples.map(({ labels, value }) => [labels, value])).toEqual([
+      [{ kind: 'a' }, 0],
+      [{ kind: 'b' }, 0],
+    ]);
+    expect((await scrape()).has('argosy_unknown_total')).toBe(false);
+    unknown.add(1, { kind: 'c' });
+    expect(reading(await scrape(), 'argosy_unknown_total', { kind: 'c' })).toBe(1);
+  });
+
+  it('spread values over the buckets that were named', async () => {
+    const sizes = histogram('argosy_sizes_bytes', 'Sizes.', [10, 100]);
+    for (const size of [1, 10, 11, 1000]) sizes.record(size, { route: 'a "quoted"\nroute\\' });
+    const families = await scrape();
+    const bucket = (le: string) => reading(families, 'argosy_sizes_bytes_bucket', { route: 'a "quoted"\nroute\\', le });
+    expect([bucket('10'), bucket('100'), bucket('+Inf')]).toEqual([2, 3, 4]);
+    expect(reading(families, 'argosy_sizes_bytes_sum')).toBe(1022);
+  });
+
+  it('go up and down, and are read only while somebody has something to say', async () => {
+    const open = upDownCounter('argosy_open_things', 'Things.');
+    open.add(2);
+    open.add(-1);
+    const level = gauge('argosy_level', 'A level.');
+    const stop = level.from(() => [{ value: 7 }]);
+    expect(reading(await scrape(), 'argosy_open_things')).toBe(1);
+    expect(reading(await scrape(), 'argosy_level')).toBe(7);
+    stop();
+    expect((await scrape()).has('argosy_level')).toBe(false);
+  });
+
+  it('stay bounded when a label takes ever new values, and lose no count', async () => {
+    const wild = counter('argosy_wild_total', 'Counted by a label that runs away.', []);
+    for (let i = 0; i < 1000; i++) wild.add(1, { name: `value ${i}` });
+    const family = (await scrape()).get('argosy_wild_total');
+    expect(family?.samples.length).toBeLessThanOrEqual(200);
+    expect(family?.samples.reduce((sum, { value }) => sum + value, 0)).toBe(1000);
+  });
+
+  it('answer many scrapes at once, each whole', async () => {
+    const texts = await Promise.all(Array.from({ length: 10 }, async () => await metricsText()));
+    for (const text of texts) expect(parsePrometheus(text).has('argosy_build_info')).toBe(true);
+  });
+});
+
+describe('the reader of the tests', () => {
+  it.each([
+    ['a series that stands twice', '# HELP a_total x\n# TYPE a_total counter\na_total 1\na_total 2\n'],
+    ['a TYPE that does not follow', '# TYPE a gauge\na 1\n'],
+    ['a second HELP', '# HELP a x\n# TYPE a gauge\na 1\n# HELP a y\n'],
+    ['a sample outside', '# HELP a x\n# TYPE a gauge\na 1\nb 2\n'],
+    ['no line of the format', '# HELP a x\n# TYPE a gauge\na{b=c} 1\n'],
+    ['does not add up', '# HELP a x\n# TYPE a histogram\na_count 2\na_sum 1\na_bucket{le="+Inf"} 1\n'],
+    ['line break', '# HELP a x\n# TYPE a gauge\na 1'],
+  ])('refuses %s', (fault, text) => {
+    expect(() => parsePrometheus(text)).toThrow(fault);
+  });
+});
