@@ -1,9 +1,10 @@
 import { messageOf } from '#errors';
-import type { Logger } from '#platform';
-import type { Answering, Claim, Membership } from '#runs';
-import { drive, type Surroundings } from './drive.ts';
+import { type Logger, traceIdOf } from '#platform';
+import { type Claim, type FaultyRing, Working } from '#runs';
+import { drive, type Stop, type Surroundings } from './drive.ts';
 
 export interface AgentWorkerOptions {
+  /** Unique among all workers, also those of the past. */
   readonly workerId: string;
   /** Runs driven at the same time; each mostly waits. */
   readonly concurrency: number;
@@ -11,37 +12,50 @@ export interface AgentWorkerOptions {
 
 /** Claims runs and drives them. */
 export class AgentWorker {
-  readonly #member: Membership;
-  readonly #answering: Answering;
+  readonly #working: Working;
 
-  private constructor(member: Membership, answering: Answering) {
-    this.#member = member;
-    this.#answering = answering;
+  private constructor(working: Working) {
+    this.#working = working;
   }
 
-  static async start(around: Surroundings, options: AgentWorkerOptions, logger: Logger): Promise<AgentWorker> {
-    const member = await around.runs.join(options.workerId, 'agent-worker');
-    const answering = await around.runs.answerRuns(member, options.concurrency, async (claim, signal) => {
-      await driveLogged(claim, around, signal, logger);
+  /** @throws Unavailable when the stores cannot be reached */
+  static async start(
+    around: Surroundings,
+    { workerId, concurrency }: AgentWorkerOptions,
+    logger: Logger,
+  ): Promise<AgentWorker> {
+    let lives = 0;
+    const working = await Working.begin({
+      join: async () => {
+        lives += 1;
+        return await around.runs.join({ workerId: `${workerId}-${lives}`, role: 'agent-worker', slots: concurrency });
+      },
+      answer: async (member, leaving) => {
+        const onFault = (error: unknown, { runId, traceId }: FaultyRing): void => {
+          logger.log('error', 'run failed in its worker', { runId, trace_id: traceId, message: messageOf(error) });
+        };
+        const answering = await around.runs.answerRuns(member, { concurrency, onFault }, async (claim, now) => {
+          await driveLogged(claim, around, { soon: leaving, now }, logger);
+        });
+        return [answering];
+      },
+      onLost: (reason) => logger.log('error', 'membership lost', { workerId, message: messageOf(reason) }),
     });
-    return new AgentWorker(member, answering);
+    return new AgentWorker(working);
   }
 
-  /** Takes no more runs, hands back those in work at once, and leaves. */
-  async stop(): Promise<void> {
-    await this.#answering.close({ abortAfterMs: 0 });
-    await this.#member.end();
+  /**
+   * Takes no more runs and hands back those in work, each at its next step boundary, and in the middle of the step when
+   * 80 % of `graceMs` are over.
+   */
+  async stop(graceMs: number): Promise<void> {
+    await this.#working.stop(graceMs);
   }
 }
 
-async function driveLogged(claim: Claim, around: Surroundings, signal: AbortSignal, logger: Logger): Promise<void> {
-  const { runId, epoch } = claim;
+async function driveLogged(claim: Claim, around: Surroundings, stop: Stop, logger: Logger): Promise<void> {
+  const ids = { runId: claim.runId, epoch: claim.epoch, trace_id: traceIdOf(claim.traceparent) };
   const startedAt = around.now();
-  try {
-    await drive(claim, around, signal);
-    logger.log('info', 'run driven', { runId, epoch, ms: Math.round(around.now() - startedAt) });
-  } catch (error) {
-    logger.log('error', 'run failed in its worker', { runId, epoch, message: messageOf(error) });
-    throw error;
-  }
+  const outcome = await drive(claim, around, stop);
+  logger.log('info', 'run driven', { ...ids, outcome, ms: Math.round(around.now() - startedAt) });
 }

@@ -10,6 +10,7 @@ import {
   permit,
   type Report,
   type ResearchEvent,
+  type ResearchRequest,
   type ResearchState,
   replay,
   type SourcePolicy,
@@ -18,7 +19,9 @@ import {
 } from '#domain';
 import { messageOf } from '#errors';
 import { type ChatModel, type ChatRequest, ModelFault, type OfferedTool } from '#model';
+import { childOf } from '#platform';
 import type { Claim, Runs } from '#runs';
+import { measured } from './instruments.ts';
 
 /** What a run needs of the process that drives it. */
 export interface Surroundings {
@@ -29,38 +32,48 @@ export interface Surroundings {
   readonly now: () => number;
 }
 
+/** When the worker of a run must let go of it. */
+export interface Stop {
+  /** At the next step boundary. */
+  readonly soon: AbortSignal;
+  /** In the middle of a step. */
+  readonly now: AbortSignal;
+}
+
+/** How a drive ended: with the run, because it had to stop, or because the run has another owner. */
+export type DriveOutcome = 'ended' | 'stopped' | 'superseded';
+
 /**
  * Drives a claimed run until it ends, its owner must stop, or somebody else owns it. Each step is committed before the
- * next begins, so that any worker can go on from the last one.
- * @param closing fires when this worker must hand the run back
+ * next begins, so that any worker can go on from the last one. A run that is not ended is left as it stands.
  */
-export async function drive(claim: Claim, around: Surroundings, closing: AbortSignal): Promise<void> {
-  const run = new Drive(claim, around, closing);
+export async function drive(claim: Claim, around: Surroundings, stop: Stop): Promise<DriveOutcome> {
+  const run = new Drive(claim, around, stop);
   try {
-    await run.toTheEnd();
+    return await run.toTheEnd();
   } finally {
     run.letGo();
   }
 }
 
-/** A run that was claimed this often and has not ended makes its workers fail: it ends as it stands. */
-const mostClaims = 100;
-
 class Drive {
   readonly #claim: Claim;
   readonly #around: Surroundings;
-  readonly #closing: AbortSignal;
+  readonly #stop: Stop;
   readonly #cancel = new AbortController();
   readonly #unsubscribe: () => void;
   readonly #startedAt: number;
   #stepsCommitted: number;
+  /** The span of the step in work. */
+  #span: string;
 
-  constructor(claim: Claim, around: Surroundings, closing: AbortSignal) {
+  constructor(claim: Claim, around: Surroundings, stop: Stop) {
     this.#claim = claim;
     this.#around = around;
-    this.#closing = closing;
+    this.#stop = stop;
     this.#startedAt = around.now() - claim.elapsedSeconds * 1000;
     this.#stepsCommitted = claim.log.length;
+    this.#span = childOf(claim.traceparent);
     if (claim.cancelRequested) this.#cancel.abort();
     this.#unsubscribe = around.runs.onFlag(claim, () => void this.#lookAtFlags());
   }
@@ -69,62 +82,71 @@ class Drive {
     this.#unsubscribe();
   }
 
-  async toTheEnd(): Promise<void> {
-    let [state, command] = replay(this.#claim.request, this.#claim.log);
-    if (this.#claim.epoch > mostClaims)
-      [state, command] = giveUp(state, `It was begun ${mostClaims} times without an end.`);
+  async toTheEnd(): Promise<DriveOutcome> {
+    const { request, log, hopeless } = this.#claim;
+    let [state, command] = replay(request, log);
+    if (hopeless !== null && command.kind !== 'conclude') [state, command] = giveUp(state, hopeless);
     while (command.kind !== 'conclude') {
+      if (this.#stop.soon.aborted) return 'stopped';
       const event = await this.#perform(state, command);
-      if (event === null) return;
+      if (event === null) return 'stopped';
       const answered = command.kind === 'call-tools' ? command.calls : [];
-      [state, command] = advance(state, event, this.#claim.request.limits);
-      if (!(await this.#commit(state, command, event, answered))) return;
+      [state, command] = advance(state, event, request.limits);
+      if (!(await this.#commit(state, command, event, answered))) return 'superseded';
     }
-    await this.#conclude(state, command);
+    return (await this.#conclude(state, command)) ? 'ended' : 'superseded';
   }
 
   /** @returns null when the worker must stop; the run is then handed back as it stands */
   async #perform(state: ResearchState, command: Exclude<Command, { kind: 'conclude' }>): Promise<ResearchEvent | null> {
     if (this.#cancel.signal.aborted) return { kind: 'cancelled' };
     const event = command.kind === 'ask-model' ? await this.#askModel(state) : await this.#callTools(command.calls);
-    if (this.#closing.aborted) return null;
-    return this.#cancel.signal.aborted ? { kind: 'cancelled' } : event;
+    // What was paid for is kept, even if the end was asked for meanwhile.
+    return event ?? (this.#cancel.signal.aborted ? { kind: 'cancelled' } : null);
   }
 
   async #askModel(state: ResearchState): Promise<ResearchEvent | null> {
     const { request } = this.#claim;
     const model = this.#around.models.get(request.model);
-    if (model === undefined) {
-      return { kind: 'model-failed', message: `The model ${request.model} is not configured on this worker.` };
-    }
+    if (model?.profile !== request.profile) return { kind: 'model-failed', message: unusable(request, model) };
     const draft = this.#chatRequest(state);
     const allowed = permit(state.spent, model.estimatePromptTokens(draft), this.#elapsedSeconds(), request.limits);
     if (allowed.kind === 'stop') return { kind: 'limit-reached', reason: allowed.reason };
     const mustAnswer = allowed.kind === 'answer';
     const chat = { ...draft, mustAnswer, maxCompletionTokens: allowed.maxCompletionTokens };
     const deadline = this.#deadline();
+    const deltas = this.#around.runs.deltas(this.#claim, state.step);
     try {
-      const signal = AbortSignal.any([this.#closing, this.#cancel.signal, deadline]);
-      const reply = await model.reply(chat, signal, (text) => this.#around.runs.publishDelta(this.#claim, text));
+      const signal = AbortSignal.any([this.#stop.now, this.#cancel.signal, deadline]);
+      const ask = async () => await model.reply(chat, signal, (text) => deltas.write(text));
+      const reply = await measured(request.model, ask);
       return { kind: 'model-replied', reply, forced: mustAnswer ? allowed.reason : null };
     } catch (error) {
       if (deadline.aborted) return { kind: 'limit-reached', reason: 'max_seconds' };
-      if (this.#closing.aborted || this.#cancel.signal.aborted) return null;
+      if (this.#stop.now.aborted || this.#cancel.signal.aborted) return null;
       if (error instanceof ModelFault) return { kind: 'model-failed', message: messageOf(error) };
       throw error;
+    } finally {
+      deltas.end();
     }
   }
 
   #chatRequest({ turns }: ResearchState): ChatRequest {
-    const { request, runId } = this.#claim;
+    const { request, runId: session } = this.#claim;
     const { answerTokens: maxCompletionTokens } = request.limits;
     const tools = this.#around.tools.filter(({ name }) => name !== 'search' || hasSomethingToSearch(request.sources));
-    return { turns, tools, today: request.today, mustAnswer: false, maxCompletionTokens, session: runId };
+    const { today } = request;
+    return { turns, tools, today, mustAnswer: false, maxCompletionTokens, session, traceparent: this.#span };
+  }
+
+  #promptTokens(state: ResearchState): number {
+    return this.#around.models.get(this.#claim.request.model)?.estimatePromptTokens(this.#chatRequest(state)) ?? 0;
   }
 
   async #callTools(calls: readonly PlacedCall[]): Promise<ResearchEvent | null> {
     const deadline = this.#deadline();
-    const signal = AbortSignal.any([this.#closing, this.#cancel.signal, deadline]);
+    // Whoever waits for tools is at a step boundary: the calls go on without it.
+    const signal = AbortSignal.any([this.#stop.soon, this.#stop.now, this.#cancel.signal, deadline]);
     const outcomes = await this.#around.runs.callTools(this.#claim, calls, signal);
     if (outcomes !== null) return { kind: 'tools-returned', outcomes };
     return deadline.aborted ? { kind: 'limit-reached', reason: 'max_seconds' } : null;
@@ -141,14 +163,17 @@ class Drive {
       events: announce(event, state, command),
       intents: command.kind === 'call-tools' ? command.calls : [],
       spent: state.spent,
+      traceparent: this.#span,
+      ...(command.kind === 'ask-model' ? { askedTokens: this.#promptTokens(state) } : {}),
     });
     if (!committed.accepted) return false;
     this.#stepsCommitted += 1;
+    this.#span = childOf(this.#claim.traceparent);
     if (committed.cancelRequested) this.#cancel.abort();
     return true;
   }
 
-  async #conclude(state: ResearchState, { draft, ending }: Extract<Command, { kind: 'conclude' }>): Promise<void> {
+  async #conclude(state: ResearchState, { draft, ending }: Extract<Command, { kind: 'conclude' }>): Promise<boolean> {
     const { request, runId, tenantId } = this.#claim;
     const sources = numberSources(state.turns);
     const snapshots = await this.#around.runs.texts(tenantId, [...sources.keys()]);
@@ -156,10 +181,8 @@ class Drive {
     const usage = usageOf(state.spent, state.step, this.#elapsedSeconds());
     const model = this.#around.models.get(request.model)?.name ?? null;
     const report: Report = buildReport({ ...request, runId, model }, verified, ending, usage);
-    await this.#around.runs.commit(this.#claim, {
-      events: announceEnd(report),
-      outcome: { state: report.status, report },
-    });
+    const outcome = { state: report.status, report };
+    return (await this.#around.runs.commit(this.#claim, { events: announceEnd(report), outcome })).accepted;
   }
 
   async #lookAtFlags(): Promise<void> {
@@ -180,6 +203,12 @@ class Drive {
     if (seconds === undefined) return new AbortController().signal;
     return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - this.#elapsedSeconds()) * 1000)));
   }
+}
+
+/** Why a run's model cannot be asked here. */
+function unusable(request: ResearchRequest, model: ChatModel | undefined): string {
+  if (model === undefined) return `The model ${request.model} is not configured on this worker.`;
+  return `The run was accepted for the profile ${request.profile} of ${request.model}; this worker has ${model.profile}.`;
 }
 
 /** A run without documents and without the web has only the pages that its user named. */

@@ -1,17 +1,22 @@
 import { messageOf } from '#errors';
 import type { Logger } from '#platform';
-import { type Runs, topics } from '#runs';
+import { type Census, type Runs, topics } from '#runs';
+import { putBack, stating } from './instruments.ts';
 
 export interface DispatcherOptions {
-  /** Runs that may be rung or running at the same time: one to two times the slots of the agent workers. */
-  readonly window: number;
+  /** Unique among all dispatchers. */
+  readonly workerId: string;
   /** Longest time between two looks at the backlog. */
   readonly everyMs: number;
 }
 
+/** Time between two counts of runs and workers, which look at every unfinished run. */
+const countMs = 5_000;
+
 /**
  * Moves fair shares of the backlog to the agent workers, and puts back what got stranded. Looks at once when a run is
- * accepted or ends, and otherwise at a steady pace.
+ * accepted, ends or is handed back, and otherwise at a steady pace. Of several dispatchers one is at work; the others
+ * wait for its lease.
  */
 export class Dispatcher {
   readonly #runs: Runs;
@@ -22,6 +27,15 @@ export class Dispatcher {
   /** The look under way, and whether another was asked for meanwhile. */
   #looking: Promise<void> | null = null;
   #again = false;
+  #leads = false;
+  /** Set at the steady pace; a hint that a run waits asks for no more than a look at the backlog. */
+  #reconcileDue = false;
+  /** The last complaint, which is not repeated with every look. */
+  #complaint = '';
+  /** As of `#countedAt`. */
+  #census: Census | null = null;
+  #countedAt = Number.NEGATIVE_INFINITY;
+  #endStating: () => void = () => undefined;
 
   constructor(runs: Runs, options: DispatcherOptions, logger: Logger) {
     this.#runs = runs;
@@ -30,16 +44,31 @@ export class Dispatcher {
   }
 
   start(): void {
+    this.#endStating = stating(() => ({ leads: this.#isAtWork, census: this.#isAtWork ? this.#census : null }));
     this.#unsubscribe = this.#runs.bus.subscribe(topics.backlog, () => this.#look());
-    this.#timer = setInterval(() => this.#look(), this.#options.everyMs);
-    this.#look();
+    this.#timer = setInterval(() => this.#lookAround(), this.#options.everyMs);
+    this.#lookAround();
   }
 
+  /** Ends the look under way and leaves the duty to another dispatcher. */
   async stop(): Promise<void> {
+    this.#endStating();
     this.#unsubscribe();
     clearInterval(this.#timer);
     this.#again = false;
     await this.#looking;
+    // Without the database, the duty ends by itself.
+    if (this.#leads) await this.#runs.resign(this.#options.workerId).catch(() => undefined);
+  }
+
+  /** What it knew before a failed look may be old. */
+  get #isAtWork(): boolean {
+    return this.#leads && this.#complaint === '';
+  }
+
+  #lookAround(): void {
+    this.#reconcileDue = true;
+    this.#look();
   }
 
   #look(): void {
@@ -58,12 +87,45 @@ export class Dispatcher {
 
   async #lookOnce(): Promise<void> {
     try {
-      const stranded = await this.#runs.reconcile();
-      const rung = await this.#runs.dispatch(this.#options.window);
-      if (stranded > 0 || rung > 0) this.#logger.log('info', 'dispatched', { rung, stranded });
+      if (this.#reconcileDue) await this.#reconcile();
+      if (!this.#leads) return;
+      const rung = await this.#runs.dispatch();
+      if (rung > 0) this.#logger.log('debug', 'rung', { runs: rung });
+      this.#complain('');
     } catch (error) {
       // The stores may be away for a moment; the next look finds everything as it was.
-      this.#logger.log('error', 'dispatch failed', { message: messageOf(error) });
+      this.#complain(messageOf(error));
     }
+  }
+
+  async #reconcile(): Promise<void> {
+    this.#reconcileDue = false;
+    await this.#lead(await this.#runs.leads(this.#options.workerId));
+    if (!this.#leads) return;
+    const { runs, calls } = await this.#runs.reconcile();
+    putBack.add(runs, { kind: 'run' });
+    putBack.add(calls, { kind: 'call' });
+    if (runs > 0 || calls > 0) this.#logger.log('info', 'put back', { runs, calls });
+    if (performance.now() - this.#countedAt >= countMs) await this.#count();
+  }
+
+  async #count(): Promise<Census> {
+    this.#census = await this.#runs.census();
+    this.#countedAt = performance.now();
+    return this.#census;
+  }
+
+  async #lead(leads: boolean): Promise<void> {
+    if (leads === this.#leads) return;
+    this.#leads = leads;
+    this.#logger.log('info', leads ? 'took the duty' : 'lost the duty', { workerId: this.#options.workerId });
+    if (!leads) return;
+    const { newer } = await this.#count();
+    if (newer > 0) this.#logger.log('warn', 'runs of a newer release wait for its workers', { runs: newer });
+  }
+
+  #complain(message: string): void {
+    if (message !== '' && message !== this.#complaint) this.#logger.log('error', 'dispatch failed', { message });
+    this.#complaint = message;
   }
 }

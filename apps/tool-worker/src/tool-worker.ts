@@ -1,12 +1,17 @@
 import { Aborted, InvalidInput, messageOf } from '#errors';
-import type { Logger } from '#platform';
-import type { Answering, CallClaim, CallResult, Membership, Runs } from '#runs';
-import type { Tool } from '#tools';
+import { type Logger, traceIdOf } from '#platform';
+import { type CallClaim, type CallResult, type FaultyRing, type Runs, Working } from '#runs';
+import type { Corpora, Tool } from '#tools';
+import { answerCorpora } from './corpus-indexer.ts';
+import { measured } from './instruments.ts';
 
 export interface ToolWorkerOptions {
+  /** Unique among all workers, also those of the past. */
   readonly workerId: string;
   /** Calls performed at the same time. */
   readonly concurrency: number;
+  /** Where uploaded folders are read in, one at a time; without it, other workers do that. */
+  readonly corpora?: Pick<Corpora, 'build'>;
 }
 
 /** A call that killed this many workers is not begun again. */
@@ -14,31 +19,44 @@ const mostAttempts = 3;
 
 /** Takes tool calls, performs them, and commits their results itself. */
 export class ToolWorker {
-  readonly #member: Membership;
-  readonly #answering: Answering;
+  readonly #working: Working;
 
-  private constructor(member: Membership, answering: Answering) {
-    this.#member = member;
-    this.#answering = answering;
+  private constructor(working: Working) {
+    this.#working = working;
   }
 
+  /** @throws Unavailable when the stores cannot be reached */
   static async start(
     runs: Runs,
     tools: readonly Tool[],
-    options: ToolWorkerOptions,
+    { workerId, concurrency, corpora }: ToolWorkerOptions,
     logger: Logger,
   ): Promise<ToolWorker> {
     const byName = new Map(tools.map((tool) => [tool.signature.name, tool]));
-    const member = await runs.join(options.workerId, 'tool-worker');
-    const answering = await runs.answerCalls(member, options.concurrency, async (claim, signal) => {
-      return await perform(claim, byName.get(claim.tool), signal, logger);
+    const onFault = (error: unknown, { runId, traceId }: FaultyRing): void => {
+      logger.log('error', 'call failed in its worker', { runId, trace_id: traceId, message: messageOf(error) });
+    };
+    let lives = 0;
+    const working = await Working.begin({
+      join: async () => {
+        lives += 1;
+        return await runs.join({ workerId: `${workerId}-${lives}`, role: 'tool-worker', slots: concurrency });
+      },
+      answer: async (member) => [
+        await runs.answerCalls(member, { concurrency, onFault }, async (claim, signal) => {
+          const tool = byName.get(claim.tool);
+          return await measured(tool?.signature.name, async () => await perform(claim, tool, signal, logger));
+        }),
+        ...(corpora === undefined ? [] : [await answerCorpora(member, { runs, corpora, logger })]),
+      ],
+      onLost: (reason) => logger.log('error', 'membership lost', { workerId, message: messageOf(reason) }),
     });
-    return new ToolWorker(member, answering);
+    return new ToolWorker(working);
   }
 
-  async stop(): Promise<void> {
-    await this.#answering.close({ abortAfterMs: 0 });
-    await this.#member.end();
+  /** Takes no more calls, lets those in work end for 80 % of `graceMs`, and gives back the rest. */
+  async stop(graceMs: number): Promise<void> {
+    await this.#working.stop(graceMs);
   }
 }
 
@@ -50,6 +68,7 @@ async function perform(
   logger: Logger,
 ): Promise<CallResult> {
   const { runId, callId, attempt } = claim;
+  const ids = { runId, callId, trace_id: traceIdOf(claim.traceparent), tool: claim.tool };
   if (tool === undefined) return faulted(claim, 'invalid', `There is no tool named ${JSON.stringify(claim.tool)}.`);
   if (tool.sideEffects && attempt > 1) {
     const lost = 'An earlier attempt may have taken effect but its reply was lost; it was not repeated.';
@@ -60,6 +79,7 @@ async function perform(
   const startedAt = performance.now();
   const deadline = AbortSignal.timeout(tool.deadlineMs);
   const context = {
+    tenantId: claim.tenantId,
     policy: claim.sources,
     signal: AbortSignal.any([stop, deadline]),
     callId,
@@ -68,14 +88,14 @@ async function perform(
   try {
     const output = await tool.run(claim.args, context);
     const ms = Math.round(performance.now() - startedAt);
-    logger.log('info', 'tool called', { runId, callId, tool: claim.tool, ms });
+    logger.log('info', 'tool called', { ...ids, ms });
     return { state: 'done', ...output };
   } catch (error) {
     if (stop.aborted) throw new Aborted(`Tool call ${callId} was stopped.`, { cause: error });
     if (error instanceof InvalidInput) return faulted(claim, 'invalid', error.message);
     if (deadline.aborted)
       return faulted(claim, 'transient', `${claim.tool} gave no result within ${tool.deadlineMs} ms.`);
-    logger.log('error', 'tool failed', { runId, callId, tool: claim.tool, message: messageOf(error) });
+    logger.log('error', 'tool failed', { ...ids, message: messageOf(error) });
     return faulted(claim, 'transient', `${claim.tool} failed inside; the operator's log has the reason.`);
   }
 }

@@ -34,7 +34,7 @@ class Leases implements Database {
 describe('Membership', () => {
   const members: Membership[] = [];
   const begin = async (leases: Leases, leaseMs: number): Promise<Membership> => {
-    const member = await Membership.begin(leases, 'w', 'agent-worker', leaseMs);
+    const member = await Membership.begin(leases, { workerId: 'w', role: 'agent-worker', slots: 3 }, leaseMs);
     members.push(member);
     return member;
   };
@@ -44,7 +44,7 @@ describe('Membership', () => {
 
   it('renews its lease until it ends, and then gives it up', async () => {
     const leases = new Leases();
-    const member = await begin(leases, 30);
+    const member = await begin(leases, 1500);
     await leases.more(3);
     await member.end();
     expect(member.lost.aborted).toBe(false);

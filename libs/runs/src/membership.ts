@@ -1,37 +1,47 @@
 import { Unavailable } from '#errors';
-import { endLease, renewLease } from './store/claims.ts';
+import { leasesLost } from './instruments.ts';
 import type { Database } from './store/database.ts';
+import { endLease, renewLease, type Worker } from './store/workers.ts';
 
 /**
  * A worker's place in the fleet: one lease row, renewed three times per lease. While it lives, the worker owns what it
  * claimed; when it cannot be renewed in time, `lost` fires and whatever the worker still does will not be committed.
  */
 export class Membership {
-  readonly workerId: string;
   readonly #database: Database;
-  readonly #role: string;
   readonly #leaseMs: number;
   readonly #lost = new AbortController();
+  #worker: Worker;
   #renewedAt = performance.now();
   #timer: NodeJS.Timeout;
   #renewing: Promise<void> = Promise.resolve();
 
-  private constructor(database: Database, workerId: string, role: string, leaseMs: number) {
-    this.workerId = workerId;
+  private constructor(database: Database, worker: Worker, leaseMs: number) {
     this.#database = database;
-    this.#role = role;
+    this.#worker = worker;
     this.#leaseMs = leaseMs;
     this.#timer = setInterval(() => this.#tick(), leaseMs / 3);
   }
 
-  static async begin(database: Database, workerId: string, role: string, leaseMs: number): Promise<Membership> {
-    await renewLease(database, workerId, role, leaseMs);
-    return new Membership(database, workerId, role, leaseMs);
+  static async begin(database: Database, worker: Worker, leaseMs: number): Promise<Membership> {
+    await renewLease(database, worker, leaseMs);
+    return new Membership(database, worker, leaseMs);
+  }
+
+  get workerId(): string {
+    return this.#worker.workerId;
   }
 
   /** Fires when the lease ended without the worker's will. */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** Says that the worker takes no more work but still owns what it has. A database that is away learns it later. */
+  async retire(): Promise<void> {
+    this.#worker = { ...this.#worker, slots: 0 };
+    await this.#renewing;
+    if (!this.#lost.signal.aborted) await this.#renew();
   }
 
   /** Stops renewing and gives up the lease, so that others may take over at once. */
@@ -45,6 +55,7 @@ export class Membership {
     if (performance.now() - this.#renewedAt > this.#leaseMs) {
       // Never renewed again: a worker that gave up its runs must not claim them anew when the database is back.
       clearInterval(this.#timer);
+      leasesLost.add(1);
       this.#lost.abort(new Unavailable(`The lease of ${this.workerId} ran out: the database was away for too long.`));
       return;
     }
@@ -54,7 +65,7 @@ export class Membership {
   async #renew(): Promise<void> {
     const startedAt = performance.now();
     try {
-      await renewLease(this.#database, this.workerId, this.#role, this.#leaseMs);
+      await renewLease(this.#database, this.#worker, this.#leaseMs);
       // Counted from when it was asked for: by then it held at the latest, even where the answer took long.
       this.#renewedAt = Math.max(this.#renewedAt, startedAt);
     } catch {

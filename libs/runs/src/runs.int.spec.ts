@@ -9,13 +9,15 @@ import {
   searchOf,
   sha256Of,
 } from '../../../test/support/research.ts';
+import type { CallResult } from './calling.ts';
 import type { Doorbell } from './doorbell/doorbell.ts';
 import type { Membership } from './membership.ts';
-import { type CallResult, Runs } from './runs.ts';
+import { Runs } from './runs.ts';
 import { type CallClaim, claimCall, finishCall, releaseCall } from './store/calls.ts';
-import { type Claim, claim, endLease, renewLease } from './store/claims.ts';
+import { type Claim, claim } from './store/claims.ts';
 import { callIdOf } from './store/log.ts';
 import { describeStores } from './store/stores.contract.ts';
+import { endLease, renewLease } from './store/workers.ts';
 
 describeStores((stores) => {
   const database = () => stores().database;
@@ -33,10 +35,10 @@ describeStores((stores) => {
 
   beforeEach(async () => {
     doorbell = await stores().doorbell();
-    runs = new Runs({ database: database(), doorbell, bus: stores().bus }, settings);
-    await renewLease(database(), 'agent', 'agent-worker', 600_000);
-    await renewLease(database(), 'tools-1', 'tool-worker', 600_000);
-    await renewLease(database(), 'tools-2', 'tool-worker', 600_000);
+    runs = new Runs({ database: database(), doorbell, bus: stores().bus, tail: stores().tail }, settings);
+    await renewLease(database(), { workerId: 'agent', role: 'agent-worker', slots: 1 }, 600_000);
+    await renewLease(database(), { workerId: 'tools-1', role: 'tool-worker', slots: 1 }, 600_000);
+    await renewLease(database(), { workerId: 'tools-2', role: 'tool-worker', slots: 1 }, 600_000);
   });
   afterEach(async () => {
     await doorbell.close();
@@ -46,7 +48,7 @@ describeStores((stores) => {
   });
 
   async function join(workerId: string): Promise<Membership> {
-    const member = await runs.join(workerId, 'worker');
+    const member = await runs.join({ workerId, role: 'agent-worker', slots: 5 });
     members.push(member);
     return member;
   }
@@ -151,7 +153,7 @@ describeStores((stores) => {
       const run = await acting();
       const performed: string[] = [];
       const second = Promise.withResolvers<void>();
-      await runs.answerCalls(await join('t'), 2, async (call) => {
+      await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call) => {
         if (call.args['query'] === 'a') await second.promise;
         performed.push(String(call.args['query']));
         second.resolve();
@@ -166,7 +168,7 @@ describeStores((stores) => {
     it('performs nothing again that is done, also for a later owner of the run', async () => {
       const run = await acting();
       const performed: string[] = [];
-      await runs.answerCalls(await join('t'), 2, async (call) => {
+      await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call) => {
         performed.push(String(call.args['query']));
         return resultOf(call);
       });
@@ -178,13 +180,44 @@ describeStores((stores) => {
     it('begins a call again that failed in its worker', async () => {
       const run = await acting();
       const attempts: number[] = [];
-      await runs.answerCalls(await join('t'), 2, async (call) => {
+      await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call) => {
         if (call.args['query'] === 'a') attempts.push(call.attempt);
         if (call.args['query'] === 'a' && call.attempt < 3) throw new Error('this tool fails on purpose');
         return resultOf(call);
       });
       expect(await runs.callTools(run, calls, never)).toEqual(outcomes);
       expect(attempts).toEqual([1, 2, 3]);
+    });
+
+    it('has a call begun again at once whose worker was stopped in the middle of it', async () => {
+      const run = await acting();
+      const begun = Promise.withResolvers<void>();
+      const leaving = await runs.answerCalls(await join('leaving'), { concurrency: 2 }, async (_call, signal) => {
+        begun.resolve();
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        throw signal.reason;
+      });
+      const waiting = runs.callTools(run, calls, never);
+      await begun.promise;
+      await Promise.all([
+        leaving.close({ abortAfterMs: 0 }),
+        runs.answerCalls(await join('staying'), { concurrency: 2 }, async (call) => resultOf(call)),
+      ]);
+      expect(await waiting).toEqual(outcomes);
+    });
+
+    it('has a call begun again whose worker died, once somebody reconciles', async () => {
+      const run = await acting();
+      const dead = await begun(run);
+      const waiting = runs.callTools(run, calls, never);
+      await database().query('UPDATE argosy.tool_calls SET rung_at = started_at - interval $$1 s$$ WHERE attempt = 1');
+      await endLease(database(), dead.callId === '' ? '' : 'tools-1');
+      await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call) => resultOf(call));
+      const timer = setInterval(() => void runs.reconcile(), settings.pollMs);
+      const found = await waiting;
+      clearInterval(timer);
+      expect(found).toEqual(outcomes);
+      expect(await stored(run)).toMatchObject([{ attempt: 2 }, { attempt: 1 }]);
     });
 
     it('returns null when its signal fires, before or meanwhile', async () => {
@@ -198,14 +231,17 @@ describeStores((stores) => {
 
     it('takes an unknown result for a result', async () => {
       const run = await acting();
-      await runs.answerCalls(await join('t'), 2, async (call) => ({ ...resultOf(call), state: 'unknown' }));
+      await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call) => ({
+        ...resultOf(call),
+        state: 'unknown',
+      }));
       expect(await runs.callTools(run, calls, never)).toEqual(outcomes);
     });
 
     it('stops the work of a run that is cancelled, and lets the call go', async () => {
       const run = await acting();
       const stopped = Promise.withResolvers<void>();
-      await runs.answerCalls(await join('t'), 1, async (_call, signal) => {
+      await runs.answerCalls(await join('t'), { concurrency: 1 }, async (_call, signal) => {
         const cancelled = runs.requestCancel(tenantId, run.runId);
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
         await cancelled;
@@ -229,7 +265,7 @@ describeStores((stores) => {
       await runs.accept(acceptanceOf(tenantId, runId));
       const epochs: number[] = [];
       const ended = Promise.withResolvers<void>();
-      await runs.answerRuns(await join('driver'), 1, async (owner) => {
+      await runs.answerRuns(await join('driver'), { concurrency: 1 }, async (owner) => {
         epochs.push(owner.epoch);
         if (owner.epoch === 1) return;
         if (owner.epoch === 2) throw new Error('this driver fails on purpose');
@@ -239,7 +275,7 @@ describeStores((stores) => {
       // A run that made its driver fail comes back later, when it is looked for.
       const look = async (): Promise<void> => {
         await runs.reconcile();
-        await runs.dispatch(5);
+        await runs.dispatch();
       };
       const timer = setInterval(() => void look(), settings.pollMs);
       await ended.promise;

@@ -1,63 +1,48 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isTerminal, type Observation, type PlacedCall, type ToolOutcome } from '#domain';
-import { InvalidState, NotFound, Unavailable } from '#errors';
+import { isTerminal, type PlacedCall, type ToolOutcome } from '#domain';
+import { InvalidState, NotFound } from '#errors';
 import { awaitHint, type Bus, topics } from './bus.ts';
-import type { Answering, Doorbell, Ring } from './doorbell/doorbell.ts';
+import { answerCalls, callTools, type PerformCall, ringCalls } from './calling.ts';
+import { CorpusShelf } from './corpora/shelf.ts';
+import { type Delta, DeltaWriter, followDeltas } from './deltas.ts';
+import type { Answering } from './doorbell/doorbell.ts';
+import { answerRuns, commit, type DriveRun } from './driving.ts';
 import { Membership } from './membership.ts';
+import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
 import { type Acceptance, accept } from './store/accept.ts';
-import { getTexts, putTexts } from './store/blobs.ts';
-import {
-  type CallClaim,
-  claimCall,
-  countRings,
-  finishCall,
-  outcomesOf,
-  readCalls,
-  releaseCall,
-} from './store/calls.ts';
-import { type Claim, claim } from './store/claims.ts';
-import type { Database } from './store/database.ts';
+import { getTexts } from './store/blobs.ts';
+import { takeStrandedCalls } from './store/calls.ts';
+import { type Census, takeCensus } from './store/census.ts';
+import type { Claim } from './store/claims.ts';
 import { flagCancel, isCancelFlagged } from './store/flags.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
-import { callIdOf } from './store/log.ts';
-import { endCancelledUnstarted, putBackStranded, takeDue } from './store/sweep.ts';
+import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './store/sweep.ts';
 import { getRun, hasEnded, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
+import { dropDuty, forgetDeadWorkers, takeDuty, type Worker } from './store/workers.ts';
 
-/** What came of a tool call: `unknown` when a side effect may or may not have happened. */
-export interface CallResult {
-  readonly state: 'done' | 'unknown';
-  readonly observation: Observation;
-  /** Texts that the observation's passages point into, by sha256. */
-  readonly snapshots: ReadonlyMap<string, string>;
+/** What a look of the reconciler put back on its way. */
+export interface Reconciled {
+  readonly runs: number;
+  readonly calls: number;
 }
 
-/** Where a runs library finds its stores. */
-export interface RunsPorts {
-  readonly database: Database;
-  readonly doorbell: Doorbell;
-  readonly bus: Bus;
-}
+/** The duty of dispatching, which one worker has at a time. */
+const dispatching = 'dispatching';
 
 /** Owns the life of every run. Nobody else knows that SQL or BullMQ are there. */
 export class Runs {
-  readonly #database: Database;
-  readonly #doorbell: Doorbell;
-  readonly #bus: Bus;
-  readonly #ledger: Ledger;
-  readonly #settings: RunsSettings;
+  readonly #core: Core;
+  /** Uploaded folders, which runs may search. */
+  readonly corpora: CorpusShelf;
 
-  constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings) {
-    this.#database = ports.database;
-    this.#doorbell = ports.doorbell;
-    this.#bus = ports.bus;
-    this.#ledger = new Ledger(ports.database);
-    this.#settings = settings;
+  constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
+    this.#core = { ...ports, ledger: new Ledger(ports.database), settings };
+    this.corpora = new CorpusShelf(this.#core);
   }
 
   /** Small state that a fleet shares, for whoever the app hands it to. */
   get bus(): Bus {
-    return this.#bus;
+    return this.#core.bus;
   }
 
   /**
@@ -65,20 +50,20 @@ export class Runs {
    * @throws IdempotencyConflict
    */
   async accept(acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
-    const accepted = await accept(this.#database, acceptance);
-    this.#bus.publish(topics.backlog);
+    const accepted = await accept(this.#core.database, acceptance);
+    this.#core.bus.publish(topics.backlog);
     return accepted;
   }
 
   /** @throws NotFound */
   async get(tenantId: string, runId: string): Promise<RunView> {
-    const run = await getRun(this.#database, tenantId, runId);
+    const run = await getRun(this.#core.database, tenantId, runId);
     if (run === null) throw new NotFound(`There is no run ${runId}.`);
     return run;
   }
 
   async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
-    return await listRuns(this.#database, tenantId, before, limit);
+    return await listRuns(this.#core.database, tenantId, before, limit);
   }
 
   /**
@@ -88,9 +73,9 @@ export class Runs {
   async *events(tenantId: string, runId: string, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
     let last = after;
     while (!signal.aborted) {
-      const hint = awaitHint(this.#bus, topics.moved(tenantId, runId), this.#settings.pollMs, signal);
+      const hint = awaitHint(this.#core.bus, topics.moved(tenantId, runId), this.#core.settings.pollMs, signal);
       try {
-        const events = await readEvents(this.#database, tenantId, runId, last);
+        const events = await readEvents(this.#core.database, tenantId, runId, last);
         yield* events;
         const latest = events.at(-1);
         if (latest !== undefined) {
@@ -98,9 +83,9 @@ export class Runs {
           last = latest.seq;
           continue;
         }
-        if (await hasEnded(this.#database, tenantId, runId)) {
+        if (await hasEnded(this.#core.database, tenantId, runId)) {
           // Whatever was committed between the look and the end.
-          yield* await readEvents(this.#database, tenantId, runId, last);
+          yield* await readEvents(this.#core.database, tenantId, runId, last);
           return;
         }
         await hint.came;
@@ -115,81 +100,96 @@ export class Runs {
    * @throws NotFound; InvalidState when it has ended already
    */
   async requestCancel(tenantId: string, runId: string): Promise<void> {
-    if (!(await flagCancel(this.#database, tenantId, runId))) {
+    if (!(await flagCancel(this.#core.database, tenantId, runId))) {
       const { status } = await this.get(tenantId, runId);
       throw new InvalidState(`Run ${runId} is ${status}; only a run that has not ended can be cancelled.`);
     }
-    this.#bus.publish(topics.flagged(tenantId, runId));
-    await this.#endCancelledUnstarted();
+    this.#core.bus.publish(topics.flagged(tenantId, runId));
+    await this.#endUnowned();
   }
 
   /** Calls back when the run's flags may have changed. @returns ends the subscription */
   onFlag({ tenantId, runId }: Claim, listener: () => void): () => void {
-    return this.#bus.subscribe(topics.flagged(tenantId, runId), listener);
+    return this.#core.bus.subscribe(topics.flagged(tenantId, runId), listener);
   }
 
   /** Reads only the cancel flag. */
   async cancelRequested({ tenantId, runId }: Claim): Promise<boolean> {
-    return await isCancelFlagged(this.#database, tenantId, runId);
+    return await isCancelFlagged(this.#core.database, tenantId, runId);
   }
 
-  /** Rings for as many runs of the backlog as the window has room. @returns how many */
-  async dispatch(window: number): Promise<number> {
-    const due = await takeDue(this.#database, window);
-    for (const { tenantId, runId, epoch, rings } of due) {
-      await this.#ring({ bell: 'runs', tenantId, runId, key: `${runId}-${epoch}-${rings}` });
+  /**
+   * Takes or keeps the duty to dispatch and reconcile, for the time of a lease. Two that have it at once do no harm,
+   * they only do the work twice. @returns whether `workerId` has it
+   */
+  async leads(workerId: string): Promise<boolean> {
+    return await takeDuty(this.#core.database, dispatching, workerId, this.#core.settings.leaseMs);
+  }
+
+  /** Gives the duty up, so that another has it at once. */
+  async resign(workerId: string): Promise<void> {
+    await dropDuty(this.#core.database, dispatching, workerId);
+  }
+
+  /** Rings for as many runs of the backlog as the living agent workers have free slots. @returns how many */
+  async dispatch(): Promise<number> {
+    const due = await takeDue(this.#core.database);
+    for (const { epoch, rings, ...run } of due) {
+      await ringOrLose(this.#core, { bell: 'runs', ...run, key: `${run.runId}-${epoch}-${rings}` });
     }
     return due.length;
   }
 
-  /** Puts back into the backlog whatever should move and does not. @returns how many */
-  async reconcile(): Promise<number> {
-    const stranded = await putBackStranded(this.#database, this.#settings.relookMs);
-    await this.#endCancelledUnstarted();
-    if (stranded > 0) this.#bus.publish(topics.backlog);
-    return stranded;
+  /**
+   * Puts back on its way whatever should move and does not: runs whose owner is gone, rings that nobody answered, calls
+   * of lost tool workers, runs to be cancelled that nobody owns, runs that keep killing their workers. Safe to do
+   * anywhere, and twice at once.
+   */
+  async reconcile(): Promise<Reconciled> {
+    const { database, settings, bus } = this.#core;
+    const runs = await putBackStranded(database, settings.relookMs);
+    const calls = await takeStrandedCalls(database, settings.relookMs);
+    await ringCalls(this.#core, calls);
+    await this.#endUnowned();
+    await this.corpora.reconcile();
+    await forgetDeadWorkers(database);
+    if (runs > 0) bus.publish(topics.backlog);
+    return { runs, calls: calls.length };
   }
 
-  /** Begins a worker's membership; its id names it in leases and claims. */
-  async join(workerId: string, role: string): Promise<Membership> {
-    return await Membership.begin(this.#database, workerId, role, this.#settings.leaseMs);
+  /** How the fleet stands. */
+  async census(): Promise<Census> {
+    return await takeCensus(this.#core.database);
+  }
+
+  /** Begins a worker's membership; its id, which no earlier one had, names it in leases and claims. @throws Unavailable */
+  async join(worker: Worker): Promise<Membership> {
+    const member = await Membership.begin(this.#core.database, worker, this.#core.settings.leaseMs);
+    if (worker.slots > 0) this.#core.bus.publish(topics.backlog);
+    return member;
   }
 
   /**
    * Answers run rings: each is claimed first, and a ring with nothing to claim ends quietly. Whatever `drive` left
    * unfinished is handed back when it returns, and waits for `relookMs` when it threw.
    */
-  async answerRuns(
-    member: Membership,
-    concurrency: number,
-    drive: (claim: Claim, signal: AbortSignal) => Promise<void>,
-  ): Promise<Answering> {
-    const answer = async ({ tenantId, runId }: Ring, closing: AbortSignal): Promise<void> => {
-      const owned = await claim(this.#database, tenantId, runId, member.workerId);
-      if (owned === null) return;
-      this.#bus.publish(topics.moved(tenantId, runId));
-      let failed = true;
-      try {
-        await drive(owned, AbortSignal.any([closing, member.lost]));
-        failed = false;
-      } finally {
-        await this.#handBack(owned, failed, member.lost);
-      }
-    };
-    return await this.#doorbell.answer('runs', answer, { concurrency });
+  async answerRuns(member: Membership, settings: AnswerSettings, drive: DriveRun): Promise<Answering> {
+    return await answerRuns(this.#core, member, settings, drive);
   }
 
   /** Commits to a run; clients are told afterwards. A refusal means that the run has another owner now. */
-  async commit(owner: Claim, commit: Commit): Promise<Committed> {
-    const committed = await this.#ledger.commit(owner, commit);
-    if (committed.accepted) this.#bus.publish(topics.moved(owner.tenantId, owner.runId));
-    if (committed.accepted && commit.outcome !== undefined) this.#bus.publish(topics.backlog);
-    return committed;
+  async commit(owner: Claim, what: Commit): Promise<Committed> {
+    return await commit(this.#core, owner, what);
   }
 
-  /** Passes on text as a model writes it; lost when nobody listens. */
-  publishDelta({ tenantId, runId }: Claim, text: string): void {
-    this.#bus.publish(topics.delta(tenantId, runId), text);
+  /** Passes on the text of one step as a model writes it; nothing depends on it. */
+  deltas(owner: Claim, step: number): DeltaWriter {
+    return new DeltaWriter(this.#core, owner, step);
+  }
+
+  /** Calls back with the text of the step that is being written, from its beginning. @returns ends the subscription */
+  onDelta(tenantId: string, runId: string, listener: (delta: Delta) => void): () => void {
+    return followDeltas(this.#core, { tenantId, runId }, listener);
   }
 
   /**
@@ -197,100 +197,22 @@ export class Runs {
    * result are not performed again. Returns early, with null, when the signal fires.
    */
   async callTools(owner: Claim, calls: readonly PlacedCall[], signal: AbortSignal): Promise<ToolOutcome[] | null> {
-    const { tenantId, runId } = owner;
-    const ids = calls.map((call) => callIdOf(runId, call));
-    let rungAt = Number.NEGATIVE_INFINITY;
-    while (!signal.aborted) {
-      const hint = awaitHint(this.#bus, topics.called(tenantId, runId), this.#settings.pollMs, signal);
-      try {
-        const outcomes = outcomesOf(calls, ids, await readCalls(this.#database, tenantId, runId, ids));
-        if (outcomes !== null) return outcomes;
-        if (performance.now() - rungAt > this.#settings.relookMs) {
-          await this.#ringCalls(owner, ids);
-          rungAt = performance.now();
-        }
-        await hint.came;
-      } finally {
-        hint.drop();
-      }
-    }
-    return null;
+    return await callTools(this.#core, owner, calls, signal);
   }
 
   /** Answers call rings. A throw of `perform` gives the call back for a later ring. */
-  async answerCalls(
-    member: Membership,
-    concurrency: number,
-    perform: (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>,
-  ): Promise<Answering> {
-    const answer = async ({ tenantId, runId, callId = '' }: Ring, closing: AbortSignal): Promise<void> => {
-      const owned = await claimCall(this.#database, { tenantId, runId, callId }, member.workerId);
-      if (owned !== null) await this.#perform(owned, perform, AbortSignal.any([closing, member.lost]));
-    };
-    return await this.#doorbell.answer('calls', answer, { concurrency });
+  async answerCalls(member: Membership, settings: AnswerSettings, perform: PerformCall): Promise<Answering> {
+    return await answerCalls(this.#core, member, settings, perform);
   }
 
   /** Snapshot texts of a tenant by sha256; unknown hashes are left out. */
   async texts(tenantId: string, hashes: readonly string[]): Promise<Map<string, string>> {
-    return await getTexts(this.#database, tenantId, hashes);
+    return await getTexts(this.#core.database, tenantId, hashes);
   }
 
-  async #perform(
-    owned: CallClaim,
-    perform: (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>,
-    closing: AbortSignal,
-  ): Promise<void> {
-    const cancel = new AbortController();
-    const unsubscribe = this.#bus.subscribe(topics.flagged(owned.tenantId, owned.runId), () => {
-      cancel.abort('the run was cancelled');
-    });
-    try {
-      const result = await perform(owned, AbortSignal.any([closing, cancel.signal]));
-      await putTexts(this.#database, owned.tenantId, result.snapshots);
-      await finishCall(this.#database, owned, result.state, result.observation);
-    } catch (error) {
-      await releaseCall(this.#database, owned);
-      if (!cancel.signal.aborted && !closing.aborted) throw error;
-    } finally {
-      unsubscribe();
-      this.#bus.publish(topics.called(owned.tenantId, owned.runId));
-    }
-  }
-
-  /**
-   * Gives up a run that has not ended. `later`: one that made its driver fail, which would otherwise come back at once,
-   * again and again. Repeated while the database is away, for as long as the lease holds; after that others take over.
-   */
-  async #handBack(owned: Claim, later: boolean, lost: AbortSignal): Promise<void> {
-    while (!lost.aborted) {
-      try {
-        await this.commit(owned, { events: [], outcome: { state: 'queued', later } });
-        return;
-      } catch (error) {
-        if (!lost.aborted) await sleep(this.#settings.pollMs);
-        else throw error;
-      }
-    }
-  }
-
-  async #ringCalls({ tenantId, runId }: Claim, callIds: readonly string[]): Promise<void> {
-    for (const { callId, rings } of await countRings(this.#database, tenantId, runId, callIds)) {
-      await this.#ring({ bell: 'calls', tenantId, runId, callId, key: `${callId}-${rings}` });
-    }
-  }
-
-  /** A bell that is away is a lost ring, no more: whatever it was for is rung again when nothing came of it. */
-  async #ring(ring: Ring): Promise<void> {
-    try {
-      await this.#doorbell.ring(ring);
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-    }
-  }
-
-  async #endCancelledUnstarted(): Promise<void> {
-    for (const { tenantId, runId } of await endCancelledUnstarted(this.#database)) {
-      this.#bus.publish(topics.moved(tenantId, runId));
-    }
+  async #endUnowned(): Promise<void> {
+    const { database, bus } = this.#core;
+    const ended = [...(await endCancelledUnstarted(database)), ...(await endHopeless(database))];
+    for (const { tenantId, runId } of ended) bus.publish(topics.moved(tenantId, runId));
   }
 }

@@ -8,8 +8,10 @@ export interface RunsSettings {
   readonly pollMs: number;
 }
 
-/** For workers that may die without a word. */
-export const fleetSettings: RunsSettings = { leaseMs: 10_000, relookMs: 30_000, pollMs: 2_000 };
+/** For workers that may die without a word. The shorter the lease, the sooner their work moves on. */
+export function fleetSettings(leaseMs = 10_000): RunsSettings {
+  return { leaseMs, relookMs: 3 * leaseMs, pollMs: leaseMs / 5 };
+}
 
 /**
  * For a process that has its stores to itself: leases end with the process anyway, so one that cannot be renewed for a

@@ -1,8 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, type Job, type Queue, runMigrations, type Worker, withBackend } from 'bullmq';
 import { InvalidState } from '#errors';
+import { traceIdOf } from '#platform';
 import type { PgliteDatabase } from '../embedded/pglite-database.ts';
 import { PglitePool } from '../embedded/pglite-pool.ts';
-import type { Answer, Answering, AnswerOptions, Bell, Doorbell, Ring } from './doorbell.ts';
+import {
+  type Answer,
+  type Answering,
+  type AnswerOptions,
+  type Bell,
+  type Doorbell,
+  type FaultyRing,
+  type Ring,
+  RingUnreadable,
+} from './doorbell.ts';
 
 /** Jobs carry ids and nothing else. */
 type Payload = Omit<Ring, 'bell' | 'delayMs'>;
@@ -10,11 +21,16 @@ type Payload = Omit<Ring, 'bell' | 'delayMs'>;
 /** Opens the queues and workers of one backend. */
 export interface BullmqBackend {
   queue(name: Bell): Queue<Payload>;
-  worker(name: Bell, process: (job: Job<Payload>) => Promise<void>, options: Required<AnswerOptions>): Worker<Payload>;
+  worker(name: Bell, process: (job: Job<Payload>) => Promise<void>, options: WorkerSettings): Worker<Payload>;
 }
+
+type WorkerSettings = Required<Pick<AnswerOptions, 'concurrency' | 'lockMs'>>;
 
 /** A ring that was lost with its worker is given to another after about this long. */
 const defaultLockMs = 15_000;
+
+/** How long a worker without work may take to close. */
+const farewellMs = 1_000;
 
 /** A doorbell on BullMQ, whatever store it stands on. */
 export class BullmqDoorbell implements Doorbell {
@@ -69,10 +85,18 @@ export class BullmqDoorbell implements Doorbell {
 class BullmqAnswering implements Answering {
   readonly #worker: Worker<Payload>;
   readonly #stop = new AbortController();
+  readonly #answers = new Set<Promise<void>>();
 
   constructor(bell: Bell, answer: Answer, options: AnswerOptions, backend: BullmqBackend) {
-    const process = async (job: Job<Payload>) => await answer({ bell, ...job.data }, this.#stop.signal);
-    this.#worker = backend.worker(bell, process, { lockMs: defaultLockMs, ...options });
+    const process = async (job: Job<Payload>): Promise<void> => {
+      const answered = answer(toRing(bell, job.data), this.#stop.signal);
+      this.#answers.add(answered);
+      await answered.finally(() => this.#answers.delete(answered));
+    };
+    const { concurrency, lockMs = defaultLockMs, onFault } = options;
+    this.#worker = backend.worker(bell, process, { concurrency, lockMs });
+    this.#worker.on('failed', (job, error) => onFault?.(error, faultyRing(job?.data)));
+    // A broken connection is mended inside.
     this.#worker.on('error', () => undefined);
   }
 
@@ -84,11 +108,36 @@ class BullmqAnswering implements Answering {
     const { abortAfterMs } = options;
     const timer = abortAfterMs === undefined ? undefined : setTimeout(() => this.#stop.abort('closing'), abortAfterMs);
     try {
-      await this.#worker.close();
+      const closed = this.#worker.close();
+      await Promise.race([closed, this.#given()]);
+      closed.catch(() => undefined);
     } finally {
       clearTimeout(timer);
     }
   }
+
+  /** A worker that closes takes no more rings, but without its store it would never say that it is closed. */
+  async #given(): Promise<void> {
+    while (this.#answers.size > 0) await Promise.allSettled(this.#answers);
+    await sleep(farewellMs, undefined, { ref: false });
+  }
+}
+
+/** As much as can be read of it. */
+function faultyRing(data: unknown): FaultyRing {
+  const { runId, traceparent } = (data ?? {}) as Partial<Record<keyof Payload, unknown>>;
+  return {
+    ...(typeof runId === 'string' ? { runId } : {}),
+    ...(typeof traceparent === 'string' ? { traceId: traceIdOf(traceparent) } : {}),
+  };
+}
+
+/** A payload may be of another release, or of anyone who can write to the queue. @throws RingUnreadable */
+function toRing(bell: Bell, data: unknown): Ring {
+  const { tenantId, runId, callId, key } = (data ?? {}) as Partial<Record<keyof Payload, unknown>>;
+  const texts = [tenantId, runId, key, ...(callId === undefined ? [] : [callId])];
+  if (!texts.every((text) => typeof text === 'string')) throw new RingUnreadable(bell, data);
+  return { ...(data as Payload), bell };
 }
 
 /** Finished rings are kept briefly, only so that a person can look at them. */

@@ -1,10 +1,23 @@
-/** What a bell can announce: a run to look at, or a tool call to look at. */
-export type Bell = 'runs' | 'calls';
+import { ArgosyError } from '#errors';
+
+/** What a bell can announce: a run to look at, a tool call, or a corpus to index. */
+export type Bell = 'runs' | 'calls' | 'corpora';
+
+/** What came over a bell is no ring of this release. It is dropped: the record rings again for whatever is due. */
+export class RingUnreadable extends ArgosyError {
+  override readonly name = 'RingUnreadable';
+  readonly code = 'ring_unreadable';
+  readonly retryable = false;
+  constructor(bell: Bell, data: unknown) {
+    super(`A ring of the bell ${bell} cannot be read: ${JSON.stringify(data)?.slice(0, 200)}. It was dropped.`);
+  }
+}
 
 /** A ring says only where to look; whoever answers finds everything else in the database. */
 export interface Ring {
   readonly bell: Bell;
   readonly tenantId: string;
+  /** The run; for `corpora`, the corpus. */
   readonly runId: string;
   /** Only for `calls`. */
   readonly callId?: string;
@@ -14,16 +27,28 @@ export interface Ring {
    */
   readonly key: string;
   readonly delayMs?: number;
+  /** The span that made it due, as W3C `traceparent`. */
+  readonly traceparent?: string;
 }
 
 /** Does the work that a ring points to. A throw ends this ring only; whoever keeps the record rings again. */
 export type Answer = (ring: Ring, signal: AbortSignal) => Promise<void>;
 
+/** What is known of the ring of a fault. */
+export interface FaultyRing {
+  readonly runId?: string;
+  readonly traceId?: string;
+}
+
+export type FaultListener = (error: unknown, ring: FaultyRing) => void;
+
 export interface AnswerOptions {
   /** Rings answered at the same time. */
   readonly concurrency: number;
-  /** How long a silent worker keeps a ring before it is given to another. */
+  /** How long a silent worker keeps a ring before it is given to another. Default 15,000. */
   readonly lockMs?: number;
+  /** Told of every answer that threw, and of rings that cannot be read. */
+  readonly onFault?: FaultListener;
 }
 
 /** A worker that is answering. */

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { LocalBus } from '../bus.ts';
+import { LocalTail } from '../deltas.ts';
 import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
 import { Runs } from '../runs.ts';
 import { embeddedSettings, type RunsSettings } from '../settings.ts';
-import { endAllLeases } from '../store/claims.ts';
 import { migrate } from '../store/migrate.ts';
+import { endAllLeases } from '../store/workers.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { PgliteDatabase } from './pglite-database.ts';
 
@@ -28,7 +29,7 @@ export async function openEmbedded(
     await migrate(database);
     await endAllLeases(database);
     const doorbell = new BullmqDoorbell(await embeddedBackend(database));
-    const runs = new Runs({ database, doorbell, bus: new LocalBus() }, settings);
+    const runs = new Runs({ database, doorbell, bus: new LocalBus(), tail: new LocalTail() }, settings);
     const close = async (): Promise<void> => {
       await doorbell.close();
       await database.close();

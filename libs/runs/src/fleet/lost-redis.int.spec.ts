@@ -16,6 +16,7 @@ import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
 import { RedisBus } from './redis-bus.ts';
+import { RedisTail } from './redis-tail.ts';
 
 const describeOwn = canOwnServers ? describe : describe.skip;
 const ringOf = (key: string): Ring => ({ bell: 'runs', tenantId: 'acme', runId: 'run-1', key });
@@ -96,23 +97,23 @@ describeOwn('a fleet whose Redis fails (needs servers that may be killed)', () =
 
     it('rings again for every run whose ring FLUSHALL took', async () => {
       const settings = { leaseMs: 60_000, relookMs: 100, pollMs: 50 };
-      const runs = new Runs({ database, doorbell, bus: new RedisBus(redis) }, settings);
+      const runs = new Runs({ database, doorbell, bus: new RedisBus(redis), tail: new RedisTail(redis) }, settings);
       const names = Array.from({ length: 10 }, (_, i) => `run-${i}`);
       for (const runId of names) await runs.accept(acceptanceOf('acme', runId));
-      expect(await runs.dispatch(10)).toBe(10);
+      const member = await runs.join({ workerId: 'agent', role: 'agent-worker', slots: 10 });
+      expect(await runs.dispatch()).toBe(10);
       await redis.connect().flushall();
 
-      const member = await runs.join('agent', 'agent-worker');
       const driven: string[] = [];
       const all = Promise.withResolvers<void>();
-      await runs.answerRuns(member, 5, async (run) => {
+      await runs.answerRuns(member, { concurrency: 5 }, async (run) => {
         await runs.commit(run, { events: [], outcome: { state: 'completed', report: reportOf(run.runId) } });
         driven.push(run.runId);
         if (driven.length === names.length) all.resolve();
       });
       const look = async (): Promise<void> => {
         await runs.reconcile();
-        await runs.dispatch(10);
+        await runs.dispatch();
       };
       const timer = setInterval(() => void look(), 50);
       await all.promise;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
 import { opened } from '../../../../test/support/migrating-process.ts';
 import { type FreshDatabase, freshDatabase, sharedRedisUrl } from '../../../../test/support/servers.ts';
-import { renewLease } from '../store/claims.ts';
+import { renewLease } from '../store/workers.ts';
 import { migrateOnce, openFleet } from './open.ts';
 import { PgDatabase } from './pg-database.ts';
 
@@ -42,7 +42,7 @@ describe('opening a fleet', () => {
   it('ends no lease of another process, and leaves no statement of its own behind', async () => {
     const database = await PgDatabase.open(fresh.url);
     await migrateOnce(database);
-    await renewLease(database, 'neighbour', 'agent-worker', 600_000);
+    await renewLease(database, { workerId: 'neighbour', role: 'agent-worker', slots: 1 }, 600_000);
     const { close } = await openFleet({ databaseUrl: fresh.url, redisUrl: sharedRedisUrl() });
     await close();
     const { rows } = await database.query('SELECT worker_id FROM argosy.workers WHERE lease_until > now()');

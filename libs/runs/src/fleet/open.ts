@@ -7,6 +7,7 @@ import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
 import { RedisBus } from './redis-bus.ts';
+import { RedisTail } from './redis-tail.ts';
 
 /** Where a fleet keeps its record and rings its doorbell. */
 export interface FleetStores {
@@ -21,6 +22,8 @@ export interface FleetRuns {
   readonly runs: Runs;
   /** What an operator should know of the stores and mend; for the log. */
   readonly warnings: readonly string[];
+  /** Asks the record whether it answers. Without Redis, work is late and not lost. @throws Unavailable */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,7 +49,7 @@ export async function openFleet({ databaseUrl, redisUrl }: FleetStores, settings
     await migrateOnce(database);
     const doorbell = new BullmqDoorbell(redisBackend(redis));
     const bus = new RedisBus(redis);
-    const runs = new Runs({ database, doorbell, bus }, settings);
+    const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis) }, settings);
     const close = async (): Promise<void> => {
       try {
         await within(closeMs, doorbell.close());
@@ -56,7 +59,10 @@ export async function openFleet({ databaseUrl, redisUrl }: FleetStores, settings
         await database.close();
       }
     };
-    return { runs, warnings, close };
+    const check = async (): Promise<void> => {
+      await database.query('SELECT 1');
+    };
+    return { runs, warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();

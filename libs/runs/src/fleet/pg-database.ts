@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, Pool, type PoolClient, type QueryConfig, type QueryResult, TypeOverrides } from 'pg';
 import { ArgosyError, DeadlineExceeded, InvalidState, messageOf, Unavailable } from '#errors';
+import { databaseFailures, type FailureClass } from '../instruments.ts';
 import type { Database, Rows } from '../store/database.ts';
 import { shownAddress, wordsOf } from './server.ts';
 
@@ -152,6 +153,7 @@ export class PgDatabase implements Database {
         return result;
       } catch (error) {
         const broke = this.#broken.has(client) || endsConnection(error);
+        if (!(error instanceof ArgosyError)) databaseFailures.add(1, { class: classOf(error, broke) });
         client.release(broke || !(await endedTransaction(client)));
         if (broke) hangUp(client);
         if (neverSent(error) && mayRepeat() && performance.now() < deadline) continue;
@@ -179,6 +181,7 @@ export class PgDatabase implements Database {
   }
 
   #unreachable(cause: unknown): Unavailable {
+    databaseFailures.add(1, { class: 'connection' });
     const advice = 'Start it, or correct ARGOSY_DATABASE_URL (postgres://user:password@host:port/database)';
     return new Unavailable(`PostgreSQL at ${this.#where} cannot be used: ${wordsOf(cause)}. ${advice}.`, { cause });
   }
@@ -216,6 +219,15 @@ function codeOf(error: unknown): string {
 /** The server is going down, or the driver gave up waiting: nothing more comes over this connection. */
 function endsConnection(error: unknown): boolean {
   return /^(57P0\d|08...)$/.test(codeOf(error)) || messageOf(error) === 'Query read timeout';
+}
+
+function classOf(error: unknown, broke: boolean): FailureClass {
+  const code = codeOf(error);
+  if (code === '57014' || messageOf(error) === 'Query read timeout') return 'timeout';
+  if (broke) return 'connection';
+  if (code.startsWith('40')) return 'conflict';
+  if (code.startsWith('23')) return 'constraint';
+  return code.startsWith('53') ? 'resources' : 'other';
 }
 
 /** What the driver says of a connection that it knew to be broken. */

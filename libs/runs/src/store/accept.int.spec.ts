@@ -2,10 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { acceptanceOf, requestOf } from '../../../../test/support/research.ts';
 import { accept, IdempotencyConflict } from './accept.ts';
 import { getTexts, HashMismatch, putTexts } from './blobs.ts';
-import { claim, renewLease } from './claims.ts';
+import { claim } from './claims.ts';
 import { migrate, SchemaTooNew } from './migrate.ts';
 import { describeStores } from './stores.contract.ts';
 import { getRun, listRuns, readEvents } from './views.ts';
+import { renewLease } from './workers.ts';
 
 describeStores((stores) => {
   const database = () => stores().database;
@@ -83,7 +84,7 @@ describeStores((stores) => {
 
     it('do not move each other: a claim takes the run of one alone', async () => {
       for (const tenantId of ['b4', 'b5']) await accept(database(), acceptanceOf(tenantId, 'run-1'));
-      await renewLease(database(), 'w', 'agent-worker', 600_000);
+      await renewLease(database(), { workerId: 'w', role: 'agent-worker', slots: 1 }, 600_000);
       await claim(database(), 'b4', 'run-1', 'w');
       expect(await getRun(database(), 'b5', 'run-1')).toMatchObject({ status: 'queued' });
     });

@@ -1,6 +1,7 @@
 import type { ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { ArgosyError } from '#errors';
+import { newTraceparent } from '#platform';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 
@@ -12,6 +13,8 @@ export interface Acceptance {
   /** Hash of the request body as the client sent it; tells a repeated request from another under the same key. */
   readonly requestSha256: string;
   readonly idempotencyKey?: string;
+  /** The trace that the run belongs to. Default: a new one. */
+  readonly traceparent?: string;
 }
 
 /** The same Idempotency-Key came with another request before. */
@@ -32,12 +35,13 @@ export class IdempotencyConflict extends ArgosyError {
  */
 export async function accept(database: Database, acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
   const { tenantId, runId, request, requestSha256, idempotencyKey = null } = acceptance;
+  const traceparent = acceptance.traceparent ?? newTraceparent();
   const data = { question: request.question, mode: request.mode };
   const { rows } = await database.query(
     `WITH accepted AS (
        INSERT INTO argosy.runs
-         (tenant_id, run_id, state, request, schema_version, idempotency_key, request_sha256, last_seq)
-       VALUES ($1, $2, 'queued', $3::jsonb, $4, $5, $6, 1)
+         (tenant_id, run_id, state, request, schema_version, idempotency_key, request_sha256, last_seq, traceparent)
+       VALUES ($1, $2, 'queued', $3::jsonb, $4, $5, $6, 1, $8)
        ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
        RETURNING tenant_id, run_id
      ), told AS (
@@ -45,7 +49,7 @@ export async function accept(database: Database, acceptance: Acceptance): Promis
        SELECT tenant_id, run_id, 1, 'run.accepted', $4, $7::jsonb FROM accepted
      )
      INSERT INTO argosy.usage (tenant_id, run_id) SELECT tenant_id, run_id FROM accepted RETURNING run_id`,
-    [tenantId, runId, toJsonb(request), eventSchemaVersion, idempotencyKey, requestSha256, toJsonb(data)],
+    [tenantId, runId, toJsonb(request), eventSchemaVersion, idempotencyKey, requestSha256, toJsonb(data), traceparent],
   );
   if (rows.length > 0 || idempotencyKey === null) return { runId, fresh: true };
   return { runId: await earlierRun(database, tenantId, idempotencyKey, requestSha256), fresh: false };

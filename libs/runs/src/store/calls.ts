@@ -16,6 +16,8 @@ export interface CallClaim extends CallKey {
   readonly attempt: number;
   /** What the call's run may touch. */
   readonly sources: SourcePolicy;
+  /** The span that asked for it, as W3C `traceparent`. */
+  readonly traceparent: string;
 }
 
 /** What the record knows of a call. */
@@ -39,8 +41,11 @@ export async function claimCall(database: Database, key: CallKey, workerId: stri
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
            AND NOT r.cancel_requested)
        AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $4 AND w.lease_until > now())
-     RETURNING tool, args, attempt, (SELECT r.request -> 'sources' FROM argosy.runs r
-       WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources`,
+     RETURNING tool, args, attempt,
+       (SELECT r.request -> 'sources' FROM argosy.runs r
+         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources,
+       coalesce(traceparent, (SELECT r.traceparent FROM argosy.runs r
+         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id)) AS traceparent`,
     [key.tenantId, key.runId, key.callId, workerId],
   );
   const [row] = rows;
@@ -103,18 +108,60 @@ export function outcomesOf(
   return outcomes.length === calls.length ? outcomes : null;
 }
 
-/** Counts a ring for each of some unfinished calls. @returns the number each ring has now; finished calls are left out */
+/** A call that is to be rung for. */
+export interface DueCall extends CallKey {
+  /** Number of this ring; makes its key new. */
+  readonly rings: number;
+  readonly traceparent?: string;
+}
+
+interface DueRow {
+  readonly tenant_id: string;
+  readonly run_id: string;
+  readonly call_id: string;
+  readonly rings: number;
+  readonly traceparent: string | null;
+}
+
+const toDue = (row: DueRow): DueCall => ({
+  tenantId: row.tenant_id,
+  runId: row.run_id,
+  callId: row.call_id,
+  rings: row.rings,
+  ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
+});
+
+/** Counts a ring for each of some unfinished calls of a run; finished ones are left out. The caller rings. */
 export async function countRings(
   database: Database,
-  tenantId: string,
-  runId: string,
+  { tenantId, runId }: Pick<CallKey, 'tenantId' | 'runId'>,
   callIds: readonly string[],
-): Promise<{ callId: string; rings: number }[]> {
-  const { rows } = await database.query<{ call_id: string; rings: number }>(
-    `UPDATE argosy.tool_calls SET rings = rings + 1
+): Promise<DueCall[]> {
+  const { rows } = await database.query<DueRow>(
+    `UPDATE argosy.tool_calls SET rings = rings + 1, rung_at = now()
      WHERE tenant_id = $1 AND run_id = $2 AND call_id = ANY ($3) AND state IN ('intent', 'running')
-     RETURNING call_id, rings`,
+     RETURNING tenant_id, run_id, call_id, rings, traceparent`,
     [tenantId, runId, callIds],
   );
-  return rows.map((row) => ({ callId: row.call_id, rings: row.rings }));
+  return rows.map(toDue);
+}
+
+/**
+ * Counts a ring for every call that should move and does not: rung long ago and not begun, or begun by a worker whose
+ * lease has ended. The caller rings. Safe to run twice at once.
+ */
+export async function takeStrandedCalls(database: Database, relookMs: number): Promise<DueCall[]> {
+  const { rows } = await database.query<DueRow>(
+    `UPDATE argosy.tool_calls c SET rings = rings + 1, rung_at = now()
+     WHERE state IN ('intent', 'running')
+       AND (rung_at < now() - $1 * interval '1 ms' OR (state = 'running' AND rung_at < started_at))
+       AND (state = 'intent' OR NOT EXISTS (
+         SELECT 1 FROM argosy.workers w WHERE w.worker_id = c.worker_id AND w.lease_until > now()))
+       AND EXISTS (SELECT 1 FROM argosy.runs r
+         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
+           AND NOT r.cancel_requested)
+     RETURNING tenant_id, run_id, call_id, rings, traceparent`,
+    [relookMs],
+  );
+  return rows.map(toDue);
 }

@@ -1,5 +1,6 @@
 import type { Observation, ResearchEvent, ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
+import { messageOf } from '#errors';
 import type { Database } from './database.ts';
 import type { Ownership } from './ledger.ts';
 import { fromPayload, type StepPayload } from './log.ts';
@@ -12,26 +13,17 @@ export interface Claim extends Ownership {
   /** Seconds between the first claim and this one. */
   readonly elapsedSeconds: number;
   readonly cancelRequested: boolean;
+  /** The trace that the run belongs to, and the span that accepted it; W3C `traceparent`. */
+  readonly traceparent: string;
+  /** Set for a run that workers keep dying or failing on: it is to be ended with what it has, for this reason. */
+  readonly hopeless: string | null;
 }
 
-/** Says or repeats that a worker is alive, for `leaseMs` by the database's clock. */
-export async function renewLease(database: Database, workerId: string, role: string, leaseMs: number): Promise<void> {
-  await database.query(
-    `INSERT INTO argosy.workers (worker_id, role, lease_until) VALUES ($1, $2, now() + $3 * interval '1 ms')
-     ON CONFLICT (worker_id) DO UPDATE SET lease_until = EXCLUDED.lease_until`,
-    [workerId, role, leaseMs],
-  );
-}
-
-/** A worker that has stopped gives up its lease at once. */
-export async function endLease(database: Database, workerId: string): Promise<void> {
-  await database.query('DELETE FROM argosy.workers WHERE worker_id = $1', [workerId]);
-}
-
-/** Only for a store that one process holds alone: whoever had leases before is certainly gone. */
-export async function endAllLeases(database: Database): Promise<void> {
-  await database.query('DELETE FROM argosy.workers');
-}
+/**
+ * Claims that may be lost one after the other without a committed step between them. More, and the run is what kills its
+ * workers; an outage or a rolling update loses one or two.
+ */
+export const mostLostClaims = 10;
 
 const deadOwner = `NOT EXISTS (
   SELECT 1 FROM argosy.workers w WHERE w.worker_id = r.worker_id AND w.lease_until > now())`;
@@ -39,39 +31,51 @@ const deadOwner = `NOT EXISTS (
 interface ClaimedRow {
   readonly epoch: number;
   readonly request: ResearchRequest;
-  readonly schema_version: number;
   readonly cancel_requested: boolean;
   readonly elapsed: number;
+  readonly lost_claims: number;
+  readonly traceparent: string;
+  readonly error: string | null;
 }
 
-/** Parameters: tenant, run, worker, version of events. */
+/**
+ * Parameters: tenant, run, worker, version of events. A run that a newer release has written to is left to workers of
+ * that release.
+ */
 const claimSql = `
 WITH free AS MATERIALIZED (
-  SELECT tenant_id, run_id, epoch FROM argosy.runs r
-  WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running') AND ${deadOwner}
+  SELECT tenant_id, run_id, epoch, state = 'running' AS lost FROM argosy.runs r
+  WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running') AND schema_version <= $4::int AND ${deadOwner}
     AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $3 AND w.lease_until > now())
 ), claimed AS (
   UPDATE argosy.runs r SET
     epoch = r.epoch + 1, worker_id = $3, state = 'running', started_at = coalesce(started_at, now()),
-    last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END
+    last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END,
+    lost_claims = r.lost_claims + free.lost::int,
+    asked_tokens = CASE WHEN r.last_step = 0 THEN coalesce(r.asked_tokens, 0) ELSE r.asked_tokens END
   FROM free WHERE r.tenant_id = free.tenant_id AND r.run_id = free.run_id
     -- Whoever waited for the row looks at it again, but not at the leases: only the epoch tells that it was taken.
     AND r.epoch = free.epoch AND r.state IN ('queued', 'running')
-  RETURNING r.*
+  RETURNING r.*, free.lost
 ), told AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
   SELECT tenant_id, run_id, last_seq - 1, 'run.started', $4::int, '{}'::jsonb FROM claimed WHERE epoch = 1
   UNION ALL
   SELECT tenant_id, run_id, last_seq, 'step.started', $4::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
+), wasted AS (
+  UPDATE argosy.usage u SET
+    lost_model_calls = u.lost_model_calls + 1, lost_prompt_tokens = u.lost_prompt_tokens + c.asked_tokens
+  FROM claimed c
+  WHERE u.tenant_id = c.tenant_id AND u.run_id = c.run_id AND c.lost AND c.asked_tokens IS NOT NULL
 )
-SELECT epoch, request, schema_version, cancel_requested,
+SELECT epoch, request, cancel_requested, lost_claims, traceparent, error,
   extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`;
 
 /**
  * Takes a run that nobody alive owns, for a worker whose own lease is alive: the epoch grows by one, and every write of
  * an earlier owner is refused from then on. The first claim also tells the run's clients that it started.
  * @returns null when there is nothing to take
- * @throws LogUnreadable; the run waits then for another worker, and for its next ring
+ * @throws LogUnreadable; the run is then let go and counts as lost once more
  */
 export async function claim(
   database: Database,
@@ -82,19 +86,25 @@ export async function claim(
   const { rows } = await database.query<ClaimedRow>(claimSql, [tenantId, runId, workerId, eventSchemaVersion]);
   const [row] = rows;
   if (row === undefined) return null;
+  const ownership = { tenantId, runId, workerId, epoch: row.epoch };
   return {
-    tenantId,
-    runId,
-    workerId,
-    epoch: row.epoch,
+    ...ownership,
     request: row.request,
-    log: await logOrLetGo(database, { tenantId, runId, workerId, epoch: row.epoch }),
+    log: await logOrLetGo(database, ownership),
     elapsedSeconds: row.elapsed,
     cancelRequested: row.cancel_requested,
+    traceparent: row.traceparent,
+    hopeless: row.lost_claims < mostLostClaims ? null : hopelessness(row.lost_claims, row.error),
   };
 }
 
-/** A worker that cannot read a log must not keep its run: one of a newer release may be able to. */
+/** Why a run is given up. */
+export function hopelessness(lostClaims: number, lastError: string | null): string {
+  const last = lastError === null ? '' : ` The last fault was: ${lastError}`;
+  return `The run was begun ${lostClaims} times without a step, and each time its worker died or failed.${last}`;
+}
+
+/** A log that cannot be read must not hold its worker up: the run is put back, and given up when that does not help. */
 async function logOrLetGo(database: Database, owner: Ownership): Promise<ResearchEvent[]> {
   const { tenantId, runId, workerId, epoch } = owner;
   try {
@@ -102,9 +112,9 @@ async function logOrLetGo(database: Database, owner: Ownership): Promise<Researc
   } catch (error) {
     // Rung just now, so that it is due again after the usual time and not at once.
     await database.query(
-      `UPDATE argosy.runs SET state = 'queued', worker_id = NULL, rung_at = now()
+      `UPDATE argosy.runs SET state = 'queued', worker_id = NULL, rung_at = now(), lost_claims = lost_claims + 1, error = $5
        WHERE tenant_id = $1 AND run_id = $2 AND worker_id = $3 AND epoch = $4 AND state = 'running'`,
-      [tenantId, runId, workerId, epoch],
+      [tenantId, runId, workerId, epoch, messageOf(error)],
     );
     throw error;
   }

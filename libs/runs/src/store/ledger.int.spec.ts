@@ -2,11 +2,12 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { acceptanceOf, asked, placed, reportOf, searchOf } from '../../../../test/support/research.ts';
 import { accept } from './accept.ts';
-import { type Claim, claim, renewLease } from './claims.ts';
+import { type Claim, claim } from './claims.ts';
 import { type Commit, Ledger } from './ledger.ts';
 import { callIdOf } from './log.ts';
 import { describeStores } from './stores.contract.ts';
 import { getRun, readEvents } from './views.ts';
+import { renewLease } from './workers.ts';
 
 describeStores((stores) => {
   const database = () => stores().database;
@@ -16,7 +17,7 @@ describeStores((stores) => {
 
   beforeAll(async () => {
     ledger = new Ledger(database());
-    await renewLease(database(), 'w1', 'agent-worker', 600_000);
+    await renewLease(database(), { workerId: 'w1', role: 'agent-worker', slots: 1 }, 600_000);
   });
 
   /** A run that `w1` has claimed; its clients were told three events by then. */

@@ -1,6 +1,7 @@
 import type { PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { Unavailable } from '#errors';
+import { commitBatch, commitDuration, refusedCommits, stepsCommitted } from '../instruments.ts';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 import { callIdOf, toPayload } from './log.ts';
@@ -26,10 +27,26 @@ export interface Commit {
   /** Calls whose intent is recorded now, before they start. */
   readonly intents?: readonly PlacedCall[];
   readonly spent?: Spending;
-  /** Ends the run, or hands it back: due at once, or `later`, when a ring that nobody answered would be due again. */
-  readonly outcome?:
-    | { readonly state: 'queued'; readonly later?: boolean }
-    | { readonly state: Report['status']; readonly report: Report };
+  /** With a step after which the model is asked: estimated prompt tokens of that call. */
+  readonly askedTokens?: number;
+  /** The span of the step, of the run's trace; the calls whose intents are recorded carry it, too. */
+  readonly traceparent?: string;
+  readonly outcome?: Ended | HandedBack;
+}
+
+/** The run is over. */
+export interface Ended {
+  readonly state: Report['status'];
+  readonly report: Report;
+}
+
+/** The run goes to another worker, or to this one again. */
+export interface HandedBack {
+  readonly state: 'queued';
+  /** The model was being asked, and its reply is lost. */
+  readonly lostReply?: boolean;
+  /** What made its worker fail. Such a run is due later, when a ring that nobody answered would be due again. */
+  readonly fault?: string;
 }
 
 /** What the owner learns from a commit. `accepted: false`: the run has another owner now, or none. Stop. */
@@ -88,12 +105,14 @@ export class Ledger {
   }
 
   async #write(batch: readonly Entry[]): Promise<void> {
+    const startedAt = performance.now();
     try {
       const { rows } = await this.#database.query<Accepted>(commitSql, [
         toJsonb(batch.map(toRecord)),
         eventSchemaVersion,
       ]);
       const accepted = new Map(rows.map((row) => [row.ord, row]));
+      measure(batch, accepted, startedAt);
       for (const [ord, entry] of batch.entries()) {
         const row = accepted.get(ord);
         entry.settle(row === undefined ? { accepted: false } : { accepted: true, cancelRequested: row.cancelled });
@@ -112,9 +131,20 @@ interface Accepted {
   readonly cancelled: boolean;
 }
 
+function measure(batch: readonly Entry[], accepted: ReadonlyMap<number, Accepted>, startedAt: number): void {
+  commitDuration.record((performance.now() - startedAt) / 1000);
+  commitBatch.record(batch.length);
+  stepsCommitted.add(batch.filter(({ commit }, ord) => commit.step !== undefined && accepted.has(ord)).length);
+  // Whoever has ended a run hands it back all the same, which is refused in the ordinary course.
+  refusedCommits.add(
+    batch.filter(({ commit }, ord) => commit.outcome?.state !== 'queued' && !accepted.has(ord)).length,
+  );
+}
+
 function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown> {
   const { tenantId, runId, workerId, epoch } = owner;
-  const { step, events, intents = [], spent, outcome } = commit;
+  const { step, events, intents = [], spent, outcome, askedTokens, traceparent } = commit;
+  const back = outcome?.state === 'queued' ? outcome : undefined;
   return {
     ord,
     tenant_id: tenantId,
@@ -126,9 +156,12 @@ function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown
     events,
     calls: intents.map((call) => ({ ...call, call_id: callIdOf(runId, call) })),
     usage: spent,
+    asked: askedTokens,
+    trace: traceparent,
     state: outcome?.state,
-    later: outcome?.state === 'queued' && outcome.later === true,
-    report: outcome === undefined || outcome.state === 'queued' ? undefined : outcome.report,
+    lost: back?.lostReply === true,
+    fault: back?.fault,
+    report: outcome?.state === 'queued' ? undefined : outcome?.report,
   };
 }
 
@@ -140,17 +173,17 @@ const commitSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
     ord integer, tenant_id text, run_id text, worker_id text, epoch integer, step_no integer, step jsonb,
-    events jsonb, calls jsonb, usage jsonb, state text, later boolean, report jsonb)
+    events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text, report jsonb)
 ), held AS MATERIALIZED (
-  SELECT i.*, r.last_seq, r.cancel_requested
+  SELECT i.*, r.last_seq, r.cancel_requested, CASE WHEN i.lost THEN r.asked_tokens END AS lost_tokens
   FROM argosy.runs r JOIN input i ON r.tenant_id = i.tenant_id AND r.run_id = i.run_id
   WHERE r.epoch = i.epoch AND r.worker_id = i.worker_id AND r.state = 'running'
     AND (i.step_no IS NULL OR r.last_step = i.step_no - 1)
   ORDER BY r.tenant_id, r.run_id
   FOR NO KEY UPDATE OF r
 ), new_steps AS (
-  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload)
-  SELECT tenant_id, run_id, step_no, epoch, $2, step FROM held WHERE step_no IS NOT NULL
+  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, span_id)
+  SELECT tenant_id, run_id, step_no, epoch, $2, step, split_part(trace, '-', 3) FROM held WHERE step_no IS NOT NULL
   ON CONFLICT DO NOTHING
 ), new_events AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
@@ -158,8 +191,8 @@ WITH input AS MATERIALIZED (
   FROM held h CROSS JOIN LATERAL jsonb_array_elements(h.events) WITH ORDINALITY AS e (event, place)
   ON CONFLICT DO NOTHING
 ), new_calls AS (
-  INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args)
-  SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args
+  INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args, traceparent)
+  SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args, h.trace
   FROM held h CROSS JOIN LATERAL jsonb_to_recordset(h.calls)
     AS c (call_id text, step integer, index integer, tool text, args jsonb)
   ON CONFLICT DO NOTHING
@@ -169,14 +202,22 @@ WITH input AS MATERIALIZED (
     prompt_tokens = (h.usage ->> 'promptTokens')::bigint, cached_tokens = (h.usage ->> 'cachedTokens')::bigint,
     completion_tokens = (h.usage ->> 'completionTokens')::bigint, usd = (h.usage ->> 'usd')::float8
   FROM held h WHERE u.tenant_id = h.tenant_id AND u.run_id = h.run_id AND h.usage IS NOT NULL
+), lost_replies AS (
+  UPDATE argosy.usage u SET
+    lost_model_calls = u.lost_model_calls + 1, lost_prompt_tokens = u.lost_prompt_tokens + h.lost_tokens
+  FROM held h WHERE u.tenant_id = h.tenant_id AND u.run_id = h.run_id AND h.lost_tokens IS NOT NULL
 )
 UPDATE argosy.runs r SET
   last_seq = r.last_seq + jsonb_array_length(h.events),
   last_step = coalesce(h.step_no, r.last_step),
+  schema_version = greatest(r.schema_version, $2),
   state = coalesce(h.state, r.state),
   report = coalesce(h.report, r.report),
+  error = coalesce(h.fault, r.error),
+  lost_claims = CASE WHEN h.step_no IS NOT NULL THEN 0 ELSE r.lost_claims + (h.fault IS NOT NULL)::int END,
+  asked_tokens = CASE WHEN h.step_no IS NOT NULL THEN h.asked ELSE r.asked_tokens END,
   worker_id = CASE WHEN h.state IS NULL THEN r.worker_id END,
-  rung_at = CASE WHEN h.state = 'queued' THEN CASE WHEN h.later THEN now() END ELSE r.rung_at END,
+  rung_at = CASE WHEN h.state = 'queued' THEN CASE WHEN h.fault IS NOT NULL THEN now() END ELSE r.rung_at END,
   ended_at = CASE WHEN h.state IS NULL OR h.state = 'queued' THEN NULL ELSE now() END
 FROM held h WHERE r.tenant_id = h.tenant_id AND r.run_id = h.run_id
 RETURNING h.ord, h.cancel_requested AS cancelled`;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import { freshDatabase, freshPrefix, sharedRedisUrl } from '../../../../test/support/servers.ts';
 import { type Bus, LocalBus } from '../bus.ts';
+import { type DeltaTail, LocalTail } from '../deltas.ts';
 import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
 import type { Doorbell } from '../doorbell/doorbell.ts';
 import { PgliteDatabase } from '../embedded/pglite-database.ts';
@@ -12,6 +13,7 @@ import { PgDatabase } from '../fleet/pg-database.ts';
 import { RedisServer } from '../fleet/redis.ts';
 import { redisBackend } from '../fleet/redis-backend.ts';
 import { RedisBus } from '../fleet/redis-bus.ts';
+import { RedisTail } from '../fleet/redis-tail.ts';
 import type { Database } from './database.ts';
 import { migrate } from './migrate.ts';
 
@@ -19,6 +21,7 @@ import { migrate } from './migrate.ts';
 export interface Stores {
   readonly database: Database;
   readonly bus: Bus;
+  readonly tail: DeltaTail;
   /** Each is as another process would hold it. */
   doorbell(): Promise<Doorbell>;
   close(): Promise<void>;
@@ -32,6 +35,7 @@ async function openEmbeddedStores(): Promise<Stores> {
   return {
     database,
     bus: new LocalBus(),
+    tail: new LocalTail(),
     doorbell: async () => new BullmqDoorbell(await embeddedBackend(database)),
     close: async () => {
       await database.close();
@@ -50,6 +54,7 @@ async function openFleetStores(): Promise<Stores> {
   return {
     database,
     bus,
+    tail: new RedisTail(redis, `${prefix}:tail:`),
     doorbell: async () => new BullmqDoorbell(redisBackend(redis, prefix)),
     close: async () => {
       bus.close();

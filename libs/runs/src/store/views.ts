@@ -17,6 +17,8 @@ export interface RunView {
   /** Runs accepted before it that still wait; null once it has started. */
   readonly queuePosition: number | null;
   readonly report: Report | null;
+  /** Model calls whose replies were lost with a worker, and their estimated prompt tokens: bought again, not charged. */
+  readonly lost: { readonly modelCalls: number; readonly promptTokens: number };
 }
 
 /** A durable event with its number. */
@@ -38,17 +40,21 @@ interface RunRow {
   readonly ended_at: Date | null;
   readonly report: Report | null;
   readonly ahead: number | null;
+  readonly lost_model_calls: number;
+  readonly lost_prompt_tokens: number;
 }
 
 const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
-  r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at`;
+  r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, u.lost_model_calls, u.lost_prompt_tokens`;
+
+const from = 'FROM argosy.runs r JOIN argosy.usage u USING (tenant_id, run_id)';
 
 /** One run with its report, or null. */
 export async function getRun(database: Database, tenantId: string, runId: string): Promise<RunView | null> {
   const { rows } = await database.query<RunRow>(
     `SELECT ${columns}, r.report, CASE WHEN r.state = 'queued' THEN (
        SELECT count(*)::int FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at) END AS ahead
-     FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
+     ${from} WHERE r.tenant_id = $1 AND r.run_id = $2`,
     [tenantId, runId],
   );
   return rows[0] === undefined ? null : toView(rows[0]);
@@ -62,7 +68,7 @@ export async function listRuns(
   limit: number,
 ): Promise<RunView[]> {
   const { rows } = await database.query<RunRow>(
-    `SELECT ${columns}, NULL AS report, NULL::int AS ahead FROM argosy.runs r
+    `SELECT ${columns}, NULL AS report, NULL::int AS ahead ${from}
      WHERE r.tenant_id = $1 AND ($2::text IS NULL OR r.run_id < $2) ORDER BY r.run_id DESC LIMIT $3`,
     [tenantId, before, limit],
   );
@@ -113,5 +119,6 @@ function toView(row: RunRow): RunView {
     endedAt: row.ended_at?.toISOString() ?? null,
     queuePosition: row.ahead,
     report: row.report,
+    lost: { modelCalls: row.lost_model_calls, promptTokens: Number(row.lost_prompt_tokens) },
   };
 }

@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type ChatModel, type ChatRequest, tongyiV1 } from '#model';
+import { DataDirectory, type EmbeddedRuns, openEmbedded, topics } from '#runs';
+import { useStore } from '../../../test/support/embedded.ts';
+import { acceptanceOf, answered, replyOf, requestOf } from '../../../test/support/research.ts';
+import { AgentWorker } from './agent-worker.ts';
+
+const settings = { leaseMs: 600_000, relookMs: 50, pollMs: 50 };
+const silent = { log: () => undefined };
+const tenantId = 'acme';
+
+/** The stores of an embedded process on a folder of the test's own. */
+async function open(folder: string) {
+  const directory = DataDirectory.hold(folder);
+  const embedded: EmbeddedRuns = await openEmbedded(directory, settings);
+  const close = async () => {
+    await embedded.close();
+    await directory.release();
+  };
+  return { runs: embedded.runs, close };
+}
+
+/** A model of the test's own making. */
+function modelOf(reply: ChatModel['reply']): ChatModel {
+  return { name: 'scripted', profile: tongyiV1.id, contextTokens: 1e6, estimatePromptTokens: () => 42, reply };
+}
+
+const notice = replyOf({ problem: 'go on' });
+const done = answered().reply;
+const turnsOf = ({ turns }: ChatRequest) => turns.filter(({ role }) => role === 'model').length;
+
+describe('AgentWorker', () => {
+  const store = useStore(open);
+  const runs = () => store().runs;
+  const workers: AgentWorker[] = [];
+  const timers: NodeJS.Timeout[] = [];
+  let made = 0;
+
+  afterEach(async () => {
+    for (const timer of timers.splice(0)) clearInterval(timer);
+    await Promise.all(workers.splice(0).map((worker) => worker.stop(0)));
+  });
+
+  async function work(model: ChatModel): Promise<AgentWorker> {
+    made += 1;
+    const around = { runs: runs(), models: new Map([['scripted', model]]), tools: [], now: () => performance.now() };
+    const worker = await AgentWorker.start(around, { workerId: `agent-${made}`, concurrency: 4 }, silent);
+    workers.push(worker);
+    return worker;
+  }
+
+  /** Accepts a run and keeps the backlog moving. */
+  async function accepted(changes: Parameters<typeof requestOf>[0] = {}): Promise<string> {
+    made += 1;
+    const runId = `run-${made}`;
+    await runs().accept(acceptanceOf(tenantId, runId, { request: requestOf(changes) }));
+    await runs().dispatch();
+    timers.push(
+      setInterval(
+        () =>
+          void runs()
+            .reconcile()
+            .then(() => runs().dispatch()),
+        settings.pollMs,
+      ),
+    );
+    return runId;
+  }
+
+  async function ended(runId: string) {
+    for await (const { type } of runs().events(tenantId, runId, 0, new AbortController().signal)) void type;
+    return await runs().get(tenantId, runId);
+  }
+
+  async function handedBack(runId: string): Promise<void> {
+    while ((await runs().get(tenantId, runId)).status !== 'queued') {
+      await new Promise<void>((resolve) => {
+        const unsubscribe = runs().bus.subscribe(topics.moved(tenantId, runId), () => {
+          unsubscribe();
+          resolve();
+        });
+        setTimeout(resolve, settings.pollMs);
+      });
+    }
+  }
+
+  it('ends the step it is in when it leaves, and hands the run back at the boundary', async () => {
+    const [asked, reply] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const leaving = await work(
+      modelOf(async () => {
+        asked.resolve();
+        await reply.promise;
+        return notice;
+      }),
+    );
+    const runId = await accepted();
+    await asked.promise;
+    for (const timer of timers.splice(0)) clearInterval(timer);
+    const stopped = leaving.stop(20_000);
+    reply.resolve();
+    await stopped;
+    await handedBack(runId);
+    expect((await runs().get(tenantId, runId)).lost.modelCalls).toBe(0);
+    const heard: number[] = [];
+    await work(
+      modelOf(async (request) => {
+        heard.push(turnsOf(request));
+        return done;
+      }),
+    );
+    await runs().dispatch();
+    expect(await ended(runId)).toMatchObject({ status: 'completed', report: { usage: { model_calls: 2 } } });
+    expect(heard).toEqual([1]);
+  });
+
+  it('stops a step in the middle when its time to leave is nearly over, and records the lost reply', async () => {
+    const asked = Promise.withResolvers<void>();
+    const leaving = await work(
+      modelOf(async (_request, signal) => {
+        asked.resolve();
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        throw signal.reason;
+      }),
+    );
+    const runId = await accepted();
+    await asked.promise;
+    for (const timer of timers.splice(0)) clearInterval(timer);
+    await leaving.stop(100);
+    await handedBack(runId);
+    expect((await runs().get(tenantId, runId)).lost).toEqual({ modelCalls: 1, promptTokens: 0 });
+    await work(modelOf(async () => done));
+    await runs().dispatch();
+    expect(await ended(runId)).toMatchObject({ status: 'completed', report: { usage: { model_calls: 1 } } });
+  });
+
+  it('gives a run up with what it has, and the reason, when its driver fails again and again without a step', async () => {
+    await work(
+      modelOf(async () => {
+        throw new Error('a bug in a model');
+      }),
+    );
+    const run = await ended(await accepted());
+    expect(run).toMatchObject({ status: 'failed', report: { status: 'failed' } });
+    expect(run.report?.incomplete_details?.message).toContain('a bug in a model');
+  });
+
+  it.each<[string, Parameters<typeof requestOf>[0], string]>([
+    ['a profile', { profile: 'tongyi-v0' }, 'tongyi-v0'],
+    ['a model', { model: 'unheard-of' }, 'unheard-of'],
+  ])('fails a run that needs %s which is not there, naming it', async (_what, request, name) => {
+    await work(modelOf(async () => done));
+    const run = await ended(await accepted(request));
+    expect(run).toMatchObject({ status: 'failed' });
+    expect(run.report?.incomplete_details?.message).toContain(name);
+  });
+});

@@ -1,0 +1,18 @@
+import { configuredModels, parseModelSpec } from '#model';
+import { serve } from '#platform';
+import { fleetSettings, openFleet } from '#runs';
+import { toolSignatures } from '#tools';
+import { AgentWorker } from './agent-worker.ts';
+
+await serve(
+  'agent-worker',
+  process,
+  async ({ config, logger, workerId, keep }) => {
+    const models = configuredModels(config).byName;
+    const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
+    const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const around = { runs, models, tools: toolSignatures, now: () => performance.now() };
+    return await AgentWorker.start(around, { workerId, concurrency: config.ARGOSY_AGENT_CONCURRENCY }, logger);
+  },
+  { checks: { ARGOSY_MODEL: parseModelSpec } },
+);

@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { parseAllow } from '#egress';
+import { serve } from '#platform';
+import { fleetSettings, openFleet } from '#runs';
+import { Corpora, openToolbox } from '#tools';
+import { ToolWorker } from './tool-worker.ts';
+
+await serve(
+  'tool-worker',
+  process,
+  async ({ config, logger, workerId, keep }) => {
+    const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
+    const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
+    const { tools } = keep(openToolbox(corpora, config.ARGOSY_EGRESS_ALLOW));
+    const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
+    return await ToolWorker.start(runs, tools, options, logger);
+  },
+  { checks: { ARGOSY_EGRESS_ALLOW: parseAllow } },
+);

@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Observation, PlacedCall, ToolOutcome } from '#domain';
+import { Unavailable } from '#errors';
+import { awaitHint, topics } from './bus.ts';
+import type { Answering, Ring } from './doorbell/doorbell.ts';
+import type { Membership } from './membership.ts';
+import { type AnswerSettings, answerOptions, type Core, ringOrLose } from './ports.ts';
+import { putTexts } from './store/blobs.ts';
+import {
+  type CallClaim,
+  claimCall,
+  countRings,
+  type DueCall,
+  finishCall,
+  outcomesOf,
+  readCalls,
+  releaseCall,
+} from './store/calls.ts';
+import type { Claim } from './store/claims.ts';
+import { callIdOf } from './store/log.ts';
+
+/** What came of a tool call: `unknown` when a side effect may or may not have happened. */
+export interface CallResult {
+  readonly state: 'done' | 'unknown';
+  readonly observation: Observation;
+  /** Texts that the observation's passages point into, by sha256. */
+  readonly snapshots: ReadonlyMap<string, string>;
+}
+
+/** Performs a claimed call. `signal` fires when the run is cancelled or the worker must stop. */
+export type PerformCall = (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>;
+
+/** Has calls performed and waits for them; see `Runs.callTools`. */
+export async function callTools(
+  core: Core,
+  { tenantId, runId }: Claim,
+  calls: readonly PlacedCall[],
+  signal: AbortSignal,
+): Promise<ToolOutcome[] | null> {
+  const ids = calls.map((call) => callIdOf(runId, call));
+  let rung = false;
+  while (!signal.aborted) {
+    const hint = awaitHint(core.bus, topics.called(tenantId, runId), core.settings.pollMs, signal);
+    try {
+      const outcomes = outcomesOf(calls, ids, await readCalls(core.database, tenantId, runId, ids));
+      if (outcomes !== null) return outcomes;
+      // Once: whatever gets lost after that is rung again by whoever reconciles.
+      if (!rung) await ringCalls(core, await countRings(core.database, { tenantId, runId }, ids));
+      rung = true;
+      await hint.came;
+    } finally {
+      hint.drop();
+    }
+  }
+  return null;
+}
+
+/** Rings for calls whose rings were counted. */
+export async function ringCalls(core: Core, due: readonly DueCall[], delayMs?: number): Promise<void> {
+  for (const { rings, ...call } of due) {
+    const ring: Ring = { bell: 'calls', ...call, key: `${call.callId}-${rings}` };
+    await ringOrLose(core, delayMs === undefined ? ring : { ...ring, delayMs });
+  }
+}
+
+/** Answers call rings; see `Runs.answerCalls`. */
+export async function answerCalls(
+  core: Core,
+  member: Membership,
+  settings: AnswerSettings,
+  perform: PerformCall,
+): Promise<Answering> {
+  const answer = async ({ tenantId, runId, callId = '' }: Ring, closing: AbortSignal): Promise<void> => {
+    const cancel = new AbortController();
+    // Listens before it looks, so that no cancel falls between the two.
+    const unsubscribe = core.bus.subscribe(topics.flagged(tenantId, runId), () =>
+      cancel.abort('the run was cancelled'),
+    );
+    try {
+      const owned = await claimCall(core.database, { tenantId, runId, callId }, member.workerId);
+      if (owned !== null)
+        await performCall(core, owned, perform, { cancel: cancel.signal, closing, lost: member.lost });
+    } finally {
+      unsubscribe();
+    }
+  };
+  return await core.doorbell.answer('calls', answer, answerOptions(core, settings));
+}
+
+/** Why a call may have to stop. */
+interface Stops {
+  readonly cancel: AbortSignal;
+  readonly closing: AbortSignal;
+  readonly lost: AbortSignal;
+}
+
+async function performCall(core: Core, owned: CallClaim, perform: PerformCall, stops: Stops): Promise<void> {
+  const signal = AbortSignal.any([stops.cancel, stops.closing, stops.lost]);
+  try {
+    const result = await perform(owned, signal);
+    await keep(core, owned, result, stops.lost);
+  } catch (error) {
+    await releaseCall(core.database, owned);
+    const delayMs = stops.closing.aborted ? 0 : core.settings.pollMs;
+    if (!stops.cancel.aborted) await ringCalls(core, await countRings(core.database, owned, [owned.callId]), delayMs);
+    if (!signal.aborted) throw error;
+  } finally {
+    core.bus.publish(topics.called(owned.tenantId, owned.runId));
+  }
+}
+
+/** A result that was paid for is written again and again while the database is away, for as long as the lease holds. */
+async function keep(core: Core, owned: CallClaim, result: CallResult, lost: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await putTexts(core.database, owned.tenantId, result.snapshots);
+      await finishCall(core.database, owned, result.state, result.observation);
+      return;
+    } catch (error) {
+      if (!(error instanceof Unavailable) || lost.aborted) throw error;
+      await sleep(core.settings.pollMs, undefined, { signal: lost }).catch(() => undefined);
+    }
+  }
+}

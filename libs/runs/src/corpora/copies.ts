@@ -1,0 +1,75 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CorpusFile } from '#contracts';
+import type { Database } from '../store/database.ts';
+import { readContent } from './contents.ts';
+import type { CorpusKey } from './records.ts';
+
+/** What is read of small files with one statement. */
+const groupBytes = 4 * 1024 * 1024;
+const groupFiles = 500;
+
+interface StoredFile extends CorpusFile {
+  readonly contentId: string;
+}
+
+/** Writes each different file of a corpus into `folder` under its hash. @returns all of its files, in order of path */
+export async function copyFiles(
+  database: Database,
+  { tenantId, corpusId }: CorpusKey,
+  folder: string,
+  signal: AbortSignal,
+): Promise<CorpusFile[]> {
+  const { rows } = await database.query<StoredFile>(
+    `SELECT f.path, f.sha256, a.bytes, a.content_id AS "contentId" FROM argosy.corpus_files f
+     JOIN argosy.files a ON a.tenant_id = f.tenant_id AND a.sha256 = f.sha256
+     WHERE f.tenant_id = $1 AND f.corpus_id = $2 ORDER BY f.path COLLATE "C"`,
+    [tenantId, corpusId],
+  );
+  const different = new Map(rows.map((row) => [row.sha256, row]));
+  for (const group of groupsOf([...different.values()])) {
+    signal.throwIfAborted();
+    const [first] = group;
+    if (group.length === 1 && first !== undefined) await copyLarge(database, tenantId, first, folder);
+    else await copySmall(database, tenantId, group, folder);
+  }
+  return rows.map(({ path, sha256, bytes }) => ({ path, sha256, bytes }));
+}
+
+/** Small files together, large ones alone. */
+function groupsOf(files: readonly StoredFile[]): StoredFile[][] {
+  const groups: StoredFile[][] = [];
+  let group: StoredFile[] = [];
+  let size = 0;
+  for (const file of files.toSorted((a, b) => a.bytes - b.bytes)) {
+    if (group.length > 0 && (size + file.bytes > groupBytes || group.length === groupFiles)) {
+      groups.push(group);
+      group = [];
+      size = 0;
+    }
+    group.push(file);
+    size += file.bytes;
+  }
+  return group.length > 0 ? [...groups, group] : groups;
+}
+
+async function copyLarge(database: Database, tenantId: string, file: StoredFile, folder: string): Promise<void> {
+  await writeFile(join(folder, file.sha256), readContent(database, tenantId, file.contentId));
+}
+
+async function copySmall(
+  database: Database,
+  tenantId: string,
+  group: readonly StoredFile[],
+  folder: string,
+): Promise<void> {
+  const names = new Map(group.map(({ contentId, sha256 }) => [contentId, sha256]));
+  const { rows } = await database.query<{ contentId: string; part: number; data: Uint8Array }>(
+    `SELECT content_id AS "contentId", part, data FROM argosy.content_parts
+     WHERE tenant_id = $1 AND content_id = ANY ($2) ORDER BY content_id, part`,
+    [tenantId, [...names.keys()]],
+  );
+  for (const { contentId, part, data } of rows) {
+    await writeFile(join(folder, names.get(contentId) ?? contentId), data, { flag: part === 0 ? 'w' : 'a' });
+  }
+}

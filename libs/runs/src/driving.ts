@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, Unavailable } from '#errors';
+import { topics } from './bus.ts';
+import type { Answering, Ring } from './doorbell/doorbell.ts';
+import { handBacks, runClaims, runsInFlight } from './instruments.ts';
+import type { Membership } from './membership.ts';
+import { type AnswerSettings, answerOptions, type Core } from './ports.ts';
+import { type Claim, claim } from './store/claims.ts';
+import type { Commit, Committed, HandedBack } from './store/ledger.ts';
+
+/** Drives a claimed run as far as it goes. `now` fires when it must stop in the middle of a step. */
+export type DriveRun = (claim: Claim, now: AbortSignal) => Promise<void>;
+
+/** Answers run rings; see `Runs.answerRuns`. */
+export async function answerRuns(
+  core: Core,
+  member: Membership,
+  settings: AnswerSettings,
+  drive: DriveRun,
+): Promise<Answering> {
+  const answer = async ({ tenantId, runId }: Ring, closing: AbortSignal): Promise<void> => {
+    const owned = await claim(core.database, tenantId, runId, member.workerId);
+    if (owned === null) return;
+    runClaims.add(1);
+    runsInFlight.add(1);
+    core.bus.publish(topics.moved(tenantId, runId));
+    const now = AbortSignal.any([closing, member.lost]);
+    let fault: unknown = null;
+    try {
+      await drive(owned, now);
+    } catch (error) {
+      fault = error;
+      throw error;
+    } finally {
+      runsInFlight.add(-1);
+      await handBack(core, owned, backFrom(fault, now), member.lost);
+    }
+  };
+  return await core.doorbell.answer('runs', answer, answerOptions(core, settings));
+}
+
+/** Commits to a run and tells whoever listens. */
+export async function commit(core: Core, owner: Claim, what: Commit): Promise<Committed> {
+  const committed = await core.ledger.commit(owner, what);
+  if (committed.accepted) core.bus.publish(topics.moved(owner.tenantId, owner.runId));
+  if (committed.accepted && what.outcome !== undefined) core.bus.publish(topics.backlog);
+  return committed;
+}
+
+/** A database that went away says nothing about the run: it goes on at once when the database is back. */
+function backFrom(fault: unknown, now: AbortSignal): HandedBack {
+  const lostReply = fault !== null || now.aborted;
+  const blamed = fault !== null && !(fault instanceof Unavailable) && !now.aborted;
+  return { state: 'queued', lostReply, ...(blamed ? { fault: messageOf(fault) } : {}) };
+}
+
+function reasonOf({ fault, lostReply }: HandedBack): 'fault' | 'step' | 'boundary' {
+  if (fault !== undefined) return 'fault';
+  return lostReply ? 'step' : 'boundary';
+}
+
+/**
+ * Gives up a run that has not ended; refused, and so without effect, for one that has. Repeated while the database is
+ * away, for as long as the lease holds; after that others take over.
+ */
+async function handBack(core: Core, owned: Claim, outcome: HandedBack, lost: AbortSignal): Promise<void> {
+  while (!lost.aborted) {
+    try {
+      const { accepted } = await commit(core, owned, { events: [], outcome });
+      if (accepted) handBacks.add(1, { reason: reasonOf(outcome) });
+      return;
+    } catch {
+      await sleep(core.settings.pollMs, undefined, { signal: lost }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { eventSchemaVersion } from '#domain';
+import type { Database } from './database.ts';
+
+/** How the fleet stands at one moment. */
+export interface Census {
+  readonly queued: number;
+  readonly running: number;
+  /** How long the oldest queued run has waited since it was accepted; 0 without any. */
+  readonly oldestSeconds: number;
+  /** Queued runs that a newer release has written to: no worker of this release takes them. */
+  readonly newer: number;
+  /** Living workers and their slots, by role. */
+  readonly workers: readonly { readonly role: string; readonly count: number; readonly slots: number }[];
+}
+
+/** Counts runs and workers. Cost: one look at the unfinished runs. */
+export async function takeCensus(database: Database): Promise<Census> {
+  const runs = await database.query<Omit<Census, 'workers'>>(
+    `SELECT count(*) FILTER (WHERE state = 'queued')::int AS queued,
+       count(*) FILTER (WHERE state = 'running')::int AS running,
+       coalesce(extract(epoch FROM now() - min(accepted_at) FILTER (WHERE state = 'queued')), 0)::float8
+         AS "oldestSeconds",
+       count(*) FILTER (WHERE state = 'queued' AND schema_version > $1)::int AS newer
+     FROM argosy.runs WHERE state IN ('queued', 'running', 'waiting')`,
+    [eventSchemaVersion],
+  );
+  const workers = await database.query<Census['workers'][number]>(
+    `SELECT role, count(*)::int AS count, sum(slots)::int AS slots FROM argosy.workers
+     WHERE lease_until > now() GROUP BY role ORDER BY role`,
+  );
+  const [counts = { queued: 0, running: 0, oldestSeconds: 0, newer: 0 }] = runs.rows;
+  return { ...counts, workers: workers.rows };
+}
