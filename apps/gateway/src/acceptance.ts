@@ -1,17 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ResearchBody } from '#contracts';
-import type { Limits, Prices, ResearchRequest } from '#domain';
+import type { Limits, ResearchRequest } from '#domain';
 import { ArgosyError, InvalidInput } from '#errors';
-
-/** What the gateway must know of a model to accept runs for it. */
-export interface ConfiguredModel {
-  /** False for `extractive`. */
-  readonly isLanguageModel: boolean;
-  readonly profile: string;
-  /** Null for no window. */
-  readonly contextTokens: number | null;
-  readonly prices: Prices | null;
-}
+import type { ConfiguredModel } from '#model';
 
 /** What this deployment offers; everything a request may name. */
 export interface Offer {
@@ -20,7 +11,7 @@ export interface Offer {
   readonly defaultModel: string;
   /** True when a run may search the public web. */
   readonly webSearch: boolean;
-  /** Says whether a corpus id is known here. */
+  /** Says whether a corpus is here that nobody uploaded: the index of a folder on the gateway's own machine. */
   readonly knowsCorpus: (id: string) => boolean;
 }
 
@@ -47,10 +38,6 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     throw new ModelUnavailable(`The model ${JSON.stringify(name)} is not configured here; known: ${known}.`);
   }
   const { corpora = [], urls = [], allow_domains = [], deny_domains = [] } = body.sources ?? {};
-  const unknown = corpora.filter((id) => !offer.knowsCorpus(id));
-  if (unknown.length > 0) {
-    throw new InvalidInput(unknown.map((id) => ({ path: 'sources.corpora', message: `there is no corpus ${id}` })));
-  }
   if (corpora.length === 0 && urls.length === 0 && !offer.webSearch) throw new InvalidInput([nothingToRead]);
   if (body.budget?.usd !== undefined && model.prices === null) {
     const message = `the prices of ${name} are not configured, so a budget in money cannot be kept; use budget.tokens, or set ARGOSY_MODEL_PRICES`;

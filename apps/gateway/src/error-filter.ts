@@ -3,11 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorResource } from '#contracts';
 import { ArgosyError, InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { refusals } from './instruments.ts';
 
 /** The one place where errors become HTTP answers. */
 const statusOf: Readonly<Record<string, number>> = {
   validation_failed: 422,
   idempotency_conflict: 422,
+  hash_mismatch: 422,
+  aborted: 400,
   not_found: 404,
   invalid_state: 409,
   model_unavailable: 409,
@@ -28,6 +31,7 @@ export class ErrorFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const { status, code, message, param } = describe(thrown);
+    refusals.add(1, { code });
     if (status >= 500) {
       this.#logger.log('error', 'request failed', { url: request.url, message: messageOf(thrown) });
     }

@@ -1,28 +1,43 @@
 import { PassThrough, type Readable } from 'node:stream';
-import { type Runs, topics } from '#runs';
+import type { Runs } from '#runs';
+import { eventStreams } from './instruments.ts';
 import { heartbeatSse, toDeltaSse, toSse } from './resources.ts';
 
-export interface FollowOptions {
+/** What all event streams of a gateway have in common. */
+export interface StreamSettings {
+  /** Time between two comments that keep a quiet stream open. */
+  readonly heartbeatMs: number;
+  /** Ends every stream; clients resume elsewhere. */
+  readonly closing: AbortSignal;
+}
+
+export interface FollowOptions extends StreamSettings {
   readonly tenantId: string;
   readonly runId: string;
   /** Number of the last durable event that the client has; 0 for none. */
   readonly after: number;
-  readonly heartbeatMs: number;
 }
 
 /**
  * A run's events as they come, ending with the terminal one. A client that leaves ends the stream and nothing else.
  */
-export function eventStream(runs: Runs, { tenantId, runId, after, heartbeatMs }: FollowOptions): Readable {
+export function eventStream(runs: Runs, options: FollowOptions): Readable {
+  const { tenantId, runId, after, heartbeatMs, closing } = options;
   const out = new PassThrough();
   const left = new AbortController();
   const heartbeat = setInterval(() => out.write(heartbeatSse), heartbeatMs);
-  const unsubscribe = runs.bus.subscribe(topics.delta(tenantId, runId), (text) => {
+  const unsubscribe = runs.onDelta(tenantId, runId, (delta) => {
     // A client that reads too slowly misses deltas rather than filling our memory.
-    if (!out.writableNeedDrain) out.write(toDeltaSse(text));
+    if (!out.writableNeedDrain) out.write(toDeltaSse(delta));
   });
+  eventStreams.add(1);
+  const leave = (): void => left.abort();
+  closing.addEventListener('abort', leave);
+  if (closing.aborted) leave();
   out.on('close', () => {
-    left.abort();
+    eventStreams.add(-1);
+    leave();
+    closing.removeEventListener('abort', leave);
     clearInterval(heartbeat);
     unsubscribe();
   });

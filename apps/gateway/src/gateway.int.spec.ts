@@ -2,11 +2,12 @@ import { request as httpRequest } from 'node:http';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { acceptedResource, errorResource, runResource } from '#contracts';
 import type { Report } from '#domain';
+import type { ConfiguredModel } from '#model';
 import { jsonLogger } from '#platform';
 import { type CallResult, type Claim, DataDirectory, type EmbeddedRuns, openEmbedded, type Runs } from '#runs';
 import { useStore } from '../../../test/support/embedded.ts';
 import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
-import { type ConfiguredModel, Gateway } from './index.ts';
+import { Gateway } from './index.ts';
 
 const corpus = 'c_0123456789abcdef';
 const text = 'A worker that falls silent loses its lease after ten seconds.';
@@ -41,9 +42,13 @@ const stack = useStore(async (folder): Promise<Stack> => {
   const directory = DataDirectory.hold(folder);
   const store: EmbeddedRuns = await openEmbedded(directory);
   const { runs } = store;
-  const member = await runs.join('test-worker', 'agent-worker');
-  const calls = await runs.answerCalls(member, 4, async () => found());
-  const driving = await runs.answerRuns(member, 4, async (claim, closing) => await drive(runs, claim, closing));
+  const member = await runs.join({ workerId: 'test-worker', role: 'agent-worker', slots: 10 });
+  const calls = await runs.answerCalls(member, { concurrency: 4 }, async () => found());
+  const driving = await runs.answerRuns(
+    member,
+    { concurrency: 4 },
+    async (claim, closing) => await drive(runs, claim, closing),
+  );
   const options = { host: '127.0.0.1', port: 0, tenantId: 'local', heartbeatMs: 20 };
   const gateway = await Gateway.start(
     runs,
@@ -147,7 +152,7 @@ async function streamOf(id: string, query = '', headers: Record<string, string> 
 /** A run that has been driven to its end. */
 async function finishedRun(): Promise<string> {
   const id = await accept();
-  await stack().runs.dispatch(10);
+  await stack().runs.dispatch();
   expect((await streamOf(id)).at(-1)?.type).toBe('run.completed');
   return id;
 }
@@ -327,7 +332,7 @@ describe('POST /v1/research/{id}/cancel', () => {
 
   it('ends a running run through its worker', async () => {
     const id = await accept(endless);
-    await stack().runs.dispatch(10);
+    await stack().runs.dispatch();
     const response = await call(`/v1/research/${id}/events`);
     let text = '';
     let cancelled = false;
@@ -414,6 +419,70 @@ describe('on loopback without keys', () => {
 it('is alive and ready', async () => {
   expect(await (await call('/healthz')).json()).toEqual({ status: 'ok' });
   expect(await (await call('/readyz')).json()).toEqual({ status: 'ok' });
+});
+
+describe('a gateway that stops', () => {
+  const quiet = jsonLogger('gateway', 'error', () => undefined);
+  const local = { host: '127.0.0.1', port: 0, tenantId: 'local' };
+
+  /** A gateway with one request in work, which goes on until it is told to end. */
+  async function busy() {
+    const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const list = async (): Promise<[]> => {
+      begun.resolve();
+      await end.promise;
+      return [];
+    };
+    const gateway = await Gateway.start({ list } as unknown as Runs, offer, local, quiet);
+    const answer = fetch(`${gateway.url}/v1/research`);
+    answer.catch(() => undefined);
+    await begun.promise;
+    return { gateway, answer, end: end.resolve };
+  }
+
+  it('ends open event streams, so that clients resume elsewhere', async () => {
+    const gateway = await Gateway.start(stack().runs, offer, local, quiet);
+    const response = await fetch(`${gateway.url}/v1/research/${await accept()}/events`);
+    // Longer than this test may take: whatever does not end by itself fails it.
+    await gateway.stop(60_000);
+    expect(await response.text()).toMatch(/^id: 1\nevent: run.accepted\n/);
+  });
+
+  it('answers what it has begun and takes nothing new', async () => {
+    const { gateway, answer, end } = await busy();
+    const stopping = gateway.stop(60_000);
+    await expect(fetch(`${gateway.url}/healthz`)).rejects.toThrow();
+    end();
+    expect((await answer).status).toBe(200);
+    await stopping;
+  });
+
+  it('cuts off what takes longer than its grace', async () => {
+    const { gateway, answer, end } = await busy();
+    const stopping = gateway.stop(0);
+    await expect(answer).rejects.toThrow();
+    end();
+    await stopping;
+  });
+});
+
+it('says over its own port why its process is not ready, and what it measures', async () => {
+  const health = {
+    readiness: () => ({ ready: false, reason: 'The store is away.' }) as const,
+    metrics: async () => 'argosy_x 1\n',
+  };
+  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', health };
+  const quiet = jsonLogger('gateway', 'error', () => undefined);
+  const gateway = await Gateway.start(stack().runs, offer, options, quiet);
+  try {
+    const [ready, metrics] = await Promise.all(['/readyz?x', '/metrics'].map((path) => fetch(gateway.url + path)));
+    expect(ready?.status).toBe(503);
+    expect(await ready?.json()).toEqual({ status: 'not_ready', reason: 'The store is away.' });
+    expect(metrics?.headers.get('content-type')).toMatch(/^text\/plain/);
+    expect(await metrics?.text()).toBe('argosy_x 1\n');
+  } finally {
+    await gateway.stop();
+  }
 });
 
 it('refuses a port that is taken, with the ways out', async () => {

@@ -1,16 +1,21 @@
 import 'reflect-metadata';
+import type { Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { InvalidInput } from '#errors';
-import type { Logger } from '#platform';
+import { alwaysReady, type Health, type Logger } from '#platform';
 import type { Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
+import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
+import type { StreamSettings } from './event-stream.ts';
+import { takeFiles } from './file-bodies.ts';
 import { HealthController } from './health.controller.ts';
+import { measureRequests, refusals } from './instruments.ts';
 import { foreignCaller } from './loopback-guard.ts';
 import { ResearchController } from './research.controller.ts';
-import { HEARTBEAT_MS, OFFER, RUNS, TENANT } from './tokens.ts';
+import { HEALTH, OFFER, RUNS, STREAMS, TENANT } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -20,22 +25,29 @@ export interface GatewayOptions {
   readonly tenantId: string;
   /** Time between two comments that keep a quiet event stream open. Default 15,000. */
   readonly heartbeatMs?: number;
+  /** What the health routes tell; without it, always ready. */
+  readonly health?: Health;
 }
 
 /** Largest request body. */
 const bodyLimitBytes = 1024 * 1024;
 
+/** How often a gateway that stops looks for connections to end. */
+const sweepMs = 20;
+
 @Module({})
 class GatewayModule {
-  static register(runs: Runs, offer: Offer, { tenantId, heartbeatMs = 15_000 }: GatewayOptions): DynamicModule {
+  static register(runs: Runs, offer: Offer, options: GatewayOptions, closing: AbortSignal): DynamicModule {
+    const streams: StreamSettings = { heartbeatMs: options.heartbeatMs ?? 15_000, closing };
     return {
       module: GatewayModule,
-      controllers: [ResearchController, HealthController],
+      controllers: [ResearchController, CorporaController, HealthController],
       providers: [
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
-        { provide: TENANT, useValue: tenantId },
-        { provide: HEARTBEAT_MS, useValue: heartbeatMs },
+        { provide: TENANT, useValue: options.tenantId },
+        { provide: STREAMS, useValue: streams },
+        { provide: HEALTH, useValue: options.health ?? alwaysReady },
       ],
     };
   }
@@ -45,22 +57,28 @@ class GatewayModule {
 export class Gateway {
   readonly url: string;
   readonly #app: NestFastifyApplication;
+  readonly #closing: AbortController;
 
-  private constructor(url: string, app: NestFastifyApplication) {
+  private constructor(url: string, app: NestFastifyApplication, closing: AbortController) {
     this.url = url;
     this.#app = app;
+    this.#closing = closing;
   }
 
   /** @throws InvalidInput when the port is taken or may not be used */
   static async start(runs: Runs, offer: Offer, options: GatewayOptions, logger: Logger): Promise<Gateway> {
-    const adapter = new FastifyAdapter({ bodyLimit: bodyLimitBytes, forceCloseConnections: true });
-    const module = GatewayModule.register(runs, offer, options);
+    const adapter = new FastifyAdapter({ bodyLimit: bodyLimitBytes, forceCloseConnections: 'idle' });
+    const closing = new AbortController();
+    const module = GatewayModule.register(runs, offer, options, closing.signal);
     const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false });
     app.useGlobalFilters(new ErrorFilter(logger));
     const server = app.getHttpAdapter().getInstance();
+    measureRequests(server);
+    takeFiles(server);
     server.addHook('onRequest', async (request, reply) => {
       const reason = foreignCaller(request.headers);
       if (reason === null) return;
+      refusals.add(1, { code: 'forbidden' });
       await reply.status(403).send({ error: { code: 'forbidden', message: reason, request_id: request.id } });
     });
     try {
@@ -69,12 +87,28 @@ export class Gateway {
       await app.close();
       throw portUnusable(options, cause);
     }
-    return new Gateway((await app.getUrl()).replace(/\/$/, ''), app);
+    return new Gateway((await app.getUrl()).replace(/\/$/, ''), app, closing);
   }
 
-  /** Takes no more requests and ends open event streams; clients resume elsewhere with Last-Event-ID. */
-  async stop(): Promise<void> {
-    await this.#app.close();
+  /**
+   * Takes no more requests, ends open event streams (clients resume elsewhere with Last-Event-ID), and lets requests in
+   * work come to their end.
+   * @param graceMs after this long they are cut off
+   */
+  async stop(graceMs = 1_000): Promise<void> {
+    const server = this.#app.getHttpServer() as Server; // Fastify over HTTP/1
+    const giveUpAt = performance.now() + graceMs;
+    this.#closing.abort();
+    // A connection that is kept alive becomes idle only with the end of its request.
+    const sweep = setInterval(() => {
+      if (performance.now() < giveUpAt) server.closeIdleConnections();
+      else server.closeAllConnections();
+    }, sweepMs);
+    try {
+      await this.#app.close();
+    } finally {
+      clearInterval(sweep);
+    }
   }
 }
 

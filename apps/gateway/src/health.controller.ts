@@ -1,15 +1,23 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { NotFound } from '#errors';
+import { answerHealth, type Health } from '#platform';
+import { HEALTH } from './tokens.ts';
 
-/** Liveness and readiness. A gateway serves only after its stores are open, so both are the same here. */
+/** What the other roles serve on a port of their own. */
 @Controller()
 export class HealthController {
-  @Get('healthz')
-  healthz(): { status: 'ok' } {
-    return { status: 'ok' };
+  readonly #health: Health;
+
+  constructor(@Inject(HEALTH) health: Health) {
+    this.#health = health;
   }
 
-  @Get('readyz')
-  readyz(): { status: 'ok' } {
-    return { status: 'ok' };
+  @Get(['healthz', 'readyz', 'metrics'])
+  async answer(@Req() { routeOptions }: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const answer = await answerHealth(routeOptions.url ?? '', this.#health);
+    if (answer === null) throw new NotFound('This process has no metrics.');
+    const { status, contentType, body } = answer;
+    await reply.status(status).header('content-type', contentType).header('cache-control', 'no-store').send(body);
   }
 }

@@ -4,12 +4,13 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type AcceptedResource, parseInput, type RunResource, researchBody } from '#contracts';
 import { renderMarkdown } from '#domain';
-import { InvalidState, NotFound } from '#errors';
+import { InvalidInput, InvalidState, NotFound } from '#errors';
+import { childOf } from '#platform';
 import type { Runs, RunView } from '#runs';
 import { bodyHash, newRunId, type Offer, toRequest } from './acceptance.ts';
-import { eventStream } from './event-stream.ts';
+import { eventStream, type StreamSettings } from './event-stream.ts';
 import { toResource } from './resources.ts';
-import { HEARTBEAT_MS, OFFER, RUNS, TENANT } from './tokens.ts';
+import { OFFER, RUNS, STREAMS, TENANT } from './tokens.ts';
 
 const idempotencyKey = z.string().min(1).max(200).optional();
 const cursor = z.object({
@@ -23,31 +24,37 @@ export class ResearchController {
   readonly #runs: Runs;
   readonly #offer: Offer;
   readonly #tenantId: string;
-  readonly #heartbeatMs: number;
+  readonly #streams: StreamSettings;
 
   constructor(
     @Inject(RUNS) runs: Runs,
     @Inject(OFFER) offer: Offer,
     @Inject(TENANT) tenantId: string,
-    @Inject(HEARTBEAT_MS) heartbeatMs: number,
+    @Inject(STREAMS) streams: StreamSettings,
   ) {
     this.#runs = runs;
     this.#offer = offer;
     this.#tenantId = tenantId;
-    this.#heartbeatMs = heartbeatMs;
+    this.#streams = streams;
   }
 
   @Post()
   @HttpCode(202)
-  async create(@Body() raw: unknown, @Headers('idempotency-key') key: unknown): Promise<AcceptedResource> {
+  async create(
+    @Body() raw: unknown,
+    @Headers('idempotency-key') key: unknown,
+    @Headers('traceparent') traceparent: unknown,
+  ): Promise<AcceptedResource> {
     const body = parseInput(researchBody, raw);
     const idempotency = parseInput(idempotencyKey, key);
+    await this.#expectCorpora(body.sources?.corpora ?? []);
     const now = new Date();
     const { runId } = await this.#runs.accept({
       tenantId: this.#tenantId,
       runId: newRunId(now.getTime(), randomBytes(10)),
       request: toRequest(body, this.#offer, now.toISOString().slice(0, 10)),
       requestSha256: bodyHash(body),
+      traceparent: childOf(traceparent),
       ...(idempotency === undefined ? {} : { idempotencyKey: idempotency }),
     });
     const { status, queuePosition } = await this.#find(runId);
@@ -76,8 +83,7 @@ export class ResearchController {
   ): Promise<void> {
     await this.#find(id);
     const number = parseInput(eventNumber, last ?? after ?? 0);
-    const follow = { tenantId: this.#tenantId, runId: id, after: number, heartbeatMs: this.#heartbeatMs };
-    const stream = eventStream(this.#runs, follow);
+    const stream = eventStream(this.#runs, { tenantId: this.#tenantId, runId: id, after: number, ...this.#streams });
     await reply
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-store')
@@ -107,6 +113,15 @@ export class ResearchController {
     const text = cited ? (await this.#runs.texts(this.#tenantId, [sha256])).get(sha256) : undefined;
     if (text === undefined) throw new NotFound(`Run ${id} cites no snapshot ${sha256}.`);
     await reply.header('content-type', 'text/plain; charset=utf-8').send(text);
+  }
+
+  /** @throws InvalidInput saying of each why it cannot be searched */
+  async #expectCorpora(ids: readonly string[]): Promise<void> {
+    const uploaded = ids.filter((id) => !this.#offer.knowsCorpus(id));
+    if (uploaded.length === 0) return;
+    const faults = await this.#runs.corpora.faults(this.#tenantId, uploaded);
+    if (faults.size === 0) return;
+    throw new InvalidInput([...faults.values()].map((message) => ({ path: 'sources.corpora', message })));
   }
 
   async #find(id: string): Promise<RunView> {

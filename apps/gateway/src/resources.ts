@@ -1,6 +1,6 @@
 import type { RunResource } from '#contracts';
 import type { Report } from '#domain';
-import type { RunView, StoredEvent } from '#runs';
+import type { Delta, RunView, StoredEvent } from '#runs';
 
 /** The public form of a run. */
 export function toResource(run: RunView): RunResource {
@@ -34,8 +34,8 @@ export function toSse({ seq, type, data, at }: StoredEvent): string {
 }
 
 /** Text as a model writes it. Without an id: never replayed, and made good by the event of the finished step. */
-export function toDeltaSse(text: string): string {
-  return `event: delta\ndata: ${JSON.stringify({ text })}\n\n`;
+export function toDeltaSse({ step, text }: Delta): string {
+  return `event: delta\ndata: ${JSON.stringify({ step, text })}\n\n`;
 }
 
 /** Keeps proxies from closing a quiet stream. */

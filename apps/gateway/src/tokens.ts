@@ -2,4 +2,5 @@
 export const RUNS = Symbol('runs');
 export const OFFER = Symbol('offer');
 export const TENANT = Symbol('tenant');
-export const HEARTBEAT_MS = Symbol('heartbeat-ms');
+export const STREAMS = Symbol('streams');
+export const HEALTH = Symbol('health');

@@ -1,4 +1,15 @@
-export { parseInput } from './parse.ts';
+export {
+  type CorpusBody,
+  type CorpusFile,
+  type CorpusResource,
+  corpusBody,
+  corpusBodyLimit,
+  corpusPath,
+  corpusResource,
+  fileHash,
+  fileLimit,
+} from './corpora.ts';
+export { parseInput, parseLargeInput } from './parse.ts';
 export {
   type AcceptedResource,
   acceptedResource,

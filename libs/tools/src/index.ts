@@ -1,4 +1,7 @@
-export { Corpora, type CorporaOptions, type SyncOptions } from './corpus/corpora.ts';
+export { type BuildRequest, Corpora, type CorporaOptions, type SyncOptions } from './corpus/corpora.ts';
+export type { SegmentSource, StoredSegment } from './corpus/segments.ts';
+export type { Survey } from './corpus/survey.ts';
+export { surveyFolder } from './corpus/survey-folder.ts';
 export type {
   Candidate,
   CorpusDocument,
@@ -8,8 +11,9 @@ export type {
   TermGroup,
   TermQuery,
 } from './corpus/types.ts';
-export type { Skip } from './corpus/walk.ts';
+export type { FoundFile, NamedFile, Skip } from './corpus/walk.ts';
 export { searchTool } from './search.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';
 export * from './tool.ts';
+export { openToolbox, type Toolbox, toolSignatures } from './toolbox.ts';
 export { type VisitParts, visitTool } from './visit.ts';

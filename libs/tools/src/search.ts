@@ -3,22 +3,25 @@ import { Aborted, NotFound } from '#errors';
 import { stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
 import type { Candidate } from './corpus/types.ts';
-import type { Tool, ToolContext, ToolOutput } from './tool.ts';
+import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
+
+/** What a model is shown of `search`. */
+export const searchSignature: ToolSignature = {
+  name: 'search',
+  description:
+    'Searches the documents of this run. Give one or more queries; each returns the passages that match it best, with their source.',
+  parameters: {
+    type: 'object',
+    properties: { query: stringsSchema('1 to 5 queries: words and names that the wanted text holds.') },
+    required: ['query'],
+    additionalProperties: false,
+  },
+};
 
 /** The tool `search`: passages of the run's corpora for 1 to 5 queries, all asked at once. */
 export function searchTool(corpora: Corpora): Tool {
   return {
-    signature: {
-      name: 'search',
-      description:
-        'Searches the documents of this run. Give one or more queries; each returns the passages that match it best, with their source.',
-      parameters: {
-        type: 'object',
-        properties: { query: stringsSchema('1 to 5 queries: words and names that the wanted text holds.') },
-        required: ['query'],
-        additionalProperties: false,
-      },
-    },
+    signature: searchSignature,
     deadlineMs: 30_000,
     sideEffects: false,
     async run(args, context) {
@@ -35,7 +38,7 @@ interface Hits {
   readonly candidates: readonly Candidate[];
 }
 
-async function hitsOf(corpora: Corpora, query: string, { policy, signal }: ToolContext): Promise<Hits> {
+async function hitsOf(corpora: Corpora, query: string, { tenantId, policy, signal }: ToolContext): Promise<Hits> {
   const ids = policy.corpora;
   if (ids.length === 0) {
     const why = policy.web ? 'no web search is set up' : 'the web is not allowed';
@@ -46,6 +49,7 @@ async function hitsOf(corpora: Corpora, query: string, { policy, signal }: ToolC
     );
   }
   try {
+    await corpora.provide(tenantId, ids, signal);
     const best = await corpora.search(ids, query, signal);
     if (best.length === 0) return fault(query, 'empty', 'No passage fits this query. Try other words.');
     return { section: { label: query, passages: best.map(passageOf) }, candidates: best };

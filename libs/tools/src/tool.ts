@@ -2,6 +2,8 @@ import type { Observation, SourcePolicy } from '#domain';
 
 /** What a tool gets besides its arguments. */
 export interface ToolContext {
+  /** Whose run it is: uploaded corpora are opened as theirs. */
+  readonly tenantId: string;
   readonly policy: SourcePolicy;
   /** Fires on cancel, deadline and shutdown; the tool stops and throws {@link Aborted}. */
   readonly signal: AbortSignal;

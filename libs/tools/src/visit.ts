@@ -6,7 +6,7 @@ import type { Corpora } from './corpus/corpora.ts';
 import { pageFault, redirectFault } from './policy.ts';
 import type { DocumentType } from './text/document.ts';
 import type { Extraction, Page } from './text/extraction.ts';
-import type { Tool, ToolContext, ToolOutput } from './tool.ts';
+import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
 import { ACCEPT, documentOf, statusFault } from './web-page.ts';
 
 /** Passages returned of one page. */
@@ -21,23 +21,26 @@ export interface VisitParts {
   readonly egress: Pick<Egress, 'fetch'> | null;
 }
 
+/** What a model is shown of `visit`. */
+export const visitSignature: ToolSignature = {
+  name: 'visit',
+  description:
+    'Reads pages (http, https) or documents of this run (corpus: addresses as search returns them) and returns the passages that fit the goal best.',
+  parameters: {
+    type: 'object',
+    properties: {
+      url: stringsSchema('1 to 5 addresses to read.'),
+      goal: { type: 'string', description: 'What you want to learn from them.' },
+    },
+    required: ['url', 'goal'],
+    additionalProperties: false,
+  },
+};
+
 /** The tool `visit`: the passages of 1 to 5 pages or documents that fit a goal best. */
 export function visitTool(parts: VisitParts): Tool {
   return {
-    signature: {
-      name: 'visit',
-      description:
-        'Reads pages (http, https) or documents of this run (corpus: addresses as search returns them) and returns the passages that fit the goal best.',
-      parameters: {
-        type: 'object',
-        properties: {
-          url: stringsSchema('1 to 5 addresses to read.'),
-          goal: { type: 'string', description: 'What you want to learn from them.' },
-        },
-        required: ['url', 'goal'],
-        additionalProperties: false,
-      },
-    },
+    signature: visitSignature,
     deadlineMs: 90_000,
     sideEffects: false,
     async run(args, context) {
@@ -86,6 +89,7 @@ async function visitOne(parts: VisitParts, target: Target, context: ToolContext)
 }
 
 async function openDocument({ corpora }: VisitParts, uri: string, context: ToolContext): Promise<Opened | ToolFault> {
+  await corpora.provide(context.tenantId, context.policy.corpora, context.signal);
   const found = await corpora.document(context.policy.corpora, uri, context.signal);
   if (!found)
     return { kind: 'invalid', message: 'No document of this run has this address; use one that search returned.' };

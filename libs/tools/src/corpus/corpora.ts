@@ -4,6 +4,7 @@ import { NotFound, Unavailable } from '#errors';
 import { Thread } from '../thread/thread.ts';
 import type { IndexRequest } from './index-thread.ts';
 import type { ReadRequest } from './reader-thread.ts';
+import { SegmentCache, type SegmentSource, sweepDrafts } from './segments.ts';
 import type {
   Candidate,
   CorpusDocument,
@@ -13,11 +14,22 @@ import type {
   SyncProgress,
   TermQuery,
 } from './types.ts';
+import type { NamedFile } from './walk.ts';
 
 /** `queryMs`: longest wait for an answer from an index, default 30,000. `heapMb`: heap of each thread, default 1,024. */
 export interface CorporaOptions {
   readonly queryMs?: number;
   readonly heapMb?: number;
+  /** Where indexes come from that were made elsewhere; without it there are only those of this folder. */
+  readonly segments?: SegmentSource;
+}
+
+/** An index to be made at `file` of files that lie anywhere; their paths name the documents. */
+export interface BuildRequest {
+  readonly id: string;
+  readonly name: string;
+  readonly file: string;
+  readonly files: readonly NamedFile[];
 }
 
 /** How a sync is followed and stopped. */
@@ -35,6 +47,8 @@ export class Corpora {
   readonly #dir: string;
   readonly #queryMs: number;
   readonly #heapMb: number;
+  readonly #segments: SegmentCache | null;
+  /** As written in each index; two corpora of a question may have the same. */
   readonly #names = new Map<string, string>();
   #writer: Thread | null = null;
   #reader: Thread | null = null;
@@ -45,12 +59,14 @@ export class Corpora {
     this.#dir = dir;
     this.#queryMs = options.queryMs ?? 30_000;
     this.#heapMb = options.heapMb ?? 1_024;
+    this.#segments = options.segments === undefined ? null : new SegmentCache(options.segments);
   }
 
   /** @param dir folder of the indexes, made where it is missing */
   static async open(dir: string, options: CorporaOptions = {}): Promise<Corpora> {
     const absolute = resolve(dir);
     await mkdir(absolute, { recursive: true });
+    if (options.segments !== undefined) await sweepDrafts(absolute);
     return new Corpora(absolute, options);
   }
 
@@ -77,6 +93,31 @@ export class Corpora {
     });
     this.#naming = turn.catch(() => undefined);
     return turn;
+  }
+
+  /**
+   * Makes an index that never changes, as one file without side files.
+   * @throws InvalidInput when nothing can be used; Aborted
+   */
+  async build({ id, name, file, files }: BuildRequest, options: SyncOptions = {}): Promise<CorpusReport> {
+    const request = { kind: 'sync', id, file, path: name, name, taken: [], files } as const;
+    return (await this.#write(request, options)) as CorpusReport; // index-thread's answer
+  }
+
+  /**
+   * Makes sure that indexes of a tenant are here which may have been made elsewhere; each is fetched once. Call it before
+   * any of the following. One that nobody knows stays missing.
+   * @throws Unavailable while an index is not ready or cannot be fetched, Aborted
+   */
+  async provide(tenantId: string, ids: readonly string[], signal?: AbortSignal): Promise<void> {
+    const segments = this.#segments;
+    if (segments === null) return;
+    const provideOne = async (id: string): Promise<void> => {
+      const file = this.#file(id);
+      const { usable, format } = (await this.#read({ kind: 'probe', file }, signal)) as Probe; // reader-thread's answer
+      if (!usable) await segments.fetch({ tenantId, id, format, file }, signal);
+    };
+    await Promise.all([...new Set(ids)].map(provideOne));
   }
 
   /**
@@ -133,33 +174,36 @@ export class Corpora {
   /** Ends the threads; a sync under way keeps what it had written. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#segments?.close();
     await Promise.all([this.#writer?.terminate(), this.#reader?.terminate()]);
   }
 
+  /** Ids come from requests: only our own form may become a file name. */
   #file(id: string): string {
+    if (!/^c_[0-9a-f]{16}$/.test(id)) throw new NotFound(`"${id}" is not the id of a corpus.`);
     return join(this.#dir, `${id}.sqlite`);
   }
 
   async #files(ids: readonly string[], signal: AbortSignal | undefined): Promise<CorpusFile[]> {
     const files: CorpusFile[] = [];
+    const taken = new Set<string>();
     for (const id of new Set(ids)) {
-      // Ids come from requests: only our own form may become a file name.
-      if (!/^c_[0-9a-f]{16}$/.test(id)) throw new NotFound(`"${id}" is not the id of a corpus.`);
-      const name = this.#names.get(id) ?? (await this.#adopt(id, signal));
-      files.push({ id, file: this.#file(id), name });
+      const file = this.#file(id);
+      const own = this.#names.get(id) ?? (await this.#nameOf(id, file, signal));
+      // By the order of the ids, so that every process that is asked about them gives them the same names.
+      let name = own;
+      for (let n = 2; taken.has(name); n++) name = `${own}~${n}`;
+      taken.add(name);
+      files.push({ id, file, name });
     }
     return files;
   }
 
-  /** An index that another process (or an earlier one) made: it keeps its name unless that is taken here. */
-  async #adopt(id: string, signal: AbortSignal | undefined): Promise<string> {
-    const request = { kind: 'describe', file: this.#file(id), id } as const;
-    const { name } = (await this.#read(request, signal)) as { name: string }; // reader-thread's answer
-    const taken = new Set(this.#names.values());
-    let free = name;
-    for (let n = 2; taken.has(free); n++) free = `${name}~${n}`;
-    this.#names.set(id, free);
-    return free;
+  /** The name of an index that another process (or an earlier one) made. */
+  async #nameOf(id: string, file: string, signal: AbortSignal | undefined): Promise<string> {
+    const { name } = (await this.#read({ kind: 'describe', file, id }, signal)) as { name: string }; // reader-thread's
+    this.#names.set(id, name);
+    return name;
   }
 
   #read(request: ReadRequest, signal: AbortSignal | undefined): Promise<unknown> {
@@ -177,4 +221,9 @@ export class Corpora {
     if (this.#closed) throw new Unavailable('The corpora have been closed.');
     return thread && !thread.dead ? thread : Thread.spawn(name, import.meta.url, this.#heapMb);
   }
+}
+
+interface Probe {
+  readonly usable: boolean;
+  readonly format: number;
 }

@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Aborted, InvalidInput, messageOf } from '#errors';
-import { type DocumentType, type Extracted, READABLE_TYPES } from '../text/document.ts';
+import type { DocumentType, Extracted } from '../text/document.ts';
 import type { Extraction } from '../text/extraction.ts';
 import { declaredCharset, extractText } from '../text/snapshot.ts';
-import { type FileResult, isDamage, type KnownFile, removeIndex, Store } from './store.ts';
+import { type FileResult, indexVersion, isDamage, type KnownFile, removeIndex, Store } from './store.ts';
+import { look, nothingUsable } from './survey.ts';
 import type { CorpusReport, SyncProgress } from './types.ts';
-import { describe, type Found, type FoundFile, type Skip, walk } from './walk.ts';
+import { type Found, type FoundFile, listed, type NamedFile, type Skip } from './walk.ts';
 
 /** Text per write transaction: small enough that another process gets its turn, large enough to be fast. */
 const BATCH_CHARACTERS = 2_000_000;
@@ -30,6 +30,8 @@ export interface SyncRequest {
   readonly name: string;
   /** Names of other open corpora. */
   readonly taken: readonly string[];
+  /** The files where `path` is only a name, and the index is made once and never changed. */
+  readonly files?: readonly NamedFile[];
 }
 
 /** What the indexer needs from its thread. */
@@ -56,7 +58,7 @@ export async function sync(request: SyncRequest, context: SyncContext): Promise<
 async function syncOnce(request: SyncRequest, context: SyncContext): Promise<CorpusReport> {
   const started = performance.now();
   context.progress({ phase: 'looking', done: 0, total: 0 });
-  const found = look(request.path);
+  const found = request.files === undefined ? look(request.path) : listed(request.files);
   const { store, notice } = Store.open(request.file);
   try {
     const name = settleName(store, request);
@@ -66,34 +68,19 @@ async function syncOnce(request: SyncRequest, context: SyncContext): Promise<Cor
     await run.readAll(found.files);
     context.progress({ phase: 'finishing', done: found.files.length, total: found.files.length });
     if (run.added + run.changed >= MERGE_FROM) store.optimise();
+    if (request.files !== undefined) store.seal();
     const skipped = [...found.skipped, ...skipsOf(store)];
     const counts = store.counts();
     if (counts.documents === 0) throw nothingUsable(request.path, skipped);
     const { added, changed } = run;
     const removed = vanished + run.removed;
     const seconds = Math.round(performance.now() - started) / 1_000;
-    return {
-      id: request.id,
-      name,
-      ...counts,
-      added,
-      changed,
-      removed,
-      skipped,
-      seconds,
-      ...(notice ? { notice } : {}),
-    };
+    const format = indexVersion();
+    const report = { id: request.id, name, ...counts, added, changed, removed, skipped, seconds, format };
+    return notice ? { ...report, notice } : report;
   } finally {
     store.close();
   }
-}
-
-/** The files of a folder, or the one file that was named. */
-function look(path: string): Found {
-  if (statSync(path).isDirectory()) return walk(path);
-  const file = describe(basename(path), path);
-  if (!('reason' in file)) return { files: [file], skipped: [] };
-  throw new InvalidInput([{ path, message: `${file.reason}. Name a file or a folder with ${READABLE_TYPES}.` }]);
 }
 
 function settleName(store: Store, { name, taken, path }: SyncRequest): string {
@@ -124,18 +111,6 @@ function skipsOf(store: Store): Skip[] {
   for (const { path, reason } of store.files().values()) if (reason !== null) skips.push({ path, reason });
   for (const [path, first] of store.duplicates()) skips.push({ path, reason: `same content as ${first}` });
   return skips;
-}
-
-function nothingUsable(path: string, skipped: readonly Skip[]): InvalidInput {
-  const reasons = new Map<string, number>();
-  for (const { reason } of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-  const [only] = skipped;
-  const found =
-    skipped.length === 1 && only
-      ? `${only.path}: ${only.reason}`
-      : [...reasons].map(([reason, count]) => `${count} x ${reason}`).join('; ') || 'nothing at all';
-  const message = `holds no document that can be used (found: ${found}). Read are ${READABLE_TYPES}.`;
-  return new InvalidInput([{ path, message }]);
 }
 
 /** The reading of one sync: what is under way and what waits to be written. */

@@ -1,7 +1,21 @@
+import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Unavailable } from '#errors';
 import { Meanings } from './meanings.ts';
-import { indexVersion } from './store.ts';
+import { indexVersion, isDamage } from './store.ts';
+
+/** Whether there is an index at `file` that this release can read, and the format of those. */
+export function probe(file: string): { usable: boolean; format: number } {
+  const format = indexVersion();
+  if (!existsSync(file) || existsSync(`${file}.damaged`)) return { usable: false, format };
+  try {
+    new OpenIndex(file, 0).close();
+    return { usable: true, format };
+  } catch (error) {
+    if (!(error instanceof Unavailable) && !isDamage(error)) throw error;
+    return { usable: false, format };
+  }
+}
 
 /** One index opened for reading. */
 export class OpenIndex {

@@ -56,8 +56,8 @@ export class Reader {
 
   /** Name and root that an index was made with. @throws NotFound */
   describe(file: string, id: string): { name: string } {
-    const index = this.#index({ id, file, name: id });
-    return { name: String(index.get("SELECT value FROM setting WHERE key = 'name'")?.['value'] ?? id) };
+    const sql = "SELECT value FROM setting WHERE key = 'name'";
+    return this.#guard({ id, file, name: id }, (index) => ({ name: String(index.get(sql)?.['value'] ?? id) }));
   }
 
   /** The best passages for a question, by its words and by its meaning, ranked; all in this thread. */

@@ -1,10 +1,12 @@
 import { serve } from '../thread/serve.ts';
+import { probe } from './open-index.ts';
 import { Reader } from './query.ts';
 import type { CorpusFile, TermQuery } from './types.ts';
 
 /** What the reader thread is asked. */
 export type ReadRequest =
   | { readonly kind: 'describe'; readonly file: string; readonly id: string }
+  | { readonly kind: 'probe'; readonly file: string }
   | {
       readonly kind: 'match';
       readonly corpora: readonly CorpusFile[];
@@ -29,6 +31,8 @@ serve((message) => {
   switch (request.kind) {
     case 'describe':
       return reader.describe(request.file, request.id);
+    case 'probe':
+      return probe(request.file);
     case 'match':
       return reader.match(request.corpora, request.query, request.limit);
     case 'search':

@@ -198,6 +198,11 @@ export class Store {
     this.#db.exec("INSERT INTO passage_index (passage_index) VALUES ('optimize')");
   }
 
+  /** Makes the index one compact file without side files; it is not written to again. */
+  seal(): void {
+    this.#db.exec('PRAGMA journal_mode = DELETE; VACUUM');
+  }
+
   #documentOfFile(path: string): number | null {
     const row = this.#prepare('SELECT document_id AS id FROM file WHERE path = ?').get(path);
     return (row?.['id'] as number | null | undefined) ?? null;

@@ -12,6 +12,8 @@ export interface CorpusReport {
   readonly removed: number;
   readonly skipped: readonly Skip[];
   readonly seconds: number;
+  /** Which releases can read the index: those that make the same. */
+  readonly format: number;
   /** Set when an index that was there could not be used and was built anew. */
   readonly notice?: string;
 }

@@ -15,6 +15,12 @@ export interface FoundFile {
   readonly mtimeMs: number;
 }
 
+/** A file to index under a path that need not be where it lies. */
+export interface NamedFile {
+  readonly path: string;
+  readonly absolute: string;
+}
+
 /** Something that was left out. A folder's path ends in `/`. */
 export interface Skip {
   readonly path: string;
@@ -69,6 +75,17 @@ function visitEntry(walk: Walk, entry: Dirent, path: string): void {
     if ('reason' in file) walk.skipped.push(file);
     else walk.files.push(file);
   }
+}
+
+/** Files that lie elsewhere than their paths say, as entries of a folder. */
+export function listed(files: readonly NamedFile[]): Found {
+  const found = { files: [] as FoundFile[], skipped: [] as Skip[] };
+  for (const { path, absolute } of files) {
+    const file = describe(path, absolute);
+    if ('reason' in file) found.skipped.push(file);
+    else found.files.push(file);
+  }
+  return found;
 }
 
 /** One file as an entry, or why it cannot be one. */

@@ -4,6 +4,7 @@ import type { ToolContext } from '../tool.ts';
 /** A tool context for tests: nothing is allowed but what `policy` names. */
 export function contextWith(policy: Partial<SourcePolicy>): ToolContext {
   return {
+    tenantId: 'local',
     policy: { corpora: [], web: false, urls: [], allowDomains: [], denyDomains: [], ...policy },
     signal: new AbortController().signal,
     callId: 'call-1',

@@ -1,0 +1,88 @@
+import { addAbortSignal, Readable } from 'node:stream';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  Inject,
+  Param,
+  PayloadTooLargeException,
+  Post,
+  Put,
+  Query,
+  Req,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { type CorpusResource, corpusBody, fileHash, fileLimit, parseInput, parseLargeInput } from '#contracts';
+import { Aborted } from '#errors';
+import type { OfferedCorpus, Runs } from '#runs';
+import { RUNS, TENANT } from './tokens.ts';
+
+/** How long a client may take to send one file. */
+const uploadMs = 600_000;
+
+const cursor = z.object({
+  before: z.string().max(100).optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+const fileParams = z.object({ sha256: fileHash });
+
+/** Folders of clients: named by their files' hashes, then sent file by file. */
+@Controller('v1/corpora')
+export class CorporaController {
+  readonly #runs: Runs;
+  readonly #tenantId: string;
+
+  constructor(@Inject(RUNS) runs: Runs, @Inject(TENANT) tenantId: string) {
+    this.#runs = runs;
+    this.#tenantId = tenantId;
+  }
+
+  @Post()
+  @HttpCode(200)
+  async offer(@Body() raw: unknown): Promise<CorpusResource> {
+    const { name, files } = await parseLargeInput(corpusBody, raw);
+    return toCorpusResource(await this.#runs.corpora.offer(this.#tenantId, name, files));
+  }
+
+  @Get()
+  async list(@Query() query: unknown): Promise<{ data: CorpusResource[]; next: string | null }> {
+    const { before, limit } = parseInput(cursor, query);
+    const corpora = await this.#runs.corpora.list(this.#tenantId, before ?? null, limit);
+    const next = corpora.length === limit ? (corpora.at(-1)?.corpusId ?? null) : null;
+    return { data: corpora.map((corpus) => toCorpusResource({ ...corpus, missing: [] })), next };
+  }
+
+  @Get(':id')
+  async get(@Param('id') id: string): Promise<CorpusResource> {
+    return toCorpusResource(await this.#runs.corpora.get(this.#tenantId, id));
+  }
+
+  @Put('files/:sha256')
+  @HttpCode(204)
+  async put(@Param() params: unknown, @Req() request: FastifyRequest): Promise<void> {
+    const { sha256 } = parseInput(fileParams, params);
+    const { body } = request;
+    if (!(body instanceof Readable))
+      throw new UnsupportedMediaTypeException('Send the bytes as application/octet-stream.');
+    if (Number(request.headers['content-length'] ?? 0) > fileLimit) {
+      throw new PayloadTooLargeException(`A file of a corpus has at most ${fileLimit} bytes.`);
+    }
+    addAbortSignal(AbortSignal.timeout(uploadMs), body);
+    try {
+      // A client that is refused in the middle still gets its answer, so its connection must live.
+      await this.#runs.corpora.putFile(this.#tenantId, sha256, body.iterator({ destroyOnReturn: false }));
+    } catch (error) {
+      if (body.destroyed && !body.readableEnded)
+        throw new Aborted(`The client stopped sending ${sha256}.`, { cause: error });
+      throw error;
+    }
+  }
+}
+
+function toCorpusResource(corpus: OfferedCorpus): CorpusResource {
+  const { corpusId: id, createdAt: created_at, missing, skips, ...rest } = corpus;
+  return { id, ...rest, missing: [...missing], skips: [...skips], created_at };
+}

@@ -1,0 +1,19 @@
+import { configuredModels, parseModelSpec } from '#model';
+import { serve } from '#platform';
+import { fleetSettings, openFleet } from '#runs';
+import { Gateway } from './gateway.ts';
+
+await serve(
+  'gateway',
+  process,
+  async ({ config, logger, health, keep, takePort }) => {
+    const { offered, defaultName } = configuredModels(config);
+    const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
+    const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const offer = { models: offered, defaultModel: defaultName, webSearch: false, knowsCorpus: () => false };
+    // One tenant and no keys: callers on this machine only.
+    const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', health };
+    return await Gateway.start(runs, offer, address, logger);
+  },
+  { api: true, checks: { ARGOSY_MODEL: parseModelSpec } },
+);
