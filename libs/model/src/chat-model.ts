@@ -22,6 +22,8 @@ export interface ChatRequest {
   readonly maxCompletionTokens: number;
   /** Same value for all calls of a run: lets servers keep its prefix cache. */
   readonly session: string;
+  /** The span that asks, as W3C `traceparent`; passed on to the server. */
+  readonly traceparent?: string;
 }
 
 /** A piece of text as it is generated. Never stored; lost deltas are made good by the finished reply. */

@@ -1,6 +1,7 @@
 export * from './chat-model.ts';
+export { type ConfiguredModel, type ConfiguredModels, configuredModels } from './configured.ts';
 export { extractiveModel } from './extractive/extractive-model.ts';
-export { buildModel, type ModelBuilders, type ModelSpec, parseModelSpec } from './model-spec.ts';
-export { type OpenAiModelOptions, openAiModel } from './openai-model.ts';
-export type { ChatMessage, ParsedOutput, Profile, Sampling } from './profile.ts';
+export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
+export { type Output, OutputParser } from './output-parser.ts';
+export type { ChatMessage, Generated, ParsedReply, Profile, ProfileId, Prompt } from './profile.ts';
 export { tongyiV1 } from './tongyi.ts';

@@ -14,6 +14,10 @@ describe('parseModelSpec', () => {
       'openai:https://api.example.com/v1?v=2#qwen3:30b',
       { kind: 'openai', baseUrl: 'https://api.example.com/v1?v=2', model: 'qwen3:30b' },
     ],
+    [
+      'openai-tools:http://127.0.0.1:8000/v1#qwen3',
+      { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'qwen3', profile: 'openai-tools-v1' },
+    ],
     ['grpc:pods.inference:50051', { kind: 'grpc', host: 'pods.inference', port: 50051 }],
     ['grpc:[::1]:9', { kind: 'grpc', host: '[::1]', port: 9 }],
   ])('reads %s', (text, spec) => {
@@ -26,6 +30,8 @@ describe('parseModelSpec', () => {
     ['openai:', /lacks the base URL and the model.*Example: openai:http/],
     ['openai:http://127.0.0.1:8000/v1', /lacks #MODEL/],
     ['openai:http://127.0.0.1:8000/v1#', /lacks #MODEL/],
+    ['openai-tools:', /"openai-tools:" lacks the base URL and the model.*Example: openai-tools:http/],
+    ['openai-tools:ftp://h#m', /^model: openai-tools: "ftp:.*is not an http or https URL/],
     ['openai:127.0.0.1:8000#m', /is not an http or https URL/],
     ['openai:ftp://h/v1#m', /is not an http or https URL/],
     ['openai:http://h/v1/chat/completions#m', /before \/chat\/completions/],

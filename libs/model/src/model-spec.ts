@@ -1,12 +1,26 @@
 import { InvalidInput } from '#errors';
 import type { ChatModel } from './chat-model.ts';
 import { baseUrlProblem } from './endpoint.ts';
+import type { ProfileId } from './profile.ts';
 
 /** Which model an operator asked for. */
 export type ModelSpec =
   | { readonly kind: 'extractive' }
-  | { readonly kind: 'openai'; readonly baseUrl: string; readonly model: string }
+  /** `profile`: how to speak with the model; absent for `tongyi-v1`. */
+  | { readonly kind: 'openai'; readonly baseUrl: string; readonly model: string; readonly profile?: ProfileId }
   | { readonly kind: 'grpc'; readonly host: string; readonly port: number };
+
+/** The name under which requests ask for a model. */
+export function nameOf(spec: ModelSpec): string {
+  switch (spec.kind) {
+    case 'extractive':
+      return 'extractive';
+    case 'openai':
+      return spec.model;
+    case 'grpc':
+      return `${spec.host}:${spec.port}`;
+  }
+}
 
 /** How the models that this process can build are built. */
 export interface ModelBuilders {
@@ -15,17 +29,20 @@ export interface ModelBuilders {
 }
 
 const OPENAI_EXAMPLE = 'openai:http://127.0.0.1:8000/v1#Alibaba-NLP/Tongyi-DeepResearch-30B-A3B';
+const TOOLS_EXAMPLE = 'openai-tools:http://127.0.0.1:8000/v1#Qwen/Qwen3-32B';
 const GRPC_EXAMPLE = 'grpc:127.0.0.1:50051';
-const EXAMPLES = `Examples: extractive, ${OPENAI_EXAMPLE}, ${GRPC_EXAMPLE}`;
+const EXAMPLES = `Examples: extractive, ${OPENAI_EXAMPLE}, ${TOOLS_EXAMPLE}, ${GRPC_EXAMPLE}`;
 
 /**
- * Reads `extractive`, `openai:BASE_URL#MODEL` or `grpc:HOST:PORT`.
+ * Reads `extractive`, `openai:BASE_URL#MODEL` for a Tongyi agent (profile `tongyi-v1`), `openai-tools:BASE_URL#MODEL` for
+ * any other model that calls tools natively (profile `openai-tools-v1`), or `grpc:HOST:PORT`.
  * @throws InvalidInput saying what is wrong, with examples
  */
 export function parseModelSpec(text: string): ModelSpec {
   const spec = text.trim();
   if (spec === 'extractive') return { kind: 'extractive' };
-  if (spec.startsWith('openai:')) return openAiSpec(spec.slice('openai:'.length));
+  if (spec.startsWith('openai:')) return openAiSpec(spec);
+  if (spec.startsWith('openai-tools:')) return openAiSpec(spec, 'openai-tools-v1');
   if (spec.startsWith('grpc:')) return grpcSpec(spec.slice('grpc:'.length));
   throw wrong(`"${spec}" names no model. ${EXAMPLES}`);
 }
@@ -47,18 +64,22 @@ export function buildModel(spec: ModelSpec, builders: ModelBuilders): ChatModel 
   }
 }
 
-function openAiSpec(rest: string): ModelSpec {
-  if (rest === '') throw wrong(`"openai:" lacks the base URL and the model. Example: ${OPENAI_EXAMPLE}`);
+function openAiSpec(spec: string, profile?: ProfileId): ModelSpec {
+  const example = `Example: ${profile === undefined ? OPENAI_EXAMPLE : TOOLS_EXAMPLE}`;
+  const colon = spec.indexOf(':');
+  const kind = spec.slice(0, colon);
+  const rest = spec.slice(colon + 1);
+  if (rest === '') throw wrong(`"${kind}:" lacks the base URL and the model. ${example}`);
   const hash = rest.indexOf('#');
   const url = hash < 0 ? rest : rest.slice(0, hash);
   const model = hash < 0 ? '' : rest.slice(hash + 1).trim();
   const problem = baseUrlProblem(url);
-  if (problem !== undefined) throw wrong(`openai: ${problem}. Example: ${OPENAI_EXAMPLE}`);
+  if (problem !== undefined) throw wrong(`${kind}: ${problem}. ${example}`);
   const baseUrl = url.replace(/\/+$/, '');
   if (model === '') {
-    throw wrong(`"openai:${url}" lacks #MODEL, the name under which the server offers it. Example: ${OPENAI_EXAMPLE}`);
+    throw wrong(`"${kind}:${url}" lacks #MODEL, the name under which the server offers it. ${example}`);
   }
-  return { kind: 'openai', baseUrl, model };
+  return { kind: 'openai', baseUrl, model, ...(profile === undefined ? {} : { profile }) };
 }
 
 function grpcSpec(rest: string): ModelSpec {

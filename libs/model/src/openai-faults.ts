@@ -37,6 +37,14 @@ export function stalled(what: string, { baseUrl }: Endpoint, cause?: unknown): F
   return failed('transient', `The model server at ${baseUrl} ${what}. Look into its log if it lasts.`, cause);
 }
 
+/** Another model than the one that began the run: a router's fallback, or a server started anew. It may come back. */
+export function otherModel(named: string, before: string, { baseUrl }: Endpoint): Failed {
+  return failed(
+    'transient',
+    `The model server at ${baseUrl} answers as "${named}", but this run began with "${before}". One report must come from one model: switch off fallbacks on that server, or start the run anew.`,
+  );
+}
+
 const systemError = z.object({ cause: z.object({ code: z.string().optional(), message: z.string().optional() }) });
 
 /** No HTTP answer came at all. */

@@ -4,6 +4,7 @@ import { type ModelServer, type ScriptedTurn, startModelServer } from '../../../
 import { type ChatRequest, ModelFault } from './chat-model.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type OpenAiModelOptions, openAiModel } from './openai-model.ts';
+import { openAiTools } from './openai-tools.ts';
 import { tongyiV1 } from './tongyi.ts';
 
 /** Waits that `passing` accepts pass at once and are noted; the others end only with their signal. */
@@ -70,6 +71,11 @@ const request: ChatRequest = {
   maxCompletionTokens: 77,
   session: 'run é1',
 };
+const search = {
+  name: 'search',
+  description: 'Finds.',
+  parameters: { type: 'object', properties: { query: { type: 'array', items: { type: 'string' } } } },
+};
 const never = new AbortController().signal;
 const faultOf = async (reply: Promise<unknown>): Promise<ModelFault> => {
   const thrown = await reply.then(
@@ -100,15 +106,23 @@ describe('openAiModel: a reply', () => {
     }
   });
 
+  it('is told the span that asks, with every try', async () => {
+    const server = await serving({ fault: { kind: 'status', status: 503 } }, ANSWER);
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    await modelAt(server.baseUrl).reply({ ...request, traceparent }, never);
+    expect(server.requests.map(({ headers }) => headers['traceparent'])).toEqual([traceparent, traceparent]);
+  });
+
   it('is asked for with the messages, sampling, stops, key and session of the request', async () => {
     const server = await serving(ANSWER);
     await modelAt(`${server.baseUrl}/`, { apiKey: 'sk-1' }).reply(request, never);
     const [sent] = server.requests;
     expect(sent?.headers['authorization']).toBe('Bearer sk-1');
     expect(sent?.headers['x-session-id']).toBe('run%20%C3%A91');
+    expect(sent?.headers['traceparent']).toBeUndefined();
     expect(sent?.body).toEqual({
       model: 'tiny',
-      messages: tongyiV1.render(request),
+      messages: tongyiV1.render(request).messages,
       stream: true,
       stream_options: { include_usage: true },
       max_tokens: 77,
@@ -142,6 +156,77 @@ describe('openAiModel: a reply', () => {
   it('has separate reasoning put back between think tags', async () => {
     const server = await serving({ reasoning: 'why not', text: ANSWER });
     expect((await modelAt(server.baseUrl).reply(request, never)).text).toBe(`<think>\nwhy not\n</think>\n\n${ANSWER}`);
+  });
+
+  it('is asked for with the tools of native calling, and no sampling of ours', async () => {
+    const server = await serving('Rain.');
+    await modelAt(server.baseUrl, { profile: openAiTools }).reply({ ...request, tools: [search] }, never);
+    expect(server.requests[0]?.body).toEqual({
+      model: 'tiny',
+      messages: [expect.anything(), ...openAiTools.render(request).messages.slice(1)],
+      tools: [{ type: 'function', function: search }],
+      tool_choice: 'auto',
+      stream: true,
+      stream_options: { include_usage: true },
+      max_tokens: 77,
+    });
+  });
+
+  it('has the native calls put together, streamed or not, and thinking beside them kept', async () => {
+    const calls = [
+      { name: 'search', args: '{"query": ["漢字 😀"]}' },
+      { name: 'search', args: '{"query": ["b"]}' },
+    ];
+    const whole = {
+      choices: [{ message: { tool_calls: calls.map(({ name, args }) => ({ function: { name, arguments: args } })) } }],
+    };
+    const page = { kind: 'page', type: 'application/json', body: JSON.stringify(whole) } as const;
+    const server = await serving({ reasoning: 'why', calls, eventCharacters: 2, writeBytes: 5 }, { fault: page });
+    const model = modelAt(server.baseUrl, { profile: openAiTools });
+    const expected = [
+      { tool: 'search', args: { query: ['漢字 😀'] } },
+      { tool: 'search', args: { query: ['b'] } },
+    ];
+    expect(await model.reply({ ...request, tools: [search] }, never)).toMatchObject({
+      text: '<think>\nwhy\n</think>',
+      calls: expected,
+    });
+    expect(await model.reply({ ...request, tools: [search] }, never)).toMatchObject({ text: '', calls: expected });
+  });
+
+  it("is a refusal's words where the server sends them apart", async () => {
+    const body = JSON.stringify({ choices: [{ message: { content: null, refusal: 'I will not.' } }] });
+    const server = await serving({ fault: { kind: 'page', type: 'application/json', body } });
+    const reply = await modelAt(server.baseUrl, { profile: openAiTools }).reply(request, never);
+    expect(reply.answer).toEqual([{ text: 'I will not.', claim: true, citations: [] }]);
+  });
+
+  it('asks for no more tokens than the profile was trained for', async () => {
+    const server = await serving(ANSWER, 'Rain.');
+    await modelAt(server.baseUrl).reply({ ...request, maxCompletionTokens: 50_000 }, never);
+    await modelAt(server.baseUrl, { profile: openAiTools }).reply({ ...request, maxCompletionTokens: 50_000 }, never);
+    expect(server.requests.map(({ body }) => body.max_tokens)).toEqual([10_000, 50_000]);
+    expect(modelAt(server.baseUrl, { contextTokens: 1e6 }).contextTokens).toBe(131_072);
+  });
+
+  it('that runs in a circle is stopped early, told to the model, and paid for as it came', async () => {
+    const server = await serving({
+      text: `<think>${'Search again. '.repeat(20_000)}`,
+      eventCharacters: 500,
+      usage: 'none',
+    });
+    const reply = await modelAt(server.baseUrl).reply({ ...request, maxCompletionTokens: 10_000 }, never);
+    expect(reply.problem).toMatch(/wrote the same thing \d+ times over and was stopped/);
+    expect(reply.text).toBe('<think>Search again. ');
+    expect(reply.usage.completionTokens).toBe(2_500 / 4);
+  });
+
+  it('that never ends is cut where a server that keeps its limit would have ended it', async () => {
+    const endless = Array.from({ length: 20_000 }, (_, i) => `${i} `).join('');
+    const server = await serving({ text: `<think>${endless}`, eventCharacters: 100 });
+    const { text, problem } = await modelAt(server.baseUrl).reply(request, never);
+    expect(problem).toMatch(/never closed it.*cut at its limit of 77 tokens/s);
+    expect(text.length).toBeLessThan(77 * 32 + 200);
   });
 
   it('is taken from a server that does not stream', async () => {
@@ -227,6 +312,35 @@ describe('openAiModel: faults that pass', () => {
     const model = modelAt(server.baseUrl, { retry: { deadlineMs: 400 }, clock: retryNotes(1) });
     expect((await faultOf(model.reply(request, never))).message).toMatch(/Given up after 1 try: 400 ms/);
     expect(server.requests).toHaveLength(1);
+  });
+});
+
+describe('openAiModel: another model in the middle of a run', () => {
+  const at = (server: ModelServer) => modelAt(server.baseUrl, { retry: { tries: 2, deadlineMs: DEADLINE_MS } });
+  const by = (model: string): ScriptedTurn => ({ text: ANSWER, model });
+
+  it('is asked again and then refused, with both names', async () => {
+    const server = await serving(by('big-1'), by('small'), by('small'));
+    const model = at(server);
+    await model.reply(request, never);
+    const thrown = await faultOf(model.reply(request, never));
+    expect(thrown.kind).toBe('transient');
+    expect(thrown.message).toMatch(/answers as "small", but this run began with "big-1".*one model/);
+  });
+
+  it('is passed over when the first one comes back', async () => {
+    const server = await serving(by('big-1'), by('small'), by('big-1'));
+    const model = at(server);
+    await model.reply(request, never);
+    expect((await model.reply(request, never)).text).toBe(ANSWER);
+  });
+
+  it('is nothing to other runs', async () => {
+    const server = await serving(by('big-1'), by('small'));
+    const model = at(server);
+    await model.reply(request, never);
+    const other = { ...request, turns: [{ role: 'question', text: 'Why?' } as const] };
+    expect((await model.reply(other, never)).text).toBe(ANSWER);
   });
 });
 

@@ -1,11 +1,11 @@
-import type { ModelReply, ModelUsage } from '#domain';
+import type { ModelReply, ModelUsage, Turn } from '#domain';
 import { InvalidInput, type Problem } from '#errors';
 import type { ChatModel, ChatRequest, OnDelta } from './chat-model.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { baseUrlProblem, urlUnder } from './endpoint.ts';
-import { BrokenWire, connectFault, failed, stalled, statusFault } from './openai-faults.ts';
-import { type Generated, readStream, readWhole } from './openai-stream.ts';
-import type { ChatMessage, Profile } from './profile.ts';
+import { BrokenWire, connectFault, type Failed, failed, otherModel, stalled, statusFault } from './openai-faults.ts';
+import { type Received, readStream, readWhole } from './openai-stream.ts';
+import type { Profile, Prompt } from './profile.ts';
 import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
 import { type SilenceWatch, silenceWatch } from './silence.ts';
 
@@ -33,7 +33,10 @@ export interface OpenAiModelOptions {
 
 const MAX_ERROR_BYTES = 16 * 1024;
 const MAX_REPLY_BYTES = 16 * 1024 * 1024;
+/** A rough measure: English has about four characters a token, Chinese nearer to one and a half. */
 const CHARACTERS_PER_TOKEN = 4;
+/** No text of words has longer tokens on the whole: who sends more ignores the limit that was asked for. */
+const MOST_CHARACTERS_PER_TOKEN = 32;
 
 /**
  * A model behind chat completions with streaming (vLLM, SGLang, llama.cpp, Ollama, hosted ones). When a try fails in the
@@ -44,16 +47,22 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
   checkEndpoint(options);
   const { profile, clock = systemClock, random = Math.random } = options;
   const policy = { ...defaultRetryPolicy, ...options.retry };
+  const servedModels = new WeakMap<Turn, string>();
   return {
     name: options.model,
     profile: profile.id,
-    contextTokens: options.contextTokens,
-    estimatePromptTokens: (request) => promptTokens(profile.render(request)),
+    contextTokens: Math.min(options.contextTokens, profile.limits.contextTokens),
+    estimatePromptTokens: (request) => tokensOf(profile.render(request).characters),
     async reply(request, signal, onDelta = () => {}) {
-      const messages = profile.render(request);
-      const call: Call = { options, request, messages, onDelta, clock };
-      const generated = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
-      return replyOf(generated, call);
+      const prompt = profile.render(request);
+      const maxTokens = Math.min(request.maxCompletionTokens, profile.limits.replyTokens);
+      // A run's first turn is the same object for as long as one worker drives it.
+      const [run] = request.turns;
+      const servedModel = run && servedModels.get(run);
+      const call: Call = { options, request, prompt, maxTokens, servedModel, onDelta, clock };
+      const received = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
+      if (run && received.servedModel !== undefined) servedModels.set(run, received.servedModel);
+      return replyOf(received, call);
     },
   };
 }
@@ -62,7 +71,10 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
 interface Call {
   readonly options: OpenAiModelOptions;
   readonly request: ChatRequest;
-  readonly messages: readonly ChatMessage[];
+  readonly prompt: Prompt;
+  readonly maxTokens: number;
+  /** Whom the server named as the author of the run's replies so far. */
+  readonly servedModel: string | undefined;
   readonly onDelta: OnDelta;
   readonly clock: Clock;
 }
@@ -79,7 +91,7 @@ function checkEndpoint({ baseUrl, apiKey }: OpenAiModelOptions): void {
 }
 
 /** One request from connect to the last byte. `stop` fires on the caller's wish and on the deadline of all tries. */
-async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Generated>> {
+async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Received>> {
   const { options, clock } = call;
   const silence = silenceWatch(clock, options.firstByteMs ?? 60_000);
   try {
@@ -95,22 +107,22 @@ async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Generated
 }
 
 /** @throws BrokenWire when no HTTP answer comes */
-async function post({ options, request, messages }: Call, signal: AbortSignal): Promise<Response> {
+async function post(call: Call, signal: AbortSignal): Promise<Response> {
+  const { options, request, prompt } = call;
   const { profile, apiKey, baseUrl, model } = options;
   const body = {
     model,
-    messages,
+    messages: prompt.messages,
+    ...prompt.fields,
     stream: true,
     stream_options: { include_usage: true },
-    max_tokens: request.maxCompletionTokens,
-    temperature: profile.sampling.temperature,
-    top_p: profile.sampling.topP,
-    presence_penalty: profile.sampling.presencePenalty,
-    stop: profile.stop,
+    max_tokens: call.maxTokens,
+    ...samplingFields(profile),
   };
   const headers = new Headers({ 'content-type': 'application/json', accept: 'text/event-stream, application/json' });
   // For routers that keep a session on the server that holds its prefix cache.
   headers.set('x-session-id', encodeURIComponent(request.session));
+  if (request.traceparent !== undefined) headers.set('traceparent', request.traceparent);
   if (apiKey !== undefined) headers.set('authorization', `Bearer ${apiKey}`);
   const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(body), redirect: 'manual', signal };
   try {
@@ -120,8 +132,14 @@ async function post({ options, request, messages }: Call, signal: AbortSignal): 
   }
 }
 
-async function receive(response: Response, call: Call, silence: SilenceWatch): Promise<Attempt<Generated>> {
-  const { options, onDelta } = call;
+function samplingFields({ sampling, stop }: Profile): object {
+  const { temperature, topP, presencePenalty } = sampling ?? {};
+  // What is undefined is left out of the JSON.
+  return { temperature, top_p: topP, presence_penalty: presencePenalty, stop: stop.length > 0 ? stop : undefined };
+}
+
+async function receive(response: Response, call: Call, silence: SilenceWatch): Promise<Attempt<Received>> {
+  const { options } = call;
   const bytes = bodyOf(response, call, silence);
   if (!response.ok) return statusFault(response, await textOf(bytes, MAX_ERROR_BYTES), options, call.clock.now());
   const type = response.headers.get('content-type') ?? '';
@@ -132,13 +150,21 @@ async function receive(response: Response, call: Call, silence: SilenceWatch): P
       `${options.baseUrl} answered with a web page, not with a chat completion. Check the base URL: most servers want it to end in /v1.`,
     );
   }
-  const reading = { stops: options.profile.stop, endpoint: options, onDelta };
+  const reading = readingOf(call);
   const read = type.includes('application/json')
     ? readWhole(await textOf(bytes, MAX_REPLY_BYTES), reading)
     : await readStream(bytes, reading);
-  if (!read.ok || read.value.text.trim() !== '') return read;
+  if (!read.ok || read.value.output.text.trim() !== '' || read.value.calls.length > 0) return read;
   const why = read.value.finish === undefined ? '' : ` (finish reason "${read.value.finish}")`;
   return stalled(`sent an empty reply${why}`, options);
+}
+
+function readingOf({ options, maxTokens, servedModel, onDelta }: Call) {
+  const refused = (named: string): Failed | null => {
+    return servedModel === undefined || named === servedModel ? null : otherModel(named, servedModel, options);
+  };
+  const maxCharacters = maxTokens * MOST_CHARACTERS_PER_TOKEN;
+  return { stops: options.profile.stop, maxCharacters, endpoint: options, onDelta, refused };
 }
 
 /** The body's bytes, each piece a sign of life. @throws BrokenWire when the connection breaks or the body is too long */
@@ -174,29 +200,25 @@ async function textOf(bytes: AsyncIterable<Uint8Array>, limitBytes: number): Pro
   return text + decoder.decode();
 }
 
-function replyOf({ text, finish, usage }: Generated, { options, request, messages }: Call): ModelReply {
-  const parsed = options.profile.parse(text, request.mustAnswer);
-  const tooLong = parsed.problem !== undefined && finish === 'length';
-  const hint = ` Your reply was cut at its limit of ${request.maxCompletionTokens} tokens: write less.`;
+function replyOf(received: Received, { options, request, prompt, maxTokens }: Call): ModelReply {
+  const { problem, ...parsed } = options.profile.read(received, request);
+  const cut = received.finish === 'length' ? ` It was cut at its limit of ${maxTokens} tokens: write less.` : '';
   return {
     ...parsed,
-    ...(tooLong ? { problem: parsed.problem + hint } : {}),
-    text,
-    usage: usage ?? estimatedUsage(messages, text),
+    ...(problem === undefined ? {} : { problem: problem + cut }),
+    usage: received.usage ?? estimatedUsage(prompt, received),
   };
 }
 
-function estimatedUsage(messages: readonly ChatMessage[], text: string): ModelUsage {
+function estimatedUsage(prompt: Prompt, { characters }: Received): ModelUsage {
   return {
-    promptTokens: promptTokens(messages),
+    promptTokens: tokensOf(prompt.characters),
     cachedTokens: 0,
-    completionTokens: Math.ceil(text.length / CHARACTERS_PER_TOKEN),
+    completionTokens: tokensOf(characters),
     estimated: true,
   };
 }
 
-/** A rough measure: English has about four characters a token, Chinese nearer to one and a half. */
-function promptTokens(messages: readonly ChatMessage[]): number {
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+function tokensOf(characters: number): number {
   return Math.ceil(characters / CHARACTERS_PER_TOKEN);
 }

@@ -1,17 +1,20 @@
-/** Turns the body of a chat-completions reply into one text. */
+/** Turns the body of a chat-completions reply into one generation. */
 import { z } from 'zod';
 import type { ModelUsage } from '#domain';
 import type { OnDelta } from './chat-model.ts';
-import { type Endpoint, stalled, streamedFault } from './openai-faults.ts';
+import { NativeCalls, nativePieceSchema } from './native-calls.ts';
+import { type Endpoint, type Failed, stalled, streamedFault } from './openai-faults.ts';
+import { OutputParser } from './output-parser.ts';
+import type { Generated } from './profile.ts';
 import type { Attempt } from './retry.ts';
 import { sseData } from './sse.ts';
-import { stopCut } from './stop-cut.ts';
 
-/** A whole generation. `usage` is absent where the server gave none. */
-export interface Generated {
-  readonly text: string;
-  readonly finish: string | undefined;
+/** A whole generation and what the server said of it. `usage` and `servedModel` are absent where it said nothing. */
+export interface Received extends Generated {
+  /** All that came, also what was cut off. */
+  readonly characters: number;
   readonly usage: ModelUsage | undefined;
+  readonly servedModel: string | undefined;
 }
 
 const count = z.number().int().nonnegative();
@@ -20,8 +23,12 @@ const piece = z.object({
   // Servers with a reasoning parser send the thinking apart, under one of these two names.
   reasoning_content: z.string().nullish(),
   reasoning: z.string().nullish(),
+  // What a hosted model says in place of an answer that it will not give.
+  refusal: z.string().nullish(),
+  tool_calls: z.array(nativePieceSchema).nullish(),
 });
 const chunkSchema = z.object({
+  model: z.string().nullish(),
   choices: z
     .array(z.object({ delta: piece.nullish(), message: piece.nullish(), finish_reason: z.string().nullish() }))
     .nullish(),
@@ -40,82 +47,114 @@ type Chunk = z.infer<typeof chunkSchema>;
 /** Everything of one server's reply that a reader must hold on to. */
 interface Reading {
   readonly stops: readonly string[];
+  /** A longer reply is cut there, as if the server had kept to its limit of tokens. */
+  readonly maxCharacters: number;
   readonly endpoint: Endpoint;
   readonly onDelta: OnDelta;
+  /** Why a reply of this model may not be taken, or null. */
+  readonly refused: (servedModel: string) => Failed | null;
 }
 
 /**
- * Reads events until the server or a stop string ends the text. Separate reasoning is put back between `<think>` tags,
+ * Reads events until the server or the text itself ends the reply. Separate reasoning is put back between `<think>` tags,
  * so that the text is what the model generated.
  * @returns a transient fault when the stream ends before the server said that it is complete
  * @throws whatever reading the bytes throws
  */
-export async function readStream(bytes: AsyncIterable<Uint8Array>, reading: Reading): Promise<Attempt<Generated>> {
-  const { endpoint } = reading;
-  const text = generatedText(reading);
-  let finish: string | undefined;
-  let usage: ModelUsage | undefined;
-  let complete = false;
+export async function readStream(bytes: AsyncIterable<Uint8Array>, reading: Reading): Promise<Attempt<Received>> {
+  const reply = new Reply(reading);
   for await (const data of sseData(bytes)) {
-    if (data === '[DONE]') {
-      complete = true;
-      break;
-    }
-    const chunk = readChunk(data);
-    if (!chunk) return stalled(`sent a broken chunk (${data.slice(0, 100)})`, endpoint);
-    if (chunk.error !== undefined && chunk.error !== null) return streamedFault(chunk.error, endpoint);
-    text.take(chunk);
-    finish = chunk.choices?.[0]?.finish_reason ?? finish;
-    usage = usageOf(chunk) ?? usage;
+    if (data === '[DONE]') return { ok: true, value: reply.end() };
+    const fault = reply.take(data);
+    if (fault) return fault;
     // A server that does not know the stop strings would go on and invent the tool's answer.
-    if (text.stopped) break;
+    if (reply.over) return { ok: true, value: reply.end() };
   }
-  if (!complete && !text.stopped && finish === undefined) {
-    return stalled('cut its reply off before the end', endpoint);
-  }
-  return { ok: true, value: { text: text.end(), finish, usage } };
+  const whole = reply.end();
+  return whole.finish === undefined
+    ? stalled('cut its reply off before the end', reading.endpoint)
+    : { ok: true, value: whole };
 }
 
 /** Reads the reply of a server that does not stream. */
-export function readWhole(body: string, reading: Reading): Attempt<Generated> {
-  const chunk = readChunk(body);
-  if (!chunk) return stalled('sent broken JSON', reading.endpoint);
-  if (chunk.error !== undefined && chunk.error !== null) return streamedFault(chunk.error, reading.endpoint);
-  const text = generatedText(reading);
-  text.take(chunk);
-  const finish = chunk.choices?.[0]?.finish_reason ?? undefined;
-  return { ok: true, value: { text: text.end(), finish, usage: usageOf(chunk) } };
+export function readWhole(body: string, reading: Reading): Attempt<Received> {
+  const reply = new Reply(reading);
+  return reply.take(body) ?? { ok: true, value: reply.end() };
 }
 
-function generatedText({ stops, onDelta }: Reading) {
-  const cut = stopCut(stops);
-  let text = '';
-  let thinking = false;
-  const add = (certain: string): void => {
-    text += certain;
-    if (certain !== '') onDelta(certain);
-  };
-  return {
-    take(chunk: Chunk): void {
-      const choice = chunk.choices?.[0];
-      const part = choice?.delta ?? choice?.message;
-      const reasoning = part?.reasoning_content ?? part?.reasoning ?? '';
-      const content = part?.content ?? '';
-      if (reasoning !== '') add(cut.push(thinking ? reasoning : `<think>\n${reasoning}`));
-      thinking ||= reasoning !== '';
-      if (content === '') return;
-      add(cut.push(thinking ? `\n</think>\n\n${content}` : content));
-      thinking = false;
-    },
-    end(): string {
-      add(cut.end());
-      if (thinking) add('\n</think>');
-      return text;
-    },
-    get stopped() {
-      return cut.stopped;
-    },
-  };
+class Reply {
+  readonly #reading: Reading;
+  readonly #output: OutputParser;
+  readonly #calls = new NativeCalls();
+  #characters = 0;
+  #thinking = false;
+  #finish: string | undefined;
+  #usage: ModelUsage | undefined;
+  #servedModel: string | undefined;
+
+  constructor(reading: Reading) {
+    this.#reading = reading;
+    this.#output = new OutputParser(reading.stops);
+  }
+
+  /** True when nothing that may come can matter. */
+  get over(): boolean {
+    return this.#output.stopped || this.#characters > this.#reading.maxCharacters;
+  }
+
+  /** @param data one chunk, or the whole of a reply that is not streamed */
+  take(data: string): Failed | null {
+    const { endpoint, refused } = this.#reading;
+    const chunk = readChunk(data);
+    if (!chunk) return stalled(`sent a broken chunk (${data.slice(0, 100)})`, endpoint);
+    if (chunk.error !== undefined && chunk.error !== null) return streamedFault(chunk.error, endpoint);
+    this.#servedModel = chunk.model || this.#servedModel;
+    const fault = this.#servedModel === undefined ? null : refused(this.#servedModel);
+    if (fault) return fault;
+    const choice = chunk.choices?.[0];
+    const part = choice?.delta ?? choice?.message;
+    if (part) this.#add(part);
+    this.#finish = choice?.finish_reason ?? this.#finish;
+    this.#usage = usageOf(chunk) ?? this.#usage;
+    return null;
+  }
+
+  #add(part: z.infer<typeof piece>): void {
+    const reasoning = part.reasoning_content ?? part.reasoning ?? '';
+    const content = (part.content ?? '') + (part.refusal ?? '');
+    for (const call of part.tool_calls ?? []) {
+      this.#calls.take(call);
+      this.#characters += call.function?.arguments?.length ?? 0;
+    }
+    if (reasoning !== '') this.#write(this.#thinking ? reasoning : `<think>\n${reasoning}`);
+    this.#thinking ||= reasoning !== '';
+    if (content === '') return;
+    this.#write(this.#thinking ? `\n</think>\n\n${content}` : content);
+    this.#thinking = false;
+  }
+
+  #write(text: string): void {
+    this.#characters += text.length;
+    this.#tell(this.#output.push(text));
+  }
+
+  #tell(certain: string): void {
+    if (certain !== '') this.#reading.onDelta(certain);
+  }
+
+  end(): Received {
+    if (this.#thinking && !this.over) this.#write('\n</think>');
+    this.#tell(this.#output.flush());
+    const tooLong = this.#characters > this.#reading.maxCharacters;
+    return {
+      output: this.#output.end(),
+      calls: this.#calls.end(),
+      finish: tooLong ? 'length' : this.#finish,
+      characters: this.#characters,
+      usage: this.#usage,
+      servedModel: this.#servedModel,
+    };
+  }
 }
 
 function readChunk(data: string): Chunk | undefined {

@@ -31,6 +31,13 @@ describe('sseData', () => {
     expect(await read(bytes('data: a\n\ndata: [DONE]'))).toEqual(['a', '[DONE]']);
   });
 
+  it('reads on behind bytes that are no UTF-8', async () => {
+    expect(await read(bytes('data: a'), Uint8Array.of(0xf0, 0x9f), bytes('b\n\ndata: c\n\n'))).toEqual([
+      'a\ufffdb',
+      'c',
+    ]);
+  });
+
   it('gives nothing for an empty stream', async () => {
     expect(await read()).toEqual([]);
   });

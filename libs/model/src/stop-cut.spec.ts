@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
-import { stopCut } from './stop-cut.ts';
+import { StopCut } from './stop-cut.ts';
 
 const STOPS = ['\n<tool_response>', '<tool_response>'];
 const play = (pieces: readonly string[]) => {
-  const cut = stopCut(STOPS);
+  const cut = new StopCut(STOPS);
   return { text: pieces.map((piece) => cut.push(piece)).join('') + cut.end(), stopped: cut.stopped };
 };
 
@@ -18,7 +18,7 @@ it.each([
 });
 
 it('gives text that cannot become a stop at once', () => {
-  const cut = stopCut(STOPS);
+  const cut = new StopCut(STOPS);
   expect(cut.push('abc')).toBe('abc');
   expect(cut.push('d\n<to')).toBe('d');
   expect(cut.push('p')).toBe('\n<top');

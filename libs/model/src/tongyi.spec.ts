@@ -34,11 +34,13 @@ const request = (turns: readonly Turn[], more: Partial<ChatRequest> = {}): ChatR
     ...more,
   };
 };
-const last = (turns: readonly Turn[]) => tongyiV1.render(request(turns)).at(-1)?.content ?? '';
+const last = (turns: readonly Turn[]) => tongyiV1.render(request(turns)).messages.at(-1)?.content ?? '';
 
 describe('tongyi-v1: the prompt', () => {
   it('begins with a system message that lists the tools a line each and ends with the frozen date', () => {
-    const [system, user] = tongyiV1.render(request([question], { tools: [search, { ...search, name: 'visit' }] }));
+    const [system, user] = tongyiV1.render(
+      request([question], { tools: [search, { ...search, name: 'visit' }] }),
+    ).messages;
     const line = (name: string) =>
       `{"type": "function", "function": {"name": "${name}", "description": "Finds, well, pages.", "parameters": {"type": "object", "required": ["query"]}}}`;
     expect(system?.role).toBe('system');
@@ -49,38 +51,20 @@ describe('tongyi-v1: the prompt', () => {
   });
 
   it('speaks of no tools when there are none', () => {
-    expect(tongyiV1.render(request([question], { tools: [] }))[0]?.content).not.toContain('<tool');
-  });
-
-  it('is append-only: each prompt starts with the one before and the raw text of the reply', () => {
-    const turns = [
-      question,
-      model('<think>a</think>\n<tool_call>{}</tool_call>'),
-      { role: 'notice', text: 'That call has no name.' } as const,
-      model(' raw <tool_call> text '),
-      sections({ label: 'q', passages: [passage('aa', 'Blue.')] }),
-      model('x'),
-      tools({ sections: [{ label: 'r', passages: [passage('bb', 'Red.')] }], sources: [source('bb'), source('aa')] }),
-    ];
-    const whole = tongyiV1.render(request(turns));
-    turns.forEach((turn, index) => {
-      if (turn.role !== 'model') return;
-      const before = tongyiV1.render(request(turns.slice(0, index)));
-      expect(whole.slice(0, before.length + 1)).toEqual([...before, { role: 'assistant', content: turn.text }]);
-    });
+    expect(tongyiV1.render(request([question], { tools: [] })).messages[0]?.content).not.toContain('<tool');
   });
 
   it('orders the answer in a last message and leaves everything before it as it was', () => {
     const turns = [question, model('x'), sections()];
-    const free = tongyiV1.render(request(turns));
-    const forced = tongyiV1.render(request(turns, { mustAnswer: true }));
+    const free = tongyiV1.render(request(turns)).messages;
+    const forced = tongyiV1.render(request(turns, { mustAnswer: true })).messages;
     expect(forced.slice(0, -1)).toEqual(free);
     expect(forced.at(-1)?.role).toBe('user');
     expect(forced.at(-1)?.content).toMatch(/no tool can be called any more.*<answer>/s);
   });
 
   it('tells notices in the words of the loop, as a user message', () => {
-    expect(tongyiV1.render(request([question, { role: 'notice', text: 'Mend it.' }])).at(-1)).toEqual({
+    expect(tongyiV1.render(request([question, { role: 'notice', text: 'Mend it.' }])).messages.at(-1)).toEqual({
       role: 'user',
       content: 'Mend it.',
     });

@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { configuredModels } from './configured.ts';
+import { parseModelSpec } from './model-spec.ts';
+
+const config = { ARGOSY_MODEL_CONTEXT_TOKENS: 32_000 };
+const served = { ...config, ARGOSY_MODEL: 'openai:http://127.0.0.1:1/v1#big' };
+
+describe('configuredModels', () => {
+  it('has extractive, at no cost, where nothing is configured', () => {
+    const { byName, offered, defaultName } = configuredModels(config);
+    expect([[...byName.keys()], defaultName]).toEqual([['extractive'], 'extractive']);
+    expect(offered.get('extractive')).toMatchObject({
+      isLanguageModel: false,
+      contextTokens: null,
+      prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
+    });
+  });
+
+  it('offers a configured model as the default, its prices unknown until they are given', () => {
+    const { byName, offered, defaultName } = configuredModels(served);
+    expect([[...byName.keys()], defaultName]).toEqual([['extractive', 'big'], 'big']);
+    expect(offered.get('big')).toEqual({
+      isLanguageModel: true,
+      profile: 'tongyi-v1',
+      contextTokens: 32_000,
+      prices: null,
+    });
+    const priced = configuredModels({ ...served, ARGOSY_MODEL_PRICES: '0.3,0.03,1.2' });
+    expect(priced.offered.get('big')?.prices).toEqual({ promptUsd: 0.3, cachedUsd: 0.03, completionUsd: 1.2 });
+  });
+
+  it("makes an operator's choice the default and keeps the others", () => {
+    const { byName, defaultName } = configuredModels(served, parseModelSpec('openai:http://127.0.0.1:2/v1#small'));
+    expect([[...byName.keys()], defaultName]).toEqual([['extractive', 'big', 'small'], 'small']);
+    expect(configuredModels(served, { kind: 'extractive' }).defaultName).toBe('extractive');
+  });
+
+  it('has a model that calls tools by the API speak that profile', () => {
+    const { byName, offered } = configuredModels({ ...config, ARGOSY_MODEL: 'openai-tools:http://127.0.0.1:1/v1#big' });
+    expect([byName.get('big')?.profile, offered.get('big')?.profile]).toEqual(['openai-tools-v1', 'openai-tools-v1']);
+  });
+});

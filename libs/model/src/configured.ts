@@ -1,0 +1,77 @@
+import type { Prices } from '#domain';
+import type { Config } from '#platform';
+import type { ChatModel } from './chat-model.ts';
+import { extractiveModel } from './extractive/extractive-model.ts';
+import { buildModel, type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
+import { openAiModel } from './openai-model.ts';
+import { profiles } from './profiles.ts';
+
+/** What must be known of a model to accept runs for it. */
+export interface ConfiguredModel {
+  /** False for `extractive`. */
+  readonly isLanguageModel: boolean;
+  readonly profile: string;
+  /** Null for no window. */
+  readonly contextTokens: number | null;
+  /** Null where nobody said what it costs. */
+  readonly prices: Prices | null;
+}
+
+/** The models of a process by the names that requests use. */
+export interface ConfiguredModels {
+  readonly byName: ReadonlyMap<string, ChatModel>;
+  readonly offered: ReadonlyMap<string, ConfiguredModel>;
+  /** The model of a request that names none. */
+  readonly defaultName: string;
+}
+
+type ModelConfig = Pick<
+  Config,
+  'ARGOSY_MODEL' | 'ARGOSY_MODEL_API_KEY' | 'ARGOSY_MODEL_CONTEXT_TOKENS' | 'ARGOSY_MODEL_PRICES'
+>;
+
+/**
+ * The models that a configuration names, and `extractive`, which needs nothing. Asks no model server anything.
+ * @param chosen a local operator's choice for this process; becomes the default
+ * @throws InvalidInput for a model that this version cannot build
+ */
+export function configuredModels(config: ModelConfig, chosen: ModelSpec | null = null): ConfiguredModels {
+  const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
+  const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
+  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config)]));
+  const offered = new Map([...byName].map(([name, model]) => [name, offer(model, config)]));
+  return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
+}
+
+function built(spec: ModelSpec, config: ModelConfig): ChatModel {
+  const apiKey = config.ARGOSY_MODEL_API_KEY;
+  return buildModel(spec, {
+    extractive: extractiveModel,
+    openai: ({ baseUrl, model, profile = 'tongyi-v1' }) =>
+      openAiModel({
+        baseUrl,
+        model,
+        profile: profiles[profile],
+        contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
+        ...(apiKey === undefined ? {} : { apiKey }),
+      }),
+  });
+}
+
+function offer(model: ChatModel, config: ModelConfig): ConfiguredModel {
+  const isLanguageModel = model.name !== null;
+  return {
+    isLanguageModel,
+    profile: model.profile,
+    contextTokens: Number.isFinite(model.contextTokens) ? model.contextTokens : null,
+    prices: isLanguageModel ? pricesOf(config) : free,
+  };
+}
+
+const free: Prices = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
+
+function pricesOf({ ARGOSY_MODEL_PRICES }: ModelConfig): Prices | null {
+  const [promptUsd, cachedUsd, completionUsd] = (ARGOSY_MODEL_PRICES ?? '').split(',').map(Number);
+  const known = promptUsd !== undefined && cachedUsd !== undefined && completionUsd !== undefined;
+  return known ? { promptUsd, cachedUsd, completionUsd } : null;
+}

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Observation, ToolCall, Turn } from '#domain';
+import type { ChatRequest } from './chat-model.ts';
+import type { Prompt } from './profile.ts';
+import { profiles } from './profiles.ts';
+
+const tools = [
+  {
+    name: 'search',
+    description: 'Finds passages.\nSeveral queries at once.',
+    parameters: {
+      type: 'object',
+      properties: { query: { type: 'array', items: { type: 'string' }, minItems: 1 } },
+      required: ['query'],
+    },
+  },
+  {
+    name: 'PythonInterpreter',
+    description: 'Runs a program.',
+    parameters: { type: 'object', properties: { code: { type: 'string' } }, required: ['code'] },
+  },
+];
+const source = (sha256: string) => {
+  return {
+    uri: `https://example.org/${sha256}`,
+    title: `Page ${sha256}`,
+    sha256,
+    bytes: 5,
+    fetchedAt: '2026-11-23T00:00:00Z',
+  };
+};
+const found = (sha256: string, label: string): Observation => {
+  const passage = { sha256, start: 0, end: 5, text: 'Blue.', headings: ['Sky', 'Colour'], score: 1 };
+  return { sections: [{ label, passages: [passage] }], sources: [source(sha256)] };
+};
+const failed: Observation = {
+  sections: [{ label: 'red', passages: [], fault: { kind: 'quota', message: 'Too many.', retryAfterMs: 1500 } }],
+  sources: [],
+};
+const call = (tool: string, args: ToolCall['args']): ToolCall => ({ tool, args });
+const requestOf = (turns: readonly Turn[], mustAnswer = false): ChatRequest => {
+  return { turns, tools, today: '2026-11-23', mustAnswer, maxCompletionTokens: 100, session: 'r1' };
+};
+
+/** Every byte of a prompt, readable. */
+function written({ messages, fields }: Prompt): string {
+  const parts = messages.map(({ role, content, ...rest }) => {
+    const more = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : '';
+    return `=== ${role}${more}\n${content}\n`;
+  });
+  return `${parts.join('')}=== fields ${JSON.stringify(fields)}\n`;
+}
+
+describe.each(Object.values(profiles))('$id', (profile) => {
+  it('renders these bytes and no others', () => {
+    const calls = [call('search', { query: ['sky', 'red'] }), call('PythonInterpreter', { code: 'print(1)' })];
+    const turns: Turn[] = [
+      { role: 'question', text: 'Why is the sky blue?' },
+      { role: 'model', text: '<think>\nHm.\n</think>\n\n<tool_call>{"name": "search"}</tool_call>', calls: [] },
+      { role: 'notice', text: 'The tool call of "search" has no "arguments".' },
+      { role: 'model', text: '<think>\nRight.\n</think>\n\nBoth.', calls },
+      {
+        role: 'tools',
+        results: [
+          { call: call('search', { query: ['sky', 'red'] }), observation: found('aa', 'sky') },
+          { call: call('PythonInterpreter', { code: 'print(1)' }), observation: failed },
+        ],
+      },
+    ];
+    const golden = readFileSync(new URL(`golden/${profile.id}.txt`, import.meta.url), 'utf8');
+    expect(written(profile.render(requestOf(turns, true)))).toBe(golden);
+  });
+
+  it('grows by appending, whatever happens in a run: 1,000 histories', () => {
+    fc.assert(
+      fc.property(fc.array(stepArbitrary, { maxLength: 8 }), fc.boolean(), (steps, mustAnswer) => {
+        const turns: Turn[] = [{ role: 'question', text: 'Why?' }];
+        let before = profile.render(requestOf(turns)).messages;
+        for (const step of steps) {
+          turns.push(...step);
+          // A copy without identity is rendered from nothing; it must not differ from what was kept.
+          const { messages } = profile.render(requestOf([...turns]));
+          expect(profile.render(requestOf(structuredClone(turns))).messages).toEqual(messages);
+          expect(messages.slice(0, before.length)).toEqual(before);
+          const ordered = profile.render(requestOf([...turns], mustAnswer)).messages;
+          expect(ordered.slice(0, messages.length)).toEqual(messages);
+          expect(ordered.length).toBe(messages.length + (mustAnswer ? 1 : 0));
+          before = messages;
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('gives a turn in another history the ids that hold there', () => {
+    const asked = call('search', { query: ['q'] });
+    const step = (sha: string): Turn[] => [
+      { role: 'model', text: 'x', calls: [asked] },
+      { role: 'tools', results: [{ call: asked, observation: found(sha, 'q') }] },
+    ];
+    const [question, one, two]: [Turn, Turn[], Turn[]] = [{ role: 'question', text: 'Why?' }, step('aa'), step('bb')];
+    const ids = (turns: readonly Turn[]) =>
+      profile
+        .render(requestOf(turns))
+        .messages.flatMap(({ content }) => content.match(/(?<=passage source=")s\d+(?=">\n)/g) ?? []);
+    expect(ids([question, ...one, ...two])).toEqual(['s1', 's2']);
+    expect(ids([question, ...two])).toEqual(['s1']);
+    expect(ids([question, ...one, ...two])).toEqual(['s1', 's2']);
+  });
+
+  it('counts the characters that it renders', () => {
+    const turns: Turn[] = [{ role: 'question', text: 'Why?' }];
+    const { messages, fields, characters } = profile.render(requestOf(turns, true));
+    const shown = messages.reduce((sum, { content }) => sum + content.length, 0);
+    const listed = 'tools' in fields ? JSON.stringify(fields['tools']).length : 0;
+    expect(characters).toBe(shown + listed);
+  });
+});
+
+const textArbitrary = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 20 }),
+  fc.constantFrom('<think>a</think>b', '</think>', '<tool_call>{', '<answer>A.</answer>', ''),
+);
+const stepArbitrary = fc.oneof(
+  fc.record({ text: textArbitrary, why: textArbitrary }).map(({ text, why }): Turn[] => [
+    { role: 'model', text, calls: [] },
+    { role: 'notice', text: why },
+  ]),
+  fc
+    .record({
+      text: textArbitrary,
+      shas: fc.array(fc.constantFrom('aa', 'bb', 'cc', 'dd'), { minLength: 1, maxLength: 3 }),
+    })
+    .map(({ text, shas }): Turn[] => {
+      const calls = shas.map((sha) => call('search', { query: [sha], also: { b: 1, a: 2 } }));
+      const results = calls.map((asked, i) => ({ call: asked, observation: found(shas[i] ?? '', 'q') }));
+      return [
+        { role: 'model', text, calls },
+        { role: 'tools', results },
+      ];
+    }),
+);
