@@ -5,7 +5,7 @@ export default {
     // Started by file name, never imported.
     '{apps,libs}/**/*-thread.ts',
     'scripts/run.mjs',
-    'scripts/tasks/{test,check,format,gen}.mjs',
+    'scripts/tasks/{chaos,fleet,test,check,format,gen}.mjs',
     'test/bench/main.ts',
     '{apps,libs,test}/**/*.spec.ts',
   ],

@@ -21,10 +21,12 @@ const calm = '--disable-warning=ExperimentalWarning';
  */
 const tasks = {
   start: { packages: 'production', built: true, file: 'dist/apps/cli/src/main.js', first: ['start'], here: true },
+  fleet: { packages: 'production', built: true, file: 'scripts/tasks/fleet.mjs' },
   build: { packages: 'production', built: true },
   // Benchmarks are stripped TypeScript; what they measure is the build, because decorators cannot be stripped.
   bench: { packages: 'all', built: true, file: 'test/bench/main.ts' },
   test: { packages: 'all', built: false, file: 'scripts/tasks/test.mjs' },
+  chaos: { packages: 'all', built: true, file: 'scripts/tasks/chaos.mjs' },
   check: { packages: 'all', built: false, file: 'scripts/tasks/check.mjs' },
   format: { packages: 'all', built: false, file: 'scripts/tasks/format.mjs' },
   gen: { packages: 'all', built: false, file: 'scripts/tasks/gen.mjs' },

@@ -14,10 +14,10 @@ const forTests = { fsync: 'off', full_page_writes: 'off' };
 
 /**
  * Starts a PostgreSQL of our own on a new data directory (1 to 3 s).
- * @param {{ tests?: boolean }} [options] `tests`: its data need not outlive a power cut
+ * @param {{ tests?: boolean, connections?: number }} [options] `tests`: its data need not outlive a power cut
  * @returns {Promise<PrivateServer>}
  */
-export async function startPostgres({ tests = false } = {}) {
+export async function startPostgres({ tests = false, connections = 200 } = {}) {
   const bin = await provide('postgres');
   // initdb and postgres refuse to run as root.
   const user = ordinaryUser(['postgres', 'nobody']);
@@ -30,7 +30,7 @@ export async function startPostgres({ tests = false } = {}) {
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: folder,
-    max_connections: 200,
+    max_connections: connections,
     timezone: 'UTC',
     ...(tests ? forTests : {}),
   };

@@ -1,27 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../setup/fault.mjs';
+import { endOf, startGuardian, tiedToUs } from './tied.mjs';
 
 const startMs = 60_000;
 const stopMs = 10_000;
 
-/**
- * Ends a server and removes its folder when the process that holds the other end of its stdin is gone, however it went.
- * Arguments: signal, pid, folder.
- */
-const guardian = `
-cat >/dev/null
-kill -s "$1" "$2" 2>/dev/null
-for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$2" 2>/dev/null || break; sleep 0.2; done
-kill -s KILL "$2" 2>/dev/null
-rm -rf -- "$3"`;
-
-/** @typedef {{ uid: number, gid: number }} User */
+/** @typedef {import('./tied.mjs').User} User */
 
 /**
  * The first of some users that is on this machine, when we are root and so should not run servers as ourselves.
@@ -69,7 +59,9 @@ export class PrivateServer {
   #program;
   #child;
   #served = false;
-  #guardian;
+  #exited = Promise.resolve({ code: null, signal: null });
+  #dismissGuardian;
+  #stopped = false;
 
   /**
    * @param {{ name: string, url: string, folder: string, command: string, args: string[], user: User | undefined,
@@ -80,13 +72,27 @@ export class PrivateServer {
     this.#program = program;
   }
 
+  get name() {
+    return this.#program.name;
+  }
+
   get url() {
     return this.#program.url;
+  }
+
+  /** Where its data are. */
+  get folder() {
+    return this.#program.folder;
   }
 
   /** The server's process, as long as it runs. */
   get pid() {
     return this.#child?.pid;
+  }
+
+  /** Resolves when the process that was started last has ended. @returns {Promise<import('./tied.mjs').Ending>} */
+  get exited() {
+    return this.#exited;
   }
 
   /** Starts it, the first time or again on the same port and data, and waits until it answers. */
@@ -95,6 +101,7 @@ export class PrivateServer {
     const deadline = performance.now() + startMs;
     this.#spawn();
     while (!(await answers(this.pid).catch(() => false))) {
+      if (this.#stopped) throw new Fault(`${name} was stopped as it started.`);
       const late = performance.now() > deadline;
       if (this.pid === undefined && (!this.#served || late)) {
         throw new Fault(`${name} ended as it started.\n${this.#lastWords()}`);
@@ -120,8 +127,9 @@ export class PrivateServer {
     await this.#end('SIGINT');
   }
 
-  /** Ends it and removes its folder. */
+  /** Ends it for good and removes its folder. */
   async stop() {
+    this.#stopped = true;
     await this.#end(this.#program.quick);
     rmSync(this.#program.folder, { recursive: true, force: true });
   }
@@ -129,7 +137,7 @@ export class PrivateServer {
   #spawn() {
     const { command, args, user, quick, folder } = this.#program;
     const log = openSync(path.join(folder, 'server.log'), 'a');
-    const child = spawn(...tiedToUs(command, args, user, quick), {
+    const child = spawn(...tiedToUs(command, args, { signal: quick, user }), {
       cwd: folder,
       detached: true,
       env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' },
@@ -137,23 +145,18 @@ export class PrivateServer {
     });
     closeSync(log);
     this.#child = child;
+    this.#exited = endOf(child);
     child.once('exit', () => this.#forget(child));
     child.once('error', () => this.#forget(child));
     child.unref();
-    this.#guardian = spawn('/bin/sh', ['-c', guardian, 'argosy-guardian', quick.slice(3), String(child.pid), folder], {
-      detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
-    });
-    this.#guardian.unref();
-    this.#guardian.stdin.unref();
+    if (child.pid !== undefined) this.#dismissGuardian = startGuardian({ pid: child.pid, signal: quick, folder });
   }
 
   #forget(child) {
     if (this.#child !== child) return;
     this.#child = undefined;
-    // Its number may soon be another process's.
-    killGroup(this.#guardian?.pid);
-    this.#guardian = undefined;
+    this.#dismissGuardian?.();
+    this.#dismissGuardian = undefined;
   }
 
   async #end(signal) {
@@ -176,22 +179,5 @@ export class PrivateServer {
     } catch {
       return '';
     }
-  }
-}
-
-/** The command under which the kernel ends it with us, as the user. @returns {[string, string[], object?]} */
-function tiedToUs(command, args, user, signal) {
-  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
-  const drop = user === undefined ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  if (setpriv !== undefined) return [setpriv, [...drop, '--pdeathsig', signal.slice(3), '--', command, ...args]];
-  if (user !== undefined) throw new Fault('setpriv (package util-linux) is missing: a server must not run as root.');
-  return [command, args];
-}
-
-function killGroup(pid) {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
-  } catch {
-    // Gone already.
   }
 }

@@ -15,6 +15,7 @@ export interface PrivateServer {
 export interface Servers {
   readonly redisUrl: string;
   readonly databaseUrl: string;
+  readonly started: readonly PrivateServer[];
   stop(): Promise<void>;
 }
 

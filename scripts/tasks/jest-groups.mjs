@@ -15,6 +15,7 @@ async function buildDist() {
 const groups = {
   unit: { prepare: [], args: [] },
   integration: { prepare: [], args: [] },
+  chaos: { prepare: [buildDist], args: ['--runInBand'] },
   e2e: { prepare: [buildDist], args: ['--runInBand'] },
 };
 

@@ -15,10 +15,13 @@ export class Refused extends ArgosyError {
   readonly code: string;
   readonly status: number;
   readonly retryable: boolean;
-  constructor(status: number, code: string, message: string) {
+  /** What the server asks for before the next try; null where it does not say. */
+  readonly retryAfterMs: number | null;
+  constructor(status: number, code: string, message: string, retryAfterMs: number | null = null) {
     super(message);
     this.status = status;
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
     this.retryable = status === 429 || status === 503;
   }
 }
@@ -29,6 +32,16 @@ export interface ClientEvent {
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
+
+export interface EventOptions {
+  /** Ends the stream, which then throws. */
+  readonly signal?: AbortSignal;
+  /** A stream on which nothing arrives for so long is broken: a gateway sends a comment every 15 s. Default: no limit. */
+  readonly silenceMs?: number;
+}
+
+/** How long a server may take to begin an answer. */
+const answerMs = 60_000;
 
 const runPage = z.object({ data: z.array(runResource), next: z.string().nullable() });
 
@@ -46,59 +59,98 @@ export class Client {
   async create(body: ResearchBody, idempotencyKey: string): Promise<AcceptedResource> {
     const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
     const init = { method: 'POST', body: JSON.stringify(body), headers };
-    return acceptedResource.parse(await (await this.#send('/v1/research', init)).json());
+    return acceptedResource.parse(await (await this.send('/v1/research', init)).json());
   }
 
   async get(runId: string): Promise<RunResource> {
-    return runResource.parse(await (await this.#send(`/v1/research/${encodeURIComponent(runId)}`)).json());
+    return runResource.parse(await (await this.send(`/v1/research/${encodeURIComponent(runId)}`)).json());
   }
 
   /** Newest first. */
   async list(limit: number): Promise<RunResource[]> {
-    return runPage.parse(await (await this.#send(`/v1/research?limit=${limit}`)).json()).data;
+    return runPage.parse(await (await this.send(`/v1/research?limit=${limit}`)).json()).data;
   }
 
   async cancel(runId: string): Promise<void> {
-    await this.#send(`/v1/research/${encodeURIComponent(runId)}/cancel`, { method: 'POST' });
+    await this.send(`/v1/research/${encodeURIComponent(runId)}/cancel`, { method: 'POST' });
   }
 
   async snapshot(runId: string, sha256: string): Promise<string> {
-    return await (await this.#send(`/v1/research/${encodeURIComponent(runId)}/snapshots/${sha256}`)).text();
+    return await (await this.send(`/v1/research/${encodeURIComponent(runId)}/snapshots/${sha256}`)).text();
   }
 
-  /** Events after number `after` until the server ends the stream. @throws Unavailable when the connection breaks */
-  async *events(runId: string, after: number): AsyncGenerator<ClientEvent> {
-    const response = await this.#send(`/v1/research/${encodeURIComponent(runId)}/events`, {
-      headers: { 'last-event-id': String(after) },
-    });
-    if (response.body === null) return;
-    let rest = '';
+  /** Whether an Argosy server answers within `limitMs`. */
+  async answers(limitMs: number): Promise<boolean> {
     try {
-      for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-        const blocks = (rest + chunk).split('\n\n');
-        rest = blocks.pop() ?? '';
-        for (const block of blocks) yield* parseBlock(block);
-      }
-    } catch (cause) {
-      throw new Unavailable(`The event stream of ${this.url} broke off: ${messageOf(cause)}`, { cause });
+      return (await this.send('/healthz', { signal: AbortSignal.timeout(limitMs) })).ok;
+    } catch {
+      return false;
     }
   }
 
-  async #send(path: string, init: RequestInit = {}): Promise<Response> {
+  /** Events after number `after` until the server ends the stream. @throws Unavailable when the connection breaks */
+  async *events(runId: string, after: number, options: EventOptions = {}): AsyncGenerator<ClientEvent> {
+    const { signal, silenceMs } = options;
+    const silence = new AbortController();
+    const timer = silenceMs === undefined ? null : setTimeout(() => silence.abort(new Error('silence')), silenceMs);
+    try {
+      const response = await this.send(`/v1/research/${encodeURIComponent(runId)}/events`, {
+        headers: { 'last-event-id': String(after) },
+        signal: AbortSignal.any([silence.signal, ...(signal === undefined ? [] : [signal])]),
+      });
+      for await (const block of blocksOf(response, () => timer?.refresh())) yield* parseBlock(block);
+    } catch (cause) {
+      if (cause instanceof ArgosyError) throw cause;
+      throw new Unavailable(`The event stream of ${this.url} broke off: ${messageOf(cause)}`, { cause });
+    } finally {
+      if (timer !== null) clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Sends one request.
+   * @param limitMs how long the server may take to begin its answer, the sending of the body included
+   * @throws Unavailable when none comes; Refused when it is no
+   */
+  async send(path: string, init: RequestInit = {}, limitMs = answerMs): Promise<Response> {
     const headers = new Headers(init.headers);
     if (this.#apiKey !== undefined) headers.set('authorization', `Bearer ${this.#apiKey}`);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+    const signal = AbortSignal.any([late.signal, ...(init.signal ? [init.signal] : [])]);
     let response: Response;
     try {
-      response = await fetch(new URL(path, this.url), { ...init, headers });
+      response = await fetch(new URL(path, this.url), { ...init, headers, signal });
     } catch (cause) {
       throw new Unavailable(`No Argosy server answers at ${this.url}. Start one with: npm start`, { cause });
+    } finally {
+      clearTimeout(timer);
     }
     if (response.ok) return response;
     const parsed = errorResource.safeParse(await response.json().catch(() => null));
     const { code, message } = parsed.success
       ? parsed.data.error
       : { code: 'http', message: `${this.url}${path} answered ${response.status}` };
-    throw new Refused(response.status, code, message);
+    throw new Refused(response.status, code, message, retryAfterMs(response));
+  }
+}
+
+/** Both forms of the header: seconds, or a date. */
+function retryAfterMs({ headers }: Response): number | null {
+  const text = headers.get('retry-after') ?? '';
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isNaN(ms) ? null : Math.max(0, ms);
+}
+
+/** The blank-line separated blocks of an event stream, as they are complete. */
+async function* blocksOf(response: Response, onBytes: () => void): AsyncGenerator<string> {
+  if (response.body === null) return;
+  let rest = '';
+  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+    onBytes();
+    const blocks = (rest + chunk).split('\n\n');
+    rest = blocks.pop() ?? '';
+    yield* blocks;
   }
 }
 

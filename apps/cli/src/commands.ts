@@ -1,13 +1,14 @@
 import { once } from 'node:events';
-import { InvalidInput } from '#errors';
+import { InvalidInput, Unavailable } from '#errors';
 import { parseModelSpec } from '#model';
-import type { Config } from '#platform';
+import { type Config, startMetrics } from '#platform';
 import { DataDirectoryBusy } from '#runs';
-import type { Client } from './client.ts';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import type { Embedded, EmbeddedOptions } from './embedded.ts';
-import { RunProgress } from './progress.ts';
-import { exitCodes, research, type Terminal } from './research.ts';
+import { runningFleet } from './fleet-file.ts';
+import { Contact, outlast } from './outage.ts';
+import { type Progress, RunProgress } from './progress.ts';
+import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
 import { verifyFolder } from './verify.ts';
 
@@ -24,13 +25,15 @@ export interface Surroundings {
 const usage = `Argosy answers research questions from documents, quoting its sources word for word.
 
   argosy research "question" --corpus PATH | --url URL   one question, live progress, report on stdout
-    [--model extractive | openai:BASE_URL#MODEL] [--max-steps N] [--max-seconds S] [--max-tokens N] [--max-usd X]
+    [--model extractive | openai:BASE_URL#MODEL | openai-tools:BASE_URL#MODEL]
+    [--max-steps N] [--max-seconds S] [--max-tokens N] [--max-usd X]
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
   argosy verify FOLDER                                   checks a report against its snapshots, offline
   argosy doctor                                          what this process would use
 
+With ARGOSY_URL, or while npm run fleet runs on the data directory, commands talk to that server.
 In a clone, npm start -- "question" ... is argosy research, and npm start alone is argosy serve.
 `;
 
@@ -49,7 +52,7 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     case 'verify':
       return await verify(rest, around.terminal);
     case 'doctor':
-      return doctor(around);
+      return await doctor(around);
     case 'help':
     case '--help':
     case '-h':
@@ -76,7 +79,15 @@ async function runResearch(args: readonly string[], around: Surroundings): Promi
   if (args.includes('--help')) return await runCommand(['help'], around);
   const command = parseResearch(args);
   const options: EmbeddedOptions = { ...around, port: 0, model: command.model };
-  return await research(command, around.remote, options, around.terminal);
+  return await research(command, await serverElsewhere(around), options, around.terminal);
+}
+
+/** `ARGOSY_URL`, else the fleet that runs on this data directory, else null: a server of our own will do. */
+async function serverElsewhere({ remote, config, terminal }: Surroundings): Promise<RemoteServer | null> {
+  if (remote !== null) return remote;
+  const fleet = await runningFleet(config.ARGOSY_DATA_DIR);
+  if (fleet !== null) terminal.progress.note(`using the fleet on ${fleet.url} (${config.ARGOSY_DATA_DIR}/fleet.json)`);
+  return fleet;
 }
 
 async function serve(args: readonly string[], around: Surroundings): Promise<number> {
@@ -88,6 +99,7 @@ async function serve(args: readonly string[], around: Surroundings): Promise<num
   let server: Embedded;
   try {
     const embedded = await import('./embedded.ts');
+    await startMetrics('embedded');
     server = await embedded.Embedded.start({ config, port, model, writeLog });
   } catch (error) {
     if (!(error instanceof DataDirectoryBusy)) throw error;
@@ -115,7 +127,7 @@ async function runs(args: readonly string[], around: Surroundings): Promise<numb
   ) {
     throw new InvalidInput([{ path: 'runs', message: 'say list, show ID, watch ID or cancel ID' }]);
   }
-  const connection = await connect(around.remote, { ...around, port: 0, model: null });
+  const connection = await connect(await serverElsewhere(around), { ...around, port: 0, model: null });
   try {
     return await runsAction(action, id ?? '', connection, around.terminal);
   } finally {
@@ -126,23 +138,46 @@ async function runs(args: readonly string[], around: Surroundings): Promise<numb
 async function runsAction(
   action: string,
   id: string,
-  { client }: Connection,
+  connection: Connection,
   { print, progress, interrupted }: Terminal,
 ): Promise<number> {
+  const { client } = connection;
   if (action === 'list') {
     for (const run of await client.list(100)) print(`${run.id}  ${run.status.padEnd(10)}  ${oneLine(run.question)}\n`);
     return exitCodes.ok;
   }
   if (action === 'cancel') await client.cancel(id);
-  if (action === 'watch') await watch(client, id, new RunProgress(progress, null), interrupted);
+  if (action === 'watch') await watch(connection, id, progress, interrupted);
+  if (interrupted.aborted) return exitCodes.interrupted;
   print(`${JSON.stringify(await client.get(id), null, 2)}\n`);
   return exitCodes.ok;
 }
 
-async function watch(client: Client, id: string, progress: RunProgress, interrupted: AbortSignal): Promise<void> {
-  for await (const event of client.events(id, 0)) {
-    if (interrupted.aborted) return;
-    progress.show(event);
+/** Shows a run until it ends or we are interrupted. A remote server may go away for a while. */
+async function watch(
+  { client, kind }: Connection,
+  id: string,
+  progress: Progress,
+  interrupted: AbortSignal,
+): Promise<void> {
+  const shown = new RunProgress(progress, null);
+  const silence = kind === 'remote' ? { silenceMs } : {};
+  let after = 0;
+  const attempt = async (contact: Contact): Promise<void> => {
+    await client.get(id);
+    contact.made();
+    for await (const event of client.events(id, after, { signal: interrupted, ...silence })) {
+      after = event.id ?? after;
+      shown.show(event);
+    }
+    if ((await client.get(id)).ended_at === null) throw new Unavailable(`The event stream of run ${id} ended early.`);
+  };
+  try {
+    await (kind === 'remote' ? outlast(attempt, { progress, interrupted }) : attempt(new Contact()));
+  } catch (error) {
+    if (!interrupted.aborted) throw error;
+  } finally {
+    progress.end();
   }
 }
 
@@ -166,8 +201,10 @@ async function verify(args: readonly string[], { print }: Terminal): Promise<num
   return exitCodes.ok;
 }
 
-function doctor({ describedConfig, remote, terminal }: Surroundings): number {
-  terminal.print(`node ${process.version}, server ${remote?.url ?? 'embedded (ARGOSY_URL not set)'}\n`);
+async function doctor({ config, describedConfig, remote, terminal }: Surroundings): Promise<number> {
+  const fleet = remote === null ? await runningFleet(config.ARGOSY_DATA_DIR) : null;
+  const server = remote?.url ?? (fleet === null ? 'embedded (ARGOSY_URL not set)' : `${fleet.url} (fleet.json)`);
+  terminal.print(`node ${process.version}, server ${server}\n`);
   for (const [name, value] of Object.entries(describedConfig)) terminal.print(`${name}=${value}\n`);
   return exitCodes.ok;
 }

@@ -4,11 +4,14 @@ import type { Config } from '#platform';
 import { announcedServer, DataDirectoryBusy } from '#runs';
 import { Client } from './client.ts';
 import type { EmbeddedOptions } from './embedded.ts';
+import type { Patience } from './outage.ts';
 
 /** A server to talk to: a remote one, another process's on this data directory, or our own. */
 export interface Connection {
   readonly client: Client;
   readonly kind: 'remote' | 'joined' | 'own';
+  /** For how long a remote server may be away. Default: a minute. */
+  readonly patience?: Patience;
   /** Stops our own server; leaves others alone. */
   close(): Promise<void>;
 }
@@ -43,7 +46,7 @@ export async function connect(remote: RemoteServer | null, options: EmbeddedOpti
   throw new Unavailable(`Another process holds the data directory ${directory} but serves nothing. ${advice}.`);
 }
 
-/** Where `ARGOSY_URL` points. */
+/** Where `ARGOSY_URL` or a fleet's file points. */
 export interface RemoteServer {
   readonly url: string;
   readonly apiKey?: string;

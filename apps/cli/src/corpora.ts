@@ -52,9 +52,14 @@ function unwritable(dataDir: string, cause: unknown): InvalidInput {
 function summary(path: string, report: CorpusReport): string {
   const { documents, passages, added, changed, removed, skipped, seconds, notice } = report;
   const changes = added + changed + removed === 0 ? 'unchanged' : `${added} new, ${changed} changed, ${removed} gone`;
-  const left = skipped.length === 0 ? '' : `; ${skipped.length} files skipped (${mostCommon(skipped)})`;
+  const left = skipped.length === 0 ? '' : leftOut(skipped.length, skipped);
   const told = notice === undefined ? '' : `; ${notice}`;
   return `${path}: ${documents} documents, ${passages} passages (${changes}) in ${seconds.toFixed(1)} s${left}${told}`;
+}
+
+/** How many files were left out, and the most common reason among those that are known by name. */
+export function leftOut(count: number, known: CorpusReport['skipped']): string {
+  return `; ${count} files skipped (${mostCommon(known)})`;
 }
 
 function mostCommon(skipped: CorpusReport['skipped']): string {

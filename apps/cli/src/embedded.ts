@@ -2,22 +2,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
-import { Egress, parseAllow } from '#egress';
-import { type ConfiguredModel, Gateway } from '#gateway';
-import {
-  buildModel,
-  type ChatModel,
-  extractiveModel,
-  type ModelSpec,
-  openAiModel,
-  parseModelSpec,
-  tongyiV1,
-} from '#model';
-import { type Config, jsonLogger, type Logger } from '#platform';
+import { Gateway } from '#gateway';
+import { configuredModels, type ModelSpec } from '#model';
+import { alwaysReady, type Config, jsonLogger, type Logger, metricsText } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';
-import { Corpora, Extraction, searchTool, type Tool, visitTool } from '#tools';
-import { nameOf } from './model-name.ts';
+import { Corpora, openToolbox, type Toolbox, toolSignatures } from '#tools';
 
 /** The tenant of everyone on this machine. */
 const localTenant = 'local';
@@ -34,8 +24,7 @@ interface Running {
   readonly directory: DataDirectory;
   readonly store: EmbeddedRuns;
   readonly corpora: Corpora;
-  readonly egress: Egress;
-  readonly extraction: Extraction;
+  readonly toolbox: Toolbox;
   readonly workers: readonly [AgentWorker, ToolWorker];
   readonly dispatcher: Dispatcher;
   readonly gateway: Gateway;
@@ -73,13 +62,12 @@ export class Embedded {
 
   /** Lets go of everything in the order that loses nothing: runs are handed back, then the stores close. */
   async stop(): Promise<void> {
-    const { gateway, dispatcher, workers, store, corpora, extraction, egress, directory } = this.#running;
+    const { gateway, dispatcher, workers, store, corpora, toolbox, directory } = this.#running;
     await gateway.stop();
     await dispatcher.stop();
-    for (const worker of workers) await worker.stop();
+    for (const worker of workers) await worker.stop(0);
+    await toolbox.close();
     await corpora.close();
-    await extraction.close();
-    await egress.close();
     await store.close();
     await directory.release();
   }
@@ -95,73 +83,31 @@ async function startIn(
   undo.push(async () => await store.close());
   const { runs } = store;
   const corporaDir = join(directory.path, 'corpora');
-  const corpora = await Corpora.open(corporaDir);
+  const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
-  const egress = new Egress({ allow: parseAllow(config.ARGOSY_EGRESS_ALLOW), userAgent });
-  undo.push(async () => await egress.close());
-  const extraction = new Extraction();
-  undo.push(async () => await extraction.close());
-  const tools: Tool[] = [searchTool(corpora), visitTool({ corpora, extraction, egress })];
-  const models = modelsOf(config, model);
-  const around = { runs, models: models.byName, tools: tools.map((t) => t.signature), now: () => performance.now() };
-  const agents = { workerId: `agent-${process.pid}-${Date.now()}`, concurrency: config.ARGOSY_AGENT_CONCURRENCY };
+  const toolbox = openToolbox(corpora, config.ARGOSY_EGRESS_ALLOW);
+  undo.push(async () => await toolbox.close());
+  const models = configuredModels(config, model);
+  const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };
+  const here = `${process.pid}-${Date.now()}`;
+  const agents = { workerId: `agent-${here}`, concurrency: config.ARGOSY_AGENT_CONCURRENCY };
   const agentWorker = await AgentWorker.start(around, agents, logger('agent-worker'));
-  undo.push(async () => await agentWorker.stop());
-  const callers = { workerId: `tool-${process.pid}-${Date.now()}`, concurrency: config.ARGOSY_TOOL_CONCURRENCY };
-  const toolWorker = await ToolWorker.start(runs, tools, callers, logger('tool-worker'));
-  undo.push(async () => await toolWorker.stop());
+  undo.push(async () => await agentWorker.stop(0));
+  const callers = { workerId: `tool-${here}`, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
+  const toolWorker = await ToolWorker.start(runs, toolbox.tools, callers, logger('tool-worker'));
+  undo.push(async () => await toolWorker.stop(0));
   const offer = {
     models: models.offered,
     defaultModel: models.defaultName,
     webSearch: false,
     knowsCorpus: (id: string) => existsSync(join(corporaDir, `${id}.sqlite`)),
   };
-  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant };
+  const health = { ...alwaysReady, metrics: metricsText };
+  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
-  const dispatcher = new Dispatcher(runs, { window: agents.concurrency, everyMs: 1000 }, logger('dispatcher'));
+  const duty = { workerId: `dispatcher-${here}`, everyMs: 1000 };
+  const dispatcher = new Dispatcher(runs, duty, logger('dispatcher'));
   dispatcher.start();
-  return { directory, store, corpora, extraction, egress, workers: [agentWorker, toolWorker], dispatcher, gateway };
-}
-
-/** Says who asks, as robots should. */
-const userAgent = 'Argosy/0.1 (research agent; run by its user)';
-
-interface Models {
-  readonly byName: ReadonlyMap<string, ChatModel>;
-  readonly offered: ReadonlyMap<string, ConfiguredModel>;
-  readonly defaultName: string;
-}
-
-function modelsOf(config: Config, chosen: ModelSpec | null): Models {
-  const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
-  const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
-  const apiKey = config.ARGOSY_MODEL_API_KEY;
-  const common = {
-    profile: tongyiV1,
-    contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
-    ...(apiKey === undefined ? {} : { apiKey }),
-  };
-  const byName = new Map<string, ChatModel>();
-  for (const spec of specs) {
-    const made = buildModel(spec, {
-      extractive: extractiveModel,
-      openai: ({ baseUrl, model }) => openAiModel({ baseUrl, model, ...common }),
-    });
-    byName.set(nameOf(spec), made);
-  }
-  const offered = new Map([...byName].map(([name, model]) => [name, configuredModel(model, config)]));
-  return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
-}
-
-function configuredModel(model: ChatModel, config: Config): ConfiguredModel {
-  const [promptUsd, cachedUsd, completionUsd] = (config.ARGOSY_MODEL_PRICES ?? '').split(',').map(Number);
-  const known = promptUsd !== undefined && cachedUsd !== undefined && completionUsd !== undefined;
-  const free = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
-  return {
-    isLanguageModel: model.name !== null,
-    profile: model.profile,
-    contextTokens: Number.isFinite(model.contextTokens) ? model.contextTokens : null,
-    prices: model.name === null ? free : known ? { promptUsd, cachedUsd, completionUsd } : null,
-  };
+  return { directory, store, corpora, toolbox, workers: [agentWorker, toolWorker], dispatcher, gateway };
 }

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { ResearchBody, RunResource } from '#contracts';
-import { InvalidInput, Unavailable } from '#errors';
-import type { Client } from './client.ts';
+import { Aborted, InvalidInput, Unavailable } from '#errors';
+import { nameOf } from '#model';
+import { Client, type ClientEvent } from './client.ts';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import { indexCorpora } from './corpora.ts';
+import { uploadCorpora } from './corpus-upload.ts';
 import type { EmbeddedOptions } from './embedded.ts';
-import { nameOf } from './model-name.ts';
+import { Contact, isOutage, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { prepareFolder, writeReport } from './report-files.ts';
 import type { ResearchCommand } from './research-options.ts';
@@ -29,6 +31,9 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
+/** A remote event stream that is silent for so long, heartbeats included, has broken without telling us. */
+export const silenceMs = 60_000;
+
 /** How long a cancelled run may take to report what it has. */
 const cancelLimitMs = 10_000;
 
@@ -42,7 +47,10 @@ export async function research(
   checkSources(command, remote);
   await prepareFolder(command.outDir);
   const { progress, interrupted } = terminal;
-  const corpora = await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted);
+  const corpora =
+    remote === null
+      ? await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted)
+      : await uploadCorpora(new Client(remote.url, remote.apiKey), command.corpora, terminal);
   const inquiry = new Inquiry(command, bodyOf(command, corpora), terminal);
   for (;;) {
     progress.status('starting');
@@ -61,10 +69,6 @@ export async function research(
 
 /** A command that no server could fulfil is refused before anything is started. */
 function checkSources({ corpora, body, model }: ResearchCommand, remote: RemoteServer | null): void {
-  if (remote !== null && corpora.length > 0) {
-    const message = 'a remote server cannot be given a corpus in this version; unset ARGOSY_URL to search it here';
-    throw new InvalidInput([{ path: '--corpus', message }]);
-  }
   if (remote !== null && model !== null && model.kind !== 'extractive') {
     const message = 'a remote server chooses among its own models; set ARGOSY_MODEL there';
     throw new InvalidInput([{ path: '--model', message }]);
@@ -93,7 +97,7 @@ function bodyOf({ body, model }: ResearchCommand, corpora: readonly string[]): R
 }
 
 /** One run from its request to its delivered report, over one server or several, one after the other. */
-class Inquiry {
+export class Inquiry {
   readonly #command: ResearchCommand;
   readonly #body: ResearchBody;
   readonly #terminal: Terminal;
@@ -102,6 +106,7 @@ class Inquiry {
   readonly #key = randomUUID();
   /** Number of the last durable event that was shown. */
   #after = 0;
+  #runId: string | null = null;
 
   constructor(command: ResearchCommand, body: ResearchBody, terminal: Terminal) {
     this.#command = command;
@@ -110,19 +115,48 @@ class Inquiry {
     this.#shown = new RunProgress(terminal.progress, body.budget?.steps ?? null);
   }
 
-  /** @returns the exit code. @throws Unavailable when the server goes away; then pursue it with another one */
-  async pursue({ client, kind }: Connection): Promise<number> {
+  /**
+   * A remote server may go away for a while; this waits for it.
+   * @returns the exit code
+   * @throws Unavailable when the server goes away; then pursue it with another one. Aborted when interrupted while a
+   * remote server goes on with the run
+   */
+  async pursue(connection: Connection): Promise<number> {
     const { model } = this.#command;
+    const { progress, interrupted } = this.#terminal;
+    const { client, kind, patience } = connection;
     if (kind === 'joined' && model?.kind === 'openai') {
       const name = nameOf(model);
-      this.#terminal.progress.note(`joined a running server: ${name} is whatever that server was started with`);
+      progress.note(`joined a running server: ${name} is whatever that server was started with`);
     }
+    if (kind !== 'remote') return await this.#attempt(connection, new Contact());
+    const limits = { progress, interrupted, ...(patience && { patience }) };
+    try {
+      return await outlast(async (contact) => await this.#attempt(connection, contact), limits);
+    } catch (error) {
+      if (interrupted.aborted) throw new Aborted(`Interrupted. ${this.#whereabouts(client)}`, { cause: error });
+      if (!isOutage(error) || this.#runId === null) throw error;
+      throw new Unavailable(`${error.message}\n${this.#whereabouts(client)}`, { cause: error });
+    }
+  }
+
+  /** Safe to repeat, also after it failed in its middle: the same run is asked for, its events go on where they ended. */
+  async #attempt({ client, kind }: Connection, contact: Contact): Promise<number> {
     const { id } = await client.create(this.#body, this.#key);
-    const run = await this.#follow(client, id);
+    this.#runId = id;
+    contact.made();
+    const run = kind === 'remote' ? await this.#watch(client, id) : await this.#steer(client, id);
     return await deliver(run, this.#command, client, this.#terminal);
   }
 
-  async #follow(client: Client, runId: string): Promise<RunResource> {
+  /** Follows a run that goes on without us. @throws whatever ends the stream early, Ctrl-C included */
+  async #watch(client: Client, runId: string): Promise<RunResource> {
+    const { interrupted: signal } = this.#terminal;
+    return await this.#follow(client, runId, client.events(runId, this.#after, { signal, silenceMs }));
+  }
+
+  /** Follows a run of a server on this machine, which Ctrl-C cancels. */
+  async #steer(client: Client, runId: string): Promise<RunResource> {
     const { interrupted } = this.#terminal;
     const onInterrupt = (): void => {
       client.cancel(runId).catch(() => undefined);
@@ -131,16 +165,26 @@ class Inquiry {
     if (interrupted.aborted) onInterrupt();
     interrupted.addEventListener('abort', onInterrupt, { once: true });
     try {
-      for await (const event of client.events(runId, this.#after)) {
-        this.#after = event.id ?? this.#after;
-        this.#shown.show(event);
-      }
+      return await this.#follow(client, runId, client.events(runId, this.#after));
     } finally {
       interrupted.removeEventListener('abort', onInterrupt);
+    }
+  }
+
+  async #follow(client: Client, runId: string, events: AsyncIterable<ClientEvent>): Promise<RunResource> {
+    for await (const event of events) {
+      this.#after = event.id ?? this.#after;
+      this.#shown.show(event);
     }
     const run = await client.get(runId);
     if (run.ended_at === null) throw new Unavailable(`The event stream of run ${runId} ended early.`);
     return run;
+  }
+
+  #whereabouts({ url }: Client): string {
+    if (this.#runId === null) return `If ${url} took the question, \`argosy runs list\` shows it there.`;
+    const [watch, cancel] = ['watch', 'cancel'].map((action) => `\`argosy runs ${action} ${this.#runId}\``);
+    return `Run ${this.#runId} goes on at ${url}: ${watch} follows it, ${cancel} ends it.`;
   }
 }
 

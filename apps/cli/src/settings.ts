@@ -17,10 +17,9 @@ interface Settings {
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
   const { ARGOSY_URL, ARGOSY_API_KEY, ...rest } = env;
   const problems: Problem[] = [];
-  const config = collect(problems, () => readConfig(rest));
-  const { ARGOSY_EGRESS_ALLOW: allow, ARGOSY_MODEL: model } = rest;
-  if (allow) collect(problems, () => parseAllow(allow));
-  if (model) collect(problems, () => parseModelSpec(model), 'ARGOSY_MODEL');
+  const config = collect(problems, () =>
+    readConfig(rest, { ARGOSY_EGRESS_ALLOW: parseAllow, ARGOSY_MODEL: parseModelSpec }),
+  );
   if (ARGOSY_URL && !/^https?:$/.test(URL.parse(ARGOSY_URL)?.protocol ?? '')) {
     problems.push({ path: 'ARGOSY_URL', message: 'needs the http:// or https:// address of a server' });
   }
@@ -29,13 +28,13 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   return { config, remote: { url: ARGOSY_URL, ...(ARGOSY_API_KEY ? { apiKey: ARGOSY_API_KEY } : {}) } };
 }
 
-/** Adds what a reader complains about to the problems, under the setting's name where the reader does not know it. */
-function collect<T>(problems: Problem[], read: () => T, path?: string): T | null {
+/** Adds what a reader complains about to the problems. */
+function collect<T>(problems: Problem[], read: () => T): T | null {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof InvalidInput)) throw error;
-    problems.push(...error.problems.map((problem) => (path === undefined ? problem : { ...problem, path })));
+    problems.push(...error.problems);
     return null;
   }
 }

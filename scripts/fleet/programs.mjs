@@ -1,0 +1,43 @@
+import { freePort } from '../servers/private-server.mjs';
+import { inRoot } from '../setup/paths.mjs';
+
+/**
+ * The processes of a fleet as containers start them.
+ * @param {import('./options.mjs').Options} options
+ * @param {{ redisUrl: string, databaseUrl: string }} stores
+ * @returns {Promise<{ url: string, programs: import('./role-process.mjs').Program[] }>} `url` of the first gateway
+ */
+export async function programsFor({ counts, port, host, dataDir }, stores) {
+  const env = {
+    ...process.env,
+    ARGOSY_REDIS_URL: stores.redisUrl,
+    ARGOSY_DATABASE_URL: stores.databaseUrl,
+    ARGOSY_DATA_DIR: dataDir,
+  };
+  const firstPort = port || (await freePort());
+  const gatewayPort = async (index) => (port === 0 && index > 0 ? freePort() : firstPort + index);
+  const member = (name, app, more) => ({
+    name,
+    command: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', inRoot('dist', 'apps', app, 'src', 'main.js')],
+    env,
+    host,
+    port: { variable: 'ARGOSY_HEALTH_PORT', number: 0 },
+    stage: 1,
+    ...more,
+  });
+  const several = (count, make) => Array.from({ length: count }, (_, index) => make(index));
+  const gateways = several(counts.gateways, async (index) =>
+    member(`gateway-${index + 1}`, 'gateway', {
+      port: { variable: 'ARGOSY_PORT', number: await gatewayPort(index) },
+    }),
+  );
+  const programs = [
+    ...(await Promise.all(gateways)),
+    member('dispatcher-1', 'dispatcher'),
+    ...several(counts.agents, (index) => member(`agent-${index + 1}`, 'agent-worker')),
+    // Agent workers hand their runs back at the end of a step, and a step may wait for a tool call.
+    ...several(counts.tools, (index) => member(`tool-${index + 1}`, 'tool-worker', { stage: 2 })),
+  ];
+  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${firstPort}`, programs };
+}
