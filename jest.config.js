@@ -1,4 +1,4 @@
-/** Three suites, chosen with `--selectProjects`. All run as ES modules straight from the TypeScript sources. */
+/** Four suites, chosen with `--selectProjects`. All run as ES modules straight from the TypeScript sources. */
 const common = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
@@ -35,6 +35,7 @@ export default {
       globalSetup: '<rootDir>/test/support/servers-up.mjs',
       globalTeardown: '<rootDir>/test/support/servers-down.mjs',
     },
+    { ...common, displayName: 'chaos', testMatch: ['<rootDir>/test/chaos/**/*.spec.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
   ],
   testTimeout: 30_000,

@@ -126,18 +126,14 @@ describe('an environment that cannot be used is refused with exit code 2: ', () 
     expectRefusal(await argosy(['start', question, ...corpus], { cwd, env }), 2, words);
     expectRefusal(await argosy(['serve'], { cwd, env }), 2, words);
   });
-
-  it('a remote server and a corpus here', async () => {
-    const env = { ARGOSY_URL: 'http://127.0.0.1:9' };
-    expectRefusal(await argosy(['start', question, ...corpus], { cwd, env }), 2, [/--corpus: .*unset ARGOSY_URL/]);
-  });
 });
 
-it('a remote server that does not answer ends with exit code 5 and its address', async () => {
+it.each([
+  ['a list of runs', ['runs', 'list']],
+  ['a question about documents here', ['start', question, ...corpus]],
+])('a remote server that does not answer %s ends with exit code 5 and its address', async (_what, args) => {
   const env = { ARGOSY_URL: 'http://127.0.0.1:9' };
-  expectRefusal(await argosy(['runs', 'list'], { cwd, env }), 5, [
-    /No Argosy server answers at http:\/\/127\.0\.0\.1:9/,
-  ]);
+  expectRefusal(await argosy(args, { cwd, env }), 5, [/No Argosy server answers at http:\/\/127\.0\.0\.1:9/]);
 });
 
 describe('with a data directory', () => {

@@ -28,6 +28,8 @@ export interface Launch {
   readonly cwd: string;
   /** Beside PATH and HOME nothing else is set. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What is run instead of the command line. */
+  readonly script?: string;
 }
 
 export interface Finished {
@@ -45,15 +47,18 @@ export interface Running {
   said(pattern: RegExp): Promise<string>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: boolean;
+  readonly pid: number;
+  /** All of stderr so far. */
+  readonly stderr: string;
 }
 
 const alive = new Set<ChildProcess>();
 
 /** Starts `argosy ...args`. Whatever still runs after the tests of a file is killed by {@link endLeftovers}. */
-export function launch(args: readonly string[], { cwd, env = {} }: Launch): Running {
+export function launch(args: readonly string[], { cwd, env = {}, script = program }: Launch): Running {
   if (!existsSync(program)) throw new Error(`${program} is missing. Build first: npm run build`);
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
     cwd,
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -93,6 +98,10 @@ export function launch(args: readonly string[], { cwd, env = {} }: Launch): Runn
     kill: (signal) => void child.kill(signal),
     get ended() {
       return ended;
+    },
+    pid: child.pid ?? 0,
+    get stderr() {
+      return stderr;
     },
   };
 }

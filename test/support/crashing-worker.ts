@@ -69,19 +69,21 @@ async function main(path: string): Promise<void> {
   const directory = DataDirectory.hold(path);
   const { runs, close } = await openEmbedded(directory, { leaseMs: 60_000, relookMs: 500, pollMs: 100 });
   await runs.accept(acceptanceOf('crash', 'run-1', { idempotencyKey: 'once' }));
-  const agent = await runs.join(`agent-${process.pid}`, 'agent-worker');
-  const tools = await runs.join(`tools-${process.pid}`, 'tool-worker');
-  await runs.answerCalls(tools, 2, perform);
-  await runs.answerRuns(agent, 1, (owner) => drive(runs, owner));
-  const look = async (): Promise<void> => {
-    await runs.reconcile();
-    await runs.dispatch(2);
+  const agent = await runs.join({ workerId: `agent-${process.pid}`, role: 'agent-worker', slots: 2 });
+  const tools = await runs.join({ workerId: `tools-${process.pid}`, role: 'tool-worker', slots: 2 });
+  await runs.answerCalls(tools, { concurrency: 2 }, perform);
+  await runs.answerRuns(agent, { concurrency: 1 }, (owner) => drive(runs, owner));
+  let looking: Promise<unknown> = Promise.resolve();
+  const look = (): void => {
+    looking = looking.then(() => runs.reconcile()).then(() => runs.dispatch());
   };
-  const timer = setInterval(() => void look(), 200);
-  runs.bus.subscribe(topics.backlog, () => void look());
-  await look();
+  const timer = setInterval(look, 200);
+  const unsubscribe = runs.bus.subscribe(topics.backlog, look);
+  look();
   for await (const { type } of runs.events('crash', 'run-1', 0, never)) if (type === 'run.completed') break;
   clearInterval(timer);
+  unsubscribe();
+  await looking;
   await close();
   await directory.release();
   say('ended');

@@ -41,6 +41,10 @@ export interface ServerTurn {
   readonly text?: string;
   /** Sent apart as `reasoning_content`, before the text. */
   readonly reasoning?: string;
+  /** Sent apart as `tool_calls`, after the text; `args` as they are, in pieces. */
+  readonly calls?: readonly { readonly name: string; readonly args: string }[];
+  /** The model that the server names as the author. Default: the one asked for. */
+  readonly model?: string;
   /** Code points of text in one event. Default 8. */
   readonly eventCharacters?: number;
   /** Bytes in one write, so that events, lines and UTF-8 characters are split. Default: whole events. */
@@ -49,7 +53,7 @@ export interface ServerTurn {
   readonly delayMs?: number;
   /** Default: characters / 4. `none`: as a server without usage. */
   readonly usage?: 'none' | { readonly prompt: number; readonly completion: number; readonly cached?: number };
-  /** Default `stop`. */
+  /** Default `stop`, with calls `tool_calls`. */
   readonly finishReason?: string;
   readonly fault?: ServerFault;
 }
@@ -168,18 +172,31 @@ function* pieces(events: readonly string[], writeBytes: number | undefined): Gen
 
 function eventsOf(turn: ServerTurn, body: ChatBody): string[] {
   const size = turn.eventCharacters ?? 8;
-  const common = { id: 'chatcmpl-scripted', object: 'chat.completion.chunk', model: body.model };
+  const common = { id: 'chatcmpl-scripted', object: 'chat.completion.chunk', model: turn.model ?? body.model };
   const event = (fields: object): string => `data: ${JSON.stringify({ ...common, ...fields })}\n\n`;
   const delta = (fields: object, finish_reason: string | null = null): string =>
     event({ choices: [{ index: 0, delta: fields, finish_reason }] });
   const events = [delta({ role: 'assistant', content: '' })];
   for (const part of inParts(turn.reasoning ?? '', size)) events.push(delta({ reasoning_content: part }));
   for (const part of inParts(turn.text ?? '', size)) events.push(delta({ content: part }));
+  for (const [index, { name, args }] of (turn.calls ?? []).entries()) {
+    events.push(delta({ tool_calls: [{ index, ...nativeCall(index, name, '') }] }));
+    for (const part of inParts(args, size))
+      events.push(delta({ tool_calls: [{ index, function: { arguments: part } }] }));
+  }
   if (turn.fault?.kind === 'error-event') return [...events, event({ error: turn.fault.error })];
-  events.push(delta({}, turn.finishReason ?? 'stop'));
+  events.push(delta({}, finishOf(turn)));
   const usage = usageOf(turn, body);
   if (usage) events.push(event({ choices: [], usage }));
   return [...events, 'data: [DONE]\n\n'];
+}
+
+function nativeCall(index: number, name: string, args: string): object {
+  return { id: `server-${index}`, type: 'function', function: { name, arguments: args } };
+}
+
+function finishOf({ finishReason, calls }: ServerTurn): string {
+  return finishReason ?? (calls ? 'tool_calls' : 'stop');
 }
 
 function inParts(text: string, size: number): string[] {
@@ -190,12 +207,13 @@ function inParts(text: string, size: number): string[] {
 }
 
 function wholeReply(turn: ServerTurn, body: ChatBody): object {
-  const message = { role: 'assistant', content: turn.text ?? '', reasoning_content: turn.reasoning };
+  const tool_calls = turn.calls?.map(({ name, args }, index) => nativeCall(index, name, args));
+  const message = { role: 'assistant', content: turn.text ?? '', reasoning_content: turn.reasoning, tool_calls };
   return {
     id: 'chatcmpl-scripted',
     object: 'chat.completion',
-    model: body.model,
-    choices: [{ index: 0, message, finish_reason: turn.finishReason ?? 'stop' }],
+    model: turn.model ?? body.model,
+    choices: [{ index: 0, message, finish_reason: finishOf(turn) }],
     usage: usageOf(turn, body),
   };
 }

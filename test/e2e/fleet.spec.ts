@@ -1,0 +1,205 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { z } from 'zod';
+import { reportSchema } from '#contracts';
+import { argosy, emptyWorkplace, endLeftovers, eventually, launch, type Running } from '../support/argosy.ts';
+import { type ModelServer, startModelServer } from '../support/model-server.ts';
+import { specOf, thinkAndAnswer, thinkAndCall, toolResponsesIn } from '../support/scripted-research.ts';
+import { canOwnServers } from '../support/servers.ts';
+
+type Report = z.infer<typeof reportSchema>;
+
+const cwd = emptyWorkplace();
+const script = join(import.meta.dirname, '..', '..', 'scripts', 'tasks', 'fleet.mjs');
+const fleetFile = join(cwd, '.argosy', 'fleet.json');
+endLeftovers();
+
+const question = 'What do the seven logs of the lightship say?';
+/** Page n, from 1, is read in step n. */
+const facts = ['calm', 'fog', 'hail', 'rain', 'sleet', 'snow', 'storm'].map(
+  (weather, index) => `In the watch number ${index + 1} the keeper of the lightship wrote of ${weather}.`,
+);
+
+/** What is to happen once, in the middle of a step: while a model writes, or while a page is read. */
+interface Disturbance {
+  readonly step: number;
+  readonly during: 'model' | 'page';
+  happen(): Promise<void>;
+}
+
+/** The disturbances that are still to come; empty, a run is left alone. */
+let planned: Disturbance[] = [];
+let disturbing: Promise<void> = Promise.resolve();
+
+function disturb(step: number, during: Disturbance['during']): void {
+  const [next] = planned;
+  if (next?.step !== step || next.during !== during) return;
+  planned = planned.slice(1);
+  disturbing = disturbing.then(async () => await next.happen());
+}
+
+let pages: Server;
+let pageUrls: string[];
+let model: ModelServer;
+let fleet: Running;
+
+/** Serves page n at /n. A page of the next step is not served before what was to disturb this one is over. */
+async function startPages(): Promise<void> {
+  pages = createServer((request, response) => {
+    const step = Number(request.url?.slice(1));
+    const before = disturbing;
+    disturb(step, 'page');
+    void before.then(() => {
+      const body = `<html><head><title>Log ${step}</title></head><body><article><p>${facts[step - 1]}</p></article></body></html>`;
+      response.writeHead(200, { 'content-type': 'text/html' }).end(body);
+    });
+  });
+  await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve));
+  // A TCP server's address is never a pipe name.
+  const { port } = pages.address() as AddressInfo;
+  pageUrls = facts.map((_, index) => `http://127.0.0.1:${port}/${index + 1}`);
+}
+
+/** Reads one page after the other and quotes them all. About a third of a second for each reply. */
+async function startModel(): Promise<void> {
+  const answer = facts.map((fact, index) => `${fact} <cite source="s${index + 1}">${fact}</cite>`).join(' ');
+  model = await startModelServer((request) => {
+    const step = toolResponsesIn(request).length + 1;
+    disturb(step, 'model');
+    const url = pageUrls[step - 1];
+    const text =
+      url === undefined ? thinkAndAnswer(answer) : thinkAndCall('visit', { url: [url], goal: 'the weather' });
+    return { text, eventCharacters: 40, delayMs: 60, usage: { prompt: 100 * step, completion: 10 } };
+  });
+}
+
+async function startFleet(): Promise<void> {
+  const env = {
+    ARGOSY_DATA_DIR: join(cwd, '.argosy'),
+    ARGOSY_LEASE_MS: '2000',
+    ARGOSY_MODEL: specOf(model),
+    ARGOSY_EGRESS_ALLOW: new URL(pageUrls[0] ?? '').host,
+  };
+  fleet = launch(['--agents', '2', '--tools', '1', '--port', '0'], { cwd, env, script });
+  await fleet.said(/the fleet is ready on/);
+}
+
+const inFleet = canOwnServers ? describe : describe.skip;
+
+if (canOwnServers) {
+  beforeAll(async () => {
+    await startPages();
+    await startModel();
+    await startFleet();
+  }, 90_000);
+  afterAll(async () => {
+    pages.closeAllConnections();
+    pages.close();
+    await model.close();
+  });
+}
+
+interface Process {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** The processes of the fleet that run now, oldest first. */
+function processes(): Process[] {
+  const { stdout } = spawnSync('ps', ['-axo', 'pid=,ppid=,command='], { encoding: 'utf8' });
+  return [...stdout.matchAll(/^ *(\d+) +(\d+) +(.*)$/gm)]
+    .filter(([, , parent]) => Number(parent) === fleet.pid)
+    .map(([, pid, , command = '']) => ({ pid: Number(pid), command }));
+}
+
+/** Kills the oldest process of a kind, and resolves when another one has said that it is there. */
+async function kill(kind: RegExp, back: RegExp): Promise<void> {
+  const victim = processes().find(({ command }) => kind.test(command));
+  if (victim === undefined) throw new Error(`no process fits ${kind}`);
+  const from = fleet.stderr.length;
+  process.kill(victim.pid, 'SIGKILL');
+  const signs = [/argosy: .* was ended by SIGKILL; it is started again in/, back];
+  for (const sign of signs) {
+    await eventually(async () => sign.exec(fleet.stderr.slice(from)), `${sign} in\n${fleet.stderr.slice(from)}`);
+  }
+}
+
+async function ask(json: string): Promise<{ report: Report; stderr: string; stdout: string }> {
+  const urls = pageUrls.flatMap((url) => ['--url', url]);
+  const { exitCode, stderr, stdout } = await argosy(['research', question, ...urls, '--json', json], { cwd });
+  expect({ exitCode, stderr, fleet: fleet.stderr }).toMatchObject({ exitCode: 0 });
+  return { report: reportSchema.parse(JSON.parse(readFileSync(join(cwd, json), 'utf8'))), stderr, stdout };
+}
+
+/** What two runs of the same research have in common: all but ids and times. */
+function essence(report: Report): unknown {
+  return {
+    ...report,
+    run_id: '',
+    sources: report.sources.map((source) => ({ ...source, fetched_at: '' })),
+    usage: { ...report.usage, seconds: 0 },
+  };
+}
+
+inFleet(`the fleet${canOwnServers ? '' : ' [needs Redis and PostgreSQL here]'}`, () => {
+  let undisturbed: Report;
+
+  it('says where it serves in a file of its own, which only its user can read', () => {
+    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(fleet.stderr) ?? [];
+    expect(JSON.parse(readFileSync(fleetFile, 'utf8'))).toEqual({ url, pid: fleet.pid });
+    expect(statSync(fleetFile).mode & 0o777).toBe(0o600);
+  });
+
+  it('refuses a second one on the same data directory', async () => {
+    const second = await launch([], { cwd, env: { ARGOSY_DATA_DIR: join(cwd, '.argosy') }, script }).finished;
+    expect(second).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(second.stderr).toMatch(new RegExp(`^argosy: another fleet \\(process ${fleet.pid}, http.*\\) uses .*\n$`));
+  });
+
+  it('answers a question of the command line, which finds it by its file and says so', async () => {
+    const { report, stderr } = await ask('undisturbed.json');
+    expect(stderr).toMatch(/^using the fleet on http:\/\/127\.0\.0\.1:\d+ \(.*fleet\.json\)$/m);
+    expect(report).toMatchObject({ status: 'completed', model: 'scripted' });
+    expect(report.claims.map(({ verdict }) => verdict)).toEqual(facts.map(() => 'supported'));
+    undisturbed = report;
+  }, 60_000);
+
+  it('gives the same report while each of its processes is killed, one after the other', async () => {
+    const victims: Disturbance[] = [
+      // One of the two agents drives the run, and kills take turns: the second hits the one that took over.
+      { step: 1, during: 'model', happen: () => kill(/agent-worker/, /agent-\d +\| .* ready/) },
+      { step: 2, during: 'model', happen: () => kill(/agent-worker/, /agent-\d +\| .* ready/) },
+      { step: 3, during: 'page', happen: () => kill(/tool-worker/, /tool-1 +\| .* ready/) },
+      { step: 4, during: 'model', happen: () => kill(/gateway/, /gateway-1 +\| .* ready/) },
+      { step: 5, during: 'page', happen: () => kill(/dispatcher/, /dispatcher-1 +\| .* ready/) },
+      { step: 6, during: 'page', happen: () => kill(/redis-server/, /Redis serves again/) },
+      { step: 7, during: 'model', happen: () => kill(/postgres -D/, /PostgreSQL serves again/) },
+    ];
+    planned = victims;
+    const { report, stderr } = await ask('killed.json');
+    expect(planned).toEqual([]);
+    await disturbing;
+    expect(essence(report)).toEqual(essence(undisturbed));
+    expect(stderr).toMatch(/^connection lost, reconnecting$/m);
+    const shown = stderr.match(/^visit "http.*$/gm) ?? [];
+    expect(shown.map((line) => /:\d+\/(\d)/.exec(line)?.[1])).toEqual(facts.map((_, index) => String(index + 1)));
+  }, 90_000);
+
+  it('ends at Ctrl-C: with exit code 0, without its file, and leaving no process', async () => {
+    const members = processes();
+    expect(members.length).toBeGreaterThanOrEqual(7);
+    fleet.kill('SIGINT');
+    const { exitCode, stderr } = await fleet.finished;
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/argosy: stopping: /) });
+    expect(stderr).toMatch(/argosy: the fleet has ended\.\n$/);
+    expect(existsSync(fleetFile)).toBe(false);
+    // The last to go, shells that watched over the servers, may take a moment.
+    const pids = members.map(({ pid }) => String(pid)).join(',');
+    const left = (): string => spawnSync('ps', ['-o', 'stat=,command=', '-p', pids], { encoding: 'utf8' }).stdout;
+    await eventually(async () => (/^[^Z\n]/m.test(left()) ? null : true), 'the end of every process');
+  }, 60_000);
+});
