@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, Unavailable } from '#errors';
+import { traceIdOf } from '#platform';
 import { topics } from './bus.ts';
 import type { Answering, Ring } from './doorbell/doorbell.ts';
 import { handBacks, runClaims, runsInFlight } from './instruments.ts';
@@ -25,16 +26,14 @@ export async function answerRuns(
     runsInFlight.add(1);
     core.bus.publish(topics.moved(tenantId, runId));
     const now = AbortSignal.any([closing, member.lost]);
-    let fault: unknown = null;
-    try {
-      await drive(owned, now);
-    } catch (error) {
-      fault = error;
-      throw error;
-    } finally {
-      runsInFlight.add(-1);
-      await handBack(core, owned, backFrom(fault, now), member.lost);
-    }
+    const fault = await drive(owned, now).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    // Told at once: a run that failed because the database is full cannot be handed back until there is room.
+    if (fault !== null) settings.onFault?.(fault, { runId, traceId: traceIdOf(owned.traceparent) });
+    await handBack(core, owned, backFrom(fault, now), member.lost);
+    runsInFlight.add(-1);
   };
   return await core.doorbell.answer('runs', answer, answerOptions(core, settings));
 }
