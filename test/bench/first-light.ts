@@ -117,7 +117,10 @@ async function indexingRow(folder: string): Promise<Row> {
   for (let i = 0; i < 200; i++) {
     const query = `how does the ${wordAt((i % 20) / 20)} ${wordAt(((i * 7) % 40) / 40)} ${wordAt(0.7)} work`;
     const before = performance.now();
-    await search.run({ query: [query] }, { policy, signal: new AbortController().signal, callId: 'bench', now: '' });
+    await search.run(
+      { query: [query] },
+      { tenantId: 'local', policy, signal: new AbortController().signal, callId: 'bench', now: '' },
+    );
     times.push(performance.now() - before);
   }
   await corpora.close();

@@ -2,10 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { firstLight } from './first-light.ts';
+import { fleet } from './fleet.ts';
+import { loop } from './loop.ts';
 import type { Benchmark } from './result.ts';
 
 /** Every benchmark, by the name it is called with. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight };
+const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, loop };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
 const [name = ''] = positionals;
