@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { type ChatModel, type ChatRequest, tongyiV1 } from '#model';
 import { DataDirectory, type EmbeddedRuns, openEmbedded, topics } from '#runs';
 import { useStore } from '../../../test/support/embedded.ts';
+import { keepLooking } from '../../../test/support/looking.ts';
 import { acceptanceOf, answered, replyOf, requestOf } from '../../../test/support/research.ts';
 import { AgentWorker } from './agent-worker.ts';
 
@@ -33,11 +34,11 @@ describe('AgentWorker', () => {
   const store = useStore(open);
   const runs = () => store().runs;
   const workers: AgentWorker[] = [];
-  const timers: NodeJS.Timeout[] = [];
+  const looking: (() => Promise<void>)[] = [];
   let made = 0;
 
   afterEach(async () => {
-    for (const timer of timers.splice(0)) clearInterval(timer);
+    await stopLooking();
     await Promise.all(workers.splice(0).map((worker) => worker.stop(0)));
   });
 
@@ -55,16 +56,12 @@ describe('AgentWorker', () => {
     const runId = `run-${made}`;
     await runs().accept(acceptanceOf(tenantId, runId, { request: requestOf(changes) }));
     await runs().dispatch();
-    timers.push(
-      setInterval(
-        () =>
-          void runs()
-            .reconcile()
-            .then(() => runs().dispatch()),
-        settings.pollMs,
-      ),
-    );
+    looking.push(keepLooking(runs(), settings.pollMs));
     return runId;
+  }
+
+  async function stopLooking(): Promise<void> {
+    await Promise.all(looking.splice(0).map((stop) => stop()));
   }
 
   async function ended(runId: string) {
@@ -95,7 +92,7 @@ describe('AgentWorker', () => {
     );
     const runId = await accepted();
     await asked.promise;
-    for (const timer of timers.splice(0)) clearInterval(timer);
+    await stopLooking();
     const stopped = leaving.stop(20_000);
     reply.resolve();
     await stopped;
@@ -124,7 +121,7 @@ describe('AgentWorker', () => {
     );
     const runId = await accepted();
     await asked.promise;
-    for (const timer of timers.splice(0)) clearInterval(timer);
+    await stopLooking();
     await leaving.stop(100);
     await handedBack(runId);
     expect((await runs().get(tenantId, runId)).lost).toEqual({ modelCalls: 1, promptTokens: 0 });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, Unavailable } from '#errors';
+import { InvalidState, messageOf, Unavailable } from '#errors';
 import { traceIdOf } from '#platform';
 import { topics } from './bus.ts';
 import type { Answering, Ring } from './doorbell/doorbell.ts';
@@ -68,7 +68,9 @@ async function handBack(core: Core, owned: Claim, outcome: HandedBack, lost: Abo
       const { accepted } = await commit(core, owned, { events: [], outcome });
       if (accepted) handBacks.add(1, { reason: reasonOf(outcome) });
       return;
-    } catch {
+    } catch (error) {
+      // This process has closed its stores: the lease, which nobody renews any more, does the rest.
+      if (error instanceof InvalidState) return;
       await sleep(core.settings.pollMs, undefined, { signal: lost }).catch(() => undefined);
     }
   }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { InvalidState, NotFound } from '#errors';
+import { keepLooking } from '../../../test/support/looking.ts';
 import {
   acceptanceOf,
   asked,
@@ -213,9 +214,9 @@ describeStores((stores) => {
       await database().query('UPDATE argosy.tool_calls SET rung_at = started_at - interval $$1 s$$ WHERE attempt = 1');
       await endLease(database(), dead.callId === '' ? '' : 'tools-1');
       await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call) => resultOf(call));
-      const timer = setInterval(() => void runs.reconcile(), settings.pollMs);
+      const stopLooking = keepLooking(runs, settings.pollMs);
       const found = await waiting;
-      clearInterval(timer);
+      await stopLooking();
       expect(found).toEqual(outcomes);
       expect(await stored(run)).toMatchObject([{ attempt: 2 }, { attempt: 1 }]);
     });
@@ -273,13 +274,9 @@ describeStores((stores) => {
         ended.resolve();
       });
       // A run that made its driver fail comes back later, when it is looked for.
-      const look = async (): Promise<void> => {
-        await runs.reconcile();
-        await runs.dispatch();
-      };
-      const timer = setInterval(() => void look(), settings.pollMs);
+      const stopLooking = keepLooking(runs, settings.pollMs);
       await ended.promise;
-      clearInterval(timer);
+      await stopLooking();
       await doorbell.close();
       expect(epochs).toEqual([1, 2, 3]);
       expect(await runs.get(tenantId, runId)).toMatchObject({ status: 'completed' });

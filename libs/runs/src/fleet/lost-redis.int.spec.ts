@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
+import { keepLooking } from '../../../../test/support/looking.ts';
 import { acceptanceOf, reportOf } from '../../../../test/support/research.ts';
 import {
   canOwnServers,
@@ -106,18 +107,15 @@ describeOwn('a fleet whose Redis fails (needs servers that may be killed)', () =
 
       const driven: string[] = [];
       const all = Promise.withResolvers<void>();
-      await runs.answerRuns(member, { concurrency: 5 }, async (run) => {
+      const answering = await runs.answerRuns(member, { concurrency: 5 }, async (run) => {
         await runs.commit(run, { events: [], outcome: { state: 'completed', report: reportOf(run.runId) } });
         driven.push(run.runId);
         if (driven.length === names.length) all.resolve();
       });
-      const look = async (): Promise<void> => {
-        await runs.reconcile();
-        await runs.dispatch();
-      };
-      const timer = setInterval(() => void look(), 50);
+      const stopLooking = keepLooking(runs, 50);
       await all.promise;
-      clearInterval(timer);
+      await stopLooking();
+      await answering.close();
       await member.end();
       expect(driven.toSorted()).toEqual(names);
     });
