@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { connected, type Stage } from './fleet-stage.ts';
 
 /** Rows of one statement, as the ledger sends them. */
 const batchSize = 500;
@@ -21,17 +22,42 @@ interface EventRow {
   readonly data: string;
 }
 
-const stepsSql = `INSERT INTO %.steps (tenant_id, run_id, step_no, epoch, schema_version, payload)
+const sql = `
+  WITH told AS (
+    INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
+    SELECT * FROM unnest($7::text[], $8::text[], $9::bigint[], $10::text[], $11::int[], $12::jsonb[])
+  )
+  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload)
   SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::jsonb[])`;
-const eventsSql = `INSERT INTO %.events (tenant_id, run_id, seq, type, schema_version, data)
-  SELECT * FROM unnest($7::text[], $8::text[], $9::bigint[], $10::text[], $11::int[], $12::jsonb[])`;
 
 /**
- * The control of the ledger: the rows that a round committed, steps and events, inserted again through one connection in
- * the order of their commits and with the constraints of the real tables, 500 steps a statement, and nothing else.
+ * The control of the ledger: the rows that a round committed, steps and events, inserted again in the order of their
+ * commits into the same tables, 500 steps a statement, and nothing else.
+ * @param connections as many as the ledger has statements under way
  * @returns steps per second
  */
-export async function bareInsert({ client }: { readonly client: Client }): Promise<number> {
+export async function bareInsert({ client, databaseUrl }: Stage, connections: number): Promise<number> {
+  const batches = await takeRows(client);
+  const clients = await Promise.all(Array.from({ length: connections }, async () => await connected(databaseUrl)));
+  const steps = batches.reduce((sum, { count }) => sum + count, 0);
+  const startedAt = performance.now();
+  const insert = async (one: Client): Promise<void> => {
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) await one.query(sql, batch.rows());
+  };
+  await Promise.all(clients.map(insert));
+  const seconds = (performance.now() - startedAt) / 1000;
+  await Promise.all(clients.map((one) => one.end()));
+  return steps / seconds;
+}
+
+interface Batch {
+  readonly count: number;
+  /** Made when they are wanted, as a writer has to. */
+  readonly rows: () => unknown[][];
+}
+
+/** Empties the tables. */
+async function takeRows(client: Client): Promise<Batch[]> {
   const steps = await client.query<StepRow>(
     `SELECT tenant_id, run_id, step_no, epoch, schema_version, payload::text AS payload FROM argosy.steps
      ORDER BY committed_at, tenant_id, run_id`,
@@ -42,15 +68,14 @@ export async function bareInsert({ client }: { readonly client: Client }): Promi
   );
   await client.query('TRUNCATE argosy.steps, argosy.events');
   await client.query('CHECKPOINT');
-  const sql = `WITH told AS (${eventsSql}) ${stepsSql}`.replaceAll('%', 'argosy');
   const perStep = events.rows.length / steps.rows.length;
-  const startedAt = performance.now();
+  const batches: Batch[] = [];
   for (let at = 0; at < steps.rows.length; at += batchSize) {
-    const batch = steps.rows.slice(at, at + batchSize);
+    const some = steps.rows.slice(at, at + batchSize);
     const told = events.rows.slice(Math.round(at * perStep), Math.round((at + batchSize) * perStep));
-    await client.query(sql, [...columns(batch), ...columns(told)]);
+    batches.push({ count: some.length, rows: () => [...columns(some), ...columns(told)] });
   }
-  return (steps.rows.length * 1000) / (performance.now() - startedAt);
+  return batches;
 }
 
 function columns<R extends object>(rows: readonly R[]): unknown[][] {

@@ -57,7 +57,8 @@ export class Stages {
   }
 }
 
-async function connected(connectionString: string): Promise<Client> {
+/** A connection of the benchmark's own. */
+export async function connected(connectionString: string): Promise<Client> {
   const client = new Client({ connectionString });
   await client.connect();
   return client;

@@ -9,6 +9,9 @@ import { type Benchmark, percentile, type Row, round } from './result.ts';
 const rounds = 3;
 const stepMs = 200;
 
+/** Statements that the ledger has under way at the same time. */
+const connections = 1;
+
 type Say = (line: string) => void;
 
 /** What recording costs and how fast it is, how runs move on when a worker ends, and how soon a new one is begun. */
@@ -96,7 +99,7 @@ async function saturationRow(stages: Stages, say: Say): Promise<{ row: Row; rati
   const all: Driven[] = [];
   const bare: number[] = [];
   for (let i = 1; i <= rounds; i++) {
-    const then = async (stage: Stage): Promise<void> => void bare.push(await bareInsert(stage));
+    const then = async (stage: Stage): Promise<void> => void bare.push(await bareInsert(stage, connections));
     all.push(await driveRecorded(stages, { stepMs: 0, then }));
     say(`  round ${i}: ${Math.round(perSecond(all.at(-1)))} steps/s, bare ${Math.round(bare.at(-1) ?? 0)}`);
   }

@@ -149,6 +149,7 @@ class Drive {
     const signal = AbortSignal.any([this.#stop.soon, this.#stop.now, this.#cancel.signal, deadline]);
     const outcomes = await this.#around.runs.callTools(this.#claim, calls, signal);
     if (outcomes !== null) return { kind: 'tools-returned', outcomes };
+    await this.#lookAtFlags();
     return deadline.aborted ? { kind: 'limit-reached', reason: 'max_seconds' } : null;
   }
 

@@ -15,7 +15,7 @@ export interface ToolWorkerOptions {
 }
 
 /** A call that killed this many workers is not begun again. */
-const mostAttempts = 3;
+const mostAttempts = 5;
 
 /** Takes tool calls, performs them, and commits their results itself. */
 export class ToolWorker {

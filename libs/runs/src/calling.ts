@@ -17,6 +17,7 @@ import {
   releaseCall,
 } from './store/calls.ts';
 import type { Claim } from './store/claims.ts';
+import { isCancelFlagged } from './store/flags.ts';
 import { callIdOf } from './store/log.ts';
 
 /** What came of a tool call: `unknown` when a side effect may or may not have happened. */
@@ -44,6 +45,8 @@ export async function callTools(
     try {
       const outcomes = outcomesOf(calls, ids, await readCalls(core.database, tenantId, runId, ids));
       if (outcomes !== null) return outcomes;
+      // No worker begins calls of such a run any more, and the hint that its end was asked for may have been lost.
+      if (await isCancelFlagged(core.database, tenantId, runId)) return null;
       // Once: whatever gets lost after that is rung again by whoever reconciles.
       if (!rung) await ringCalls(core, await countRings(core.database, { tenantId, runId }, ids));
       rung = true;

@@ -194,7 +194,7 @@ export class Runs {
 
   /**
    * Has recorded calls performed, wherever the tool workers are, and gathers their outcomes in order. Calls that have a
-   * result are not performed again. Returns early, with null, when the signal fires.
+   * result are not performed again. Returns early, with null, when the signal fires or the run's end was asked for.
    */
   async callTools(owner: Claim, calls: readonly PlacedCall[], signal: AbortSignal): Promise<ToolOutcome[] | null> {
     return await callTools(this.#core, owner, calls, signal);

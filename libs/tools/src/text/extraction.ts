@@ -33,6 +33,11 @@ interface Slot {
   jobs: number;
 }
 
+/** A request that a thread answers as soon as it can answer at all. */
+const nothing: ExtractionRequest = { kind: 'fit', page: { text: '', spans: [] }, goal: '', limit: 1 };
+
+const startMs = 60_000;
+
 /**
  * A pool of threads for the CPU-bound reading of pages. A thread that runs past its limit or out of heap is ended and
  * replaced, so one hostile page costs its own call and nothing else.
@@ -72,7 +77,7 @@ export class Extraction {
     const slot = await this.#acquire(limits.signal);
     try {
       if (this.#closed) throw new Unavailable('Reading of pages has been shut down.');
-      if (!slot.thread || slot.thread.dead || slot.jobs >= this.#recycleAfter) await this.#renew(slot);
+      if (!slot.thread || slot.thread.dead || slot.jobs >= this.#recycleAfter) await this.#renew(slot, limits.signal);
       slot.jobs++;
       return await slot.thread?.call(request, { what: 'Reading the page', ...limits });
     } catch (error) {
@@ -84,10 +89,12 @@ export class Extraction {
     }
   }
 
-  async #renew(slot: Slot): Promise<void> {
+  /** A page's limit is for reading it: on a busy machine a new thread takes seconds to load its code. */
+  async #renew(slot: Slot, signal: AbortSignal | undefined): Promise<void> {
     await this.#discard(slot);
     slot.thread = Thread.spawn('extract-thread', import.meta.url, this.#heapMb);
     slot.jobs = 0;
+    await slot.thread.call(nothing, { what: 'Starting a reader of pages', timeoutMs: startMs, signal });
   }
 
   async #discard(slot: Slot): Promise<void> {
