@@ -9,9 +9,6 @@ import { type Benchmark, percentile, type Row, round } from './result.ts';
 const rounds = 3;
 const stepMs = 200;
 
-/** Statements that the ledger has under way at the same time. */
-const connections = 1;
-
 type Say = (line: string) => void;
 
 /** What recording costs and how fast it is, how runs move on when a worker ends, and how soon a new one is begun. */
@@ -34,7 +31,7 @@ export const fleet: Benchmark = async (say) => {
       ratios: {
         'wall, recorded to the same queue without a record': concurrent.toQueue,
         'wall, recorded to the loop alone': concurrent.toMemory,
-        'steps per second, saturated to a bare unnest insert of their rows': saturated.ratio,
+        ...saturated.ratios,
       },
     };
   } finally {
@@ -95,25 +92,38 @@ function commitFigures(all: readonly Driven[]): Row {
   };
 }
 
-async function saturationRow(stages: Stages, say: Say): Promise<{ row: Row; ratio: number }> {
+/** Compared with one bare writer, as a ledger has one statement under way, and with two. */
+async function saturationRow(
+  stages: Stages,
+  say: Say,
+): Promise<{ row: Row; ratios: Readonly<Record<string, number>> }> {
   const all: Driven[] = [];
-  const bare: number[] = [];
+  const bare: { one: number; two: number }[] = [];
   for (let i = 1; i <= rounds; i++) {
-    const then = async (stage: Stage): Promise<void> => void bare.push(await bareInsert(stage, connections));
+    const then = async (stage: Stage): Promise<void> => {
+      bare.push({ one: await bareInsert(stage, 1), two: await bareInsert(stage, 2) });
+    };
     all.push(await driveRecorded(stages, { stepMs: 0, then }));
-    say(`  round ${i}: ${Math.round(perSecond(all.at(-1)))} steps/s, bare ${Math.round(bare.at(-1) ?? 0)}`);
+    const { one = 0, two = 0 } = bare.at(-1) ?? {};
+    say(`  round ${i}: ${[perSecond(all.at(-1)), one, two].map(Math.round).join(', ')} steps/s`);
   }
   const steps = median(all.map(perSecond));
+  const [one, two] = [median(bare.map((b) => b.one)), median(bare.map((b) => b.two))];
   const row = {
     what: 'saturation',
     stepsPerSecond: Math.round(steps),
     withClaimsAndEnds: medianOf(all, (driven) => (driven.steps * 1000) / driven.wallMs, 0),
-    bareStepsPerSecond: Math.round(median(bare)),
+    bareOnOneConnection: Math.round(one),
+    bareOnTwoConnections: Math.round(two),
     ...commitFigures(all),
     loopDelayP99Ms: medianOf(all, ({ loopP99Ms }) => loopP99Ms, 0),
     workerCpuSeconds: medianOf(all, ({ cpuSeconds }) => cpuSeconds),
   };
-  return { row, ratio: round(steps / median(bare)) };
+  const ratios = {
+    'steps per second, saturated to a bare unnest insert on one connection': round(steps / one),
+    'steps per second, saturated to a bare unnest insert on two connections': round(steps / two),
+  };
+  return { row, ratios };
 }
 
 function perSecond(driven: Driven | undefined): number {
