@@ -61,6 +61,8 @@ class Drive {
   readonly #around: Surroundings;
   readonly #stop: Stop;
   readonly #cancel = new AbortController();
+  /** Fires when a step must stop in the middle. */
+  readonly #halt: AbortSignal;
   readonly #unsubscribe: () => void;
   readonly #startedAt: number;
   #stepsCommitted: number;
@@ -71,6 +73,7 @@ class Drive {
     this.#claim = claim;
     this.#around = around;
     this.#stop = stop;
+    this.#halt = AbortSignal.any([stop.now, this.#cancel.signal]);
     this.#startedAt = around.now() - claim.elapsedSeconds * 1000;
     this.#stepsCommitted = claim.log.length;
     this.#span = childOf(claim.traceparent);
@@ -117,12 +120,12 @@ class Drive {
     const deadline = this.#deadline();
     const deltas = this.#around.runs.deltas(this.#claim, state.step);
     try {
-      const signal = AbortSignal.any([this.#stop.now, this.#cancel.signal, deadline]);
+      const signal = deadline === null ? this.#halt : AbortSignal.any([this.#halt, deadline]);
       const ask = async () => await model.reply(chat, signal, (text) => deltas.write(text));
       const reply = await measured(request.model, ask);
       return { kind: 'model-replied', reply, forced: mustAnswer ? allowed.reason : null };
     } catch (error) {
-      if (deadline.aborted) return { kind: 'limit-reached', reason: 'max_seconds' };
+      if (deadline?.aborted) return { kind: 'limit-reached', reason: 'max_seconds' };
       if (this.#stop.now.aborted || this.#cancel.signal.aborted) return null;
       if (error instanceof ModelFault) return { kind: 'model-failed', message: messageOf(error) };
       throw error;
@@ -146,11 +149,11 @@ class Drive {
   async #callTools(calls: readonly PlacedCall[]): Promise<ResearchEvent | null> {
     const deadline = this.#deadline();
     // Whoever waits for tools is at a step boundary: the calls go on without it.
-    const signal = AbortSignal.any([this.#stop.soon, this.#stop.now, this.#cancel.signal, deadline]);
+    const signal = AbortSignal.any([this.#stop.soon, this.#halt, ...(deadline === null ? [] : [deadline])]);
     const outcomes = await this.#around.runs.callTools(this.#claim, calls, signal);
     if (outcomes !== null) return { kind: 'tools-returned', outcomes };
     await this.#lookAtFlags();
-    return deadline.aborted ? { kind: 'limit-reached', reason: 'max_seconds' } : null;
+    return deadline?.aborted ? { kind: 'limit-reached', reason: 'max_seconds' } : null;
   }
 
   async #commit(
@@ -198,10 +201,10 @@ class Drive {
     return (this.#around.now() - this.#startedAt) / 1000;
   }
 
-  /** Fires when the run's time is over; never, where it has no limit. */
-  #deadline(): AbortSignal {
+  /** Fires when the run's time is over; null where it has no limit. */
+  #deadline(): AbortSignal | null {
     const { seconds } = this.#claim.request.limits.budget;
-    if (seconds === undefined) return new AbortController().signal;
+    if (seconds === undefined) return null;
     return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - this.#elapsedSeconds()) * 1000)));
   }
 }

@@ -6,7 +6,7 @@ import type { Answering, Ring } from './doorbell/doorbell.ts';
 import { handBacks, runClaims, runsInFlight } from './instruments.ts';
 import type { Membership } from './membership.ts';
 import { type AnswerSettings, answerOptions, type Core } from './ports.ts';
-import { type Claim, claim } from './store/claims.ts';
+import type { Claim } from './store/claims.ts';
 import type { Commit, Committed, HandedBack } from './store/ledger.ts';
 
 /** Drives a claimed run as far as it goes. `now` fires when it must stop in the middle of a step. */
@@ -20,7 +20,7 @@ export async function answerRuns(
   drive: DriveRun,
 ): Promise<Answering> {
   const answer = async ({ tenantId, runId }: Ring, closing: AbortSignal): Promise<void> => {
-    const owned = await claim(core.database, tenantId, runId, member.workerId);
+    const owned = await core.claims.claim({ tenantId, runId, workerId: member.workerId });
     if (owned === null) return;
     runClaims.add(1);
     runsInFlight.add(1);
@@ -32,17 +32,23 @@ export async function answerRuns(
     );
     // Told at once: a run that failed because the database is full cannot be handed back until there is room.
     if (fault !== null) settings.onFault?.(fault, { runId, traceId: traceIdOf(owned.traceparent) });
-    await handBack(core, owned, backFrom(fault, now), member.lost);
+    if (!ended.has(owned)) await handBack(core, owned, backFrom(fault, now), member.lost);
     runsInFlight.add(-1);
   };
   return await core.doorbell.answer('runs', answer, answerOptions(core, settings));
 }
 
+/** Claims whose run was ended under them: there is nothing to hand back, and asking would cost a commit. */
+const ended = new WeakSet<Claim>();
+
 /** Commits to a run and tells whoever listens. */
 export async function commit(core: Core, owner: Claim, what: Commit): Promise<Committed> {
   const committed = await core.ledger.commit(owner, what);
   if (committed.accepted) core.bus.publish(topics.moved(owner.tenantId, owner.runId));
-  if (committed.accepted && what.outcome !== undefined) core.bus.publish(topics.backlog);
+  if (committed.accepted && what.outcome !== undefined) {
+    core.bus.publish(topics.backlog);
+    if (what.outcome.state !== 'queued') ended.add(owner);
+  }
   return committed;
 }
 

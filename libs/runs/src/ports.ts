@@ -4,6 +4,7 @@ import type { DeltaTail } from './deltas.ts';
 import type { Doorbell, FaultListener, Ring } from './doorbell/doorbell.ts';
 import { ringsLost, ringsSent } from './instruments.ts';
 import type { RunsSettings } from './settings.ts';
+import type { Claims } from './store/claims.ts';
 import type { Database } from './store/database.ts';
 import type { Ledger } from './store/ledger.ts';
 
@@ -18,6 +19,7 @@ export interface RunsPorts {
 /** What every part of the library works with. */
 export interface Core extends RunsPorts {
   readonly ledger: Ledger;
+  readonly claims: Claims;
   readonly settings: RunsSettings;
 }
 

@@ -45,7 +45,7 @@ describeStores((stores) => {
     await doorbell.close();
     await Promise.all(members.map((member) => member.end()));
     members = [];
-    await database().script('TRUNCATE argosy.runs CASCADE');
+    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.runs CASCADE');
   });
 
   async function join(workerId: string): Promise<Membership> {

@@ -13,7 +13,7 @@ import { type Acceptance, accept } from './store/accept.ts';
 import { getTexts } from './store/blobs.ts';
 import { takeStrandedCalls } from './store/calls.ts';
 import { type Census, takeCensus } from './store/census.ts';
-import type { Claim } from './store/claims.ts';
+import { type Claim, Claims } from './store/claims.ts';
 import { flagCancel, isCancelFlagged } from './store/flags.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './store/sweep.ts';
@@ -29,6 +29,9 @@ export interface Reconciled {
 /** The duty of dispatching, which one worker has at a time. */
 const dispatching = 'dispatching';
 
+/** Rings on their way to Redis together: one after the other is ten times slower. Their order stays. */
+const ringsAtOnce = 100;
+
 /** Owns the life of every run. Nobody else knows that SQL or BullMQ are there. */
 export class Runs {
   readonly #core: Core;
@@ -36,7 +39,7 @@ export class Runs {
   readonly corpora: CorpusShelf;
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
-    this.#core = { ...ports, ledger: new Ledger(ports.database), settings };
+    this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
     this.corpora = new CorpusShelf(this.#core);
   }
 
@@ -134,8 +137,11 @@ export class Runs {
   /** Rings for as many runs of the backlog as the living agent workers have free slots. @returns how many */
   async dispatch(): Promise<number> {
     const due = await takeDue(this.#core.database);
-    for (const { epoch, rings, ...run } of due) {
-      await ringOrLose(this.#core, { bell: 'runs', ...run, key: `${run.runId}-${epoch}-${rings}` });
+    for (let at = 0; at < due.length; at += ringsAtOnce) {
+      const some = due.slice(at, at + ringsAtOnce).map(async ({ epoch, rings, ...run }) => {
+        await ringOrLose(this.#core, { bell: 'runs', ...run, key: `${run.runId}-${epoch}-${rings}` });
+      });
+      await Promise.all(some);
     }
     return due.length;
   }

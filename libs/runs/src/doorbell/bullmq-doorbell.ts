@@ -82,8 +82,14 @@ export class BullmqDoorbell implements Doorbell {
   }
 }
 
+/**
+ * A worker of BullMQ fetches rings one after the other until it is full or the queue is empty, and only then begins the
+ * first of them. Several narrow ones begin sooner than a wide one.
+ */
+const widest = 250;
+
 class BullmqAnswering implements Answering {
-  readonly #worker: Worker<Payload>;
+  readonly #workers: readonly Worker<Payload>[];
   readonly #stop = new AbortController();
   readonly #answers = new Set<Promise<void>>();
 
@@ -94,21 +100,26 @@ class BullmqAnswering implements Answering {
       await answered.finally(() => this.#answers.delete(answered));
     };
     const { concurrency, lockMs = defaultLockMs, onFault } = options;
-    this.#worker = backend.worker(bell, process, { concurrency, lockMs });
-    this.#worker.on('failed', (job, error) => onFault?.(error, faultyRing(job?.data)));
-    // A broken connection is mended inside.
-    this.#worker.on('error', () => undefined);
+    const count = Math.ceil(concurrency / widest);
+    this.#workers = Array.from({ length: count }, (_, i) => {
+      const share = Math.floor((concurrency + i) / count);
+      const worker = backend.worker(bell, process, { concurrency: share, lockMs });
+      worker.on('failed', (job, error) => onFault?.(error, faultyRing(job?.data)));
+      // A broken connection is mended inside.
+      worker.on('error', () => undefined);
+      return worker;
+    });
   }
 
   async ready(): Promise<void> {
-    await this.#worker.waitUntilReady();
+    await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()));
   }
 
   async close(options: { readonly abortAfterMs?: number } = {}): Promise<void> {
     const { abortAfterMs } = options;
     const timer = abortAfterMs === undefined ? undefined : setTimeout(() => this.#stop.abort('closing'), abortAfterMs);
     try {
-      const closed = this.#worker.close();
+      const closed = Promise.all(this.#workers.map((worker) => worker.close()));
       await Promise.race([closed, this.#given()]);
       closed.catch(() => undefined);
     } finally {

@@ -40,6 +40,7 @@ export async function getTexts(
   tenantId: string,
   hashes: readonly string[],
 ): Promise<Map<string, string>> {
+  if (hashes.length === 0) return new Map();
   const { rows } = await database.query<{ sha256: string; text: string }>(
     'SELECT sha256, text FROM argosy.blobs WHERE tenant_id = $1 AND sha256 = ANY ($2)',
     [tenantId, hashes],

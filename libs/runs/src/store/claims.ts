@@ -1,7 +1,9 @@
 import type { Observation, ResearchEvent, ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { messageOf } from '#errors';
+import { Batching } from './batching.ts';
 import type { Database } from './database.ts';
+import { toJsonb } from './json.ts';
 import type { Ownership } from './ledger.ts';
 import { fromPayload, type StepPayload } from './log.ts';
 
@@ -29,6 +31,8 @@ const deadOwner = `NOT EXISTS (
   SELECT 1 FROM argosy.workers w WHERE w.worker_id = r.worker_id AND w.lease_until > now())`;
 
 interface ClaimedRow {
+  readonly ord: number;
+  readonly last_step: number;
   readonly epoch: number;
   readonly request: ResearchRequest;
   readonly cancel_requested: boolean;
@@ -39,36 +43,43 @@ interface ClaimedRow {
 }
 
 /**
- * Parameters: tenant, run, worker, version of events. A run that a newer release has written to is left to workers of
- * that release.
+ * Parameters: rings as JSON, version of events. A run that a newer release has written to is left to workers of that
+ * release. Rows are locked in key order, so that two batches, of claims or of commits, cannot deadlock.
  */
 const claimSql = `
-WITH free AS MATERIALIZED (
-  SELECT tenant_id, run_id, epoch, state = 'running' AS lost FROM argosy.runs r
-  WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running') AND schema_version <= $4::int AND ${deadOwner}
-    AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $3 AND w.lease_until > now())
+WITH input AS MATERIALIZED (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (ord integer, tenant_id text, run_id text, worker_id text)
+), free AS MATERIALIZED (
+  SELECT i.ord, i.worker_id, r.tenant_id, r.run_id, r.epoch, r.state = 'running' AS lost
+  FROM input i JOIN argosy.runs r ON r.tenant_id = i.tenant_id AND r.run_id = i.run_id
+  WHERE r.state IN ('queued', 'running') AND r.schema_version <= $2::int AND ${deadOwner}
+    AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = i.worker_id AND w.lease_until > now())
+), held AS MATERIALIZED (
+  SELECT f.* FROM argosy.runs r JOIN free f ON r.tenant_id = f.tenant_id AND r.run_id = f.run_id
+  -- Whoever waited for the row looks at it again, but not at the leases: only the epoch tells that it was taken.
+  WHERE r.epoch = f.epoch AND r.state IN ('queued', 'running')
+  ORDER BY r.tenant_id, r.run_id
+  FOR NO KEY UPDATE OF r
 ), claimed AS (
   UPDATE argosy.runs r SET
-    epoch = r.epoch + 1, worker_id = $3, state = 'running', started_at = coalesce(started_at, now()),
+    epoch = r.epoch + 1, worker_id = h.worker_id, state = 'running', started_at = coalesce(started_at, now()),
     last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END,
-    lost_claims = r.lost_claims + free.lost::int,
+    lost_claims = r.lost_claims + h.lost::int,
     asked_tokens = CASE WHEN r.last_step = 0 THEN coalesce(r.asked_tokens, 0) ELSE r.asked_tokens END
-  FROM free WHERE r.tenant_id = free.tenant_id AND r.run_id = free.run_id
-    -- Whoever waited for the row looks at it again, but not at the leases: only the epoch tells that it was taken.
-    AND r.epoch = free.epoch AND r.state IN ('queued', 'running')
-  RETURNING r.*, free.lost
+  FROM held h WHERE r.tenant_id = h.tenant_id AND r.run_id = h.run_id
+  RETURNING r.*, h.lost, h.ord
 ), told AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
-  SELECT tenant_id, run_id, last_seq - 1, 'run.started', $4::int, '{}'::jsonb FROM claimed WHERE epoch = 1
+  SELECT tenant_id, run_id, last_seq - 1, 'run.started', $2::int, '{}'::jsonb FROM claimed WHERE epoch = 1
   UNION ALL
-  SELECT tenant_id, run_id, last_seq, 'step.started', $4::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
+  SELECT tenant_id, run_id, last_seq, 'step.started', $2::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
 ), wasted AS (
   UPDATE argosy.usage u SET
     lost_model_calls = u.lost_model_calls + 1, lost_prompt_tokens = u.lost_prompt_tokens + c.asked_tokens
   FROM claimed c
   WHERE u.tenant_id = c.tenant_id AND u.run_id = c.run_id AND c.lost AND c.asked_tokens IS NOT NULL
 )
-SELECT epoch, request, cancel_requested, lost_claims, traceparent, error,
+SELECT ord, epoch, last_step, request, cancel_requested, lost_claims, traceparent, error,
   extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`;
 
 /**
@@ -83,19 +94,49 @@ export async function claim(
   runId: string,
   workerId: string,
 ): Promise<Claim | null> {
-  const { rows } = await database.query<ClaimedRow>(claimSql, [tenantId, runId, workerId, eventSchemaVersion]);
-  const [row] = rows;
-  if (row === undefined) return null;
-  const ownership = { tenantId, runId, workerId, epoch: row.epoch };
-  return {
-    ...ownership,
-    request: row.request,
-    log: await logOrLetGo(database, ownership),
-    elapsedSeconds: row.elapsed,
-    cancelRequested: row.cancel_requested,
-    traceparent: row.traceparent,
-    hopeless: row.lost_claims < mostLostClaims ? null : hopelessness(row.lost_claims, row.error),
-  };
+  return await new Claims(database).claim({ tenantId, runId, workerId });
+}
+
+type Candidate = Omit<Ownership, 'epoch'>;
+
+export class Claims {
+  readonly #database: Database;
+  readonly #batching: Batching<Candidate, ClaimedRow | undefined>;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#batching = new Batching({
+      keyOf: ({ runId, tenantId }) => `${runId} ${tenantId}`,
+      write: async (batch) => await this.#take(batch),
+    });
+  }
+
+  async claim(candidate: Candidate): Promise<Claim | null> {
+    const row = await this.#batching.add(candidate);
+    if (row === undefined) return null;
+    const ownership = { ...candidate, epoch: row.epoch };
+    return {
+      ...ownership,
+      request: row.request,
+      log: row.last_step === 0 ? [] : await logOrLetGo(this.#database, ownership),
+      elapsedSeconds: row.elapsed,
+      cancelRequested: row.cancel_requested,
+      traceparent: row.traceparent,
+      hopeless: row.lost_claims < mostLostClaims ? null : hopelessness(row.lost_claims, row.error),
+    };
+  }
+
+  async #take(batch: readonly Candidate[]): Promise<(ClaimedRow | undefined)[]> {
+    const input = batch.map(({ tenantId, runId, workerId }, ord) => ({
+      ord,
+      tenant_id: tenantId,
+      run_id: runId,
+      worker_id: workerId,
+    }));
+    const { rows } = await this.#database.query<ClaimedRow>(claimSql, [toJsonb(input), eventSchemaVersion]);
+    const claimed = new Map(rows.map((row) => [row.ord, row]));
+    return batch.map((_, ord) => claimed.get(ord));
+  }
 }
 
 /** Why a run is given up. */

@@ -3,6 +3,15 @@
  * as in names. Each is replaced by U+FFFD, one code unit for one, so that text offsets stay true.
  */
 export function toJsonb(value: unknown): string {
+  const text = JSON.stringify(value);
+  // Well-formed JSON escapes exactly these, so a text without such escapes holds nothing to replace.
+  return text === undefined || !refused.test(text) ? text : replaced(value);
+}
+
+/** Escapes of NUL and of lone surrogates; a backslash of the text itself may look like one, which costs only time. */
+const refused = /\\u(?:0000|d[89a-f])/;
+
+function replaced(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'string') return storable(item);
     if (!isRecord(item) || Object.keys(item).every((name) => storable(name) === name)) return item;

@@ -1,7 +1,7 @@
 import type { PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#domain';
 import { eventSchemaVersion } from '#domain';
-import { Unavailable } from '#errors';
 import { commitBatch, commitDuration, refusedCommits, stepsCommitted } from '../instruments.ts';
+import { Batching } from './batching.ts';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 import { callIdOf, toPayload } from './log.ts';
@@ -55,12 +55,7 @@ export type Committed = { readonly accepted: true; readonly cancelRequested: boo
 interface Entry {
   readonly owner: Ownership;
   readonly commit: Commit;
-  readonly settle: (committed: Committed) => void;
-  readonly fail: (error: unknown) => void;
 }
-
-/** Largest number of commits in one statement. */
-const batchSize = 500;
 
 /**
  * Group commit: commits that arrive while a statement is under way travel together in the next one. Row by row is
@@ -68,61 +63,34 @@ const batchSize = 500;
  */
 export class Ledger {
   readonly #database: Database;
-  #waiting: Entry[] = [];
-  #writing = false;
+  readonly #batching: Batching<Entry, Committed>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#batching = new Batching({
+      // A second commit of a run in one statement would not see what the first wrote.
+      keyOf: ({ owner }) => `${owner.runId} ${owner.tenantId}`,
+      write: async (batch) => await this.#write(batch),
+    });
   }
 
   /** Cost: one statement shared with whoever commits at the same time. */
   async commit(owner: Ownership, commit: Commit): Promise<Committed> {
-    return await new Promise((settle, fail) => {
-      this.#waiting.push({ owner, commit, settle, fail });
-      if (!this.#writing) void this.#drain();
-    });
+    return await this.#batching.add({ owner, commit });
   }
 
-  async #drain(): Promise<void> {
-    this.#writing = true;
-    while (this.#waiting.length > 0) {
-      await this.#write(this.#takeBatch());
-    }
-    this.#writing = false;
-  }
-
-  /** The oldest commits, one of each run: a second in one statement would not see what the first wrote. */
-  #takeBatch(): Entry[] {
-    const batch = new Map<string, Entry>();
-    const rest: Entry[] = [];
-    for (const entry of this.#waiting) {
-      const run = JSON.stringify([entry.owner.tenantId, entry.owner.runId]);
-      if (batch.size < batchSize && !batch.has(run)) batch.set(run, entry);
-      else rest.push(entry);
-    }
-    this.#waiting = rest;
-    return [...batch.values()];
-  }
-
-  async #write(batch: readonly Entry[]): Promise<void> {
+  async #write(batch: readonly Entry[]): Promise<Committed[]> {
     const startedAt = performance.now();
-    try {
-      const { rows } = await this.#database.query<Accepted>(commitSql, [
-        toJsonb(batch.map(toRecord)),
-        eventSchemaVersion,
-      ]);
-      const accepted = new Map(rows.map((row) => [row.ord, row]));
-      measure(batch, accepted, startedAt);
-      for (const [ord, entry] of batch.entries()) {
-        const row = accepted.get(ord);
-        entry.settle(row === undefined ? { accepted: false } : { accepted: true, cancelRequested: row.cancelled });
-      }
-    } catch (error) {
-      // One commit that the database refuses must not fail its neighbours: each then goes alone. A database that is
-      // away refuses nobody in particular, and asking it once for each would only take long.
-      if (batch.length === 1 || error instanceof Unavailable) for (const entry of batch) entry.fail(error);
-      else for (const entry of batch) await this.#write([entry]);
-    }
+    const { rows } = await this.#database.query<Accepted>(commitSql, [
+      toJsonb(batch.map(toRecord)),
+      eventSchemaVersion,
+    ]);
+    const accepted = new Map(rows.map((row) => [row.ord, row]));
+    measure(batch, accepted, startedAt);
+    return batch.map((_, ord): Committed => {
+      const row = accepted.get(ord);
+      return row === undefined ? { accepted: false } : { accepted: true, cancelRequested: row.cancelled };
+    });
   }
 }
 
