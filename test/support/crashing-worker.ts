@@ -34,6 +34,7 @@ async function happen(runs: Runs, owner: Claim, command: Command, step: number):
     for (const { call } of outcomes ?? []) say(`known ${nameOf(call)}`);
     return { kind: 'tools-returned', outcomes: outcomes ?? [] };
   }
+  if (command.kind === 'check') return { kind: 'answer-checked', supported: 0, faults: [] };
   const call = (place: string): ToolCall => ({ tool: 'visit', args: { goal: `${step}${place}`, url: 'u' } });
   return step < rounds ? asked(call('a'), call('b')) : answered();
 }
@@ -54,8 +55,8 @@ async function drive(runs: Runs, owner: Claim): Promise<void> {
     say(`step ${number}`);
   }
   const setting = { ...owner.request, runId: owner.runId };
-  const verified = { answer: '', claims: [], sources: [] };
-  const report = buildReport(setting, verified, command.ending, usageOf(state.spent, state.step, 0));
+  const verified = { answer: '', claims: [], removed: 0, fields: [], sources: [], faults: [] };
+  const report = buildReport(setting, verified, command, usageOf(state.spent, state.step, 0));
   await runs.commit(owner, { events: announceEnd(report), outcome: { state: report.status, report } });
 }
 

@@ -21,7 +21,7 @@ export function limitsOf(changes: Partial<Limits> = {}): Limits {
     contextTokens: null,
     replyTokens: 100,
     answerTokens: 200,
-    observationTokens: 50,
+    observationTokens: 1_000,
     answerSeconds: 5,
     prices: null,
     ...changes,
@@ -90,6 +90,7 @@ export function observationOf(text: string, label = 'query'): Observation {
 export function reportOf(runId: string, status: Report['status'] = 'completed'): Report {
   const ending = status === 'incomplete' ? { status, reason: 'max_steps' as const } : { status, message: 'it broke' };
   const spent = { modelCalls: 1, toolCalls: 0, promptTokens: 10, cachedTokens: 0, completionTokens: 5, usd: 0 };
-  const verified = { answer: 'Because.', claims: [], sources: [] };
-  return buildReport({ ...requestOf(), runId }, verified, ending, usageOf(spent, 1, 2));
+  const verified = { answer: 'Because.', claims: [], removed: 0, fields: [], sources: [], faults: [] };
+  const conclusion = { ending, output: null, outputFaults: [] };
+  return buildReport({ ...requestOf(), runId }, verified, conclusion, usageOf(spent, 1, 2));
 }

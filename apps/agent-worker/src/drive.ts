@@ -1,26 +1,34 @@
+import { outputFaults } from '#contracts';
 import {
   advance,
   announce,
   announceEnd,
   buildReport,
+  type Checkable,
   type Command,
+  citedHashes,
   giveUp,
+  nextCall,
   numberSources,
+  type Order,
+  orderOf,
   type PlacedCall,
-  permit,
   type Report,
   type ResearchEvent,
   type ResearchRequest,
   type ResearchState,
   replay,
   type SourcePolicy,
+  shownTurns,
   usageOf,
+  type Verifiable,
+  type VerifiedAnswer,
   verifyAnswer,
 } from '#domain';
 import { messageOf } from '#errors';
 import { type ChatModel, type ChatRequest, ModelFault, type OfferedTool } from '#model';
 import { childOf } from '#platform';
-import type { Claim, Runs } from '#runs';
+import type { Claim, Commit, Runs } from '#runs';
 import { measured } from './instruments.ts';
 
 /** What a run needs of the process that drives it. */
@@ -56,6 +64,9 @@ export async function drive(claim: Claim, around: Surroundings, stop: Stop): Pro
   }
 }
 
+/** A step that is about to be committed. */
+type Step = NonNullable<Commit['step']>;
+
 class Drive {
   readonly #claim: Claim;
   readonly #around: Surroundings;
@@ -89,41 +100,55 @@ class Drive {
     const { request, log, hopeless } = this.#claim;
     let [state, command] = replay(request, log);
     if (hopeless !== null && command.kind !== 'conclude') [state, command] = giveUp(state, hopeless);
+    let step: Step | null = null;
     while (command.kind !== 'conclude') {
       if (this.#stop.soon.aborted) return 'stopped';
       const event = await this.#perform(state, command);
       if (event === null) return 'stopped';
       const answered = command.kind === 'call-tools' ? command.calls : [];
+      step = { number: this.#stepsCommitted + 1, event, answered };
       [state, command] = advance(state, event, request.limits);
-      if (!(await this.#commit(state, command, event, answered))) return 'superseded';
+      // The last step travels with the report.
+      if (command.kind !== 'conclude' && !(await this.#commit(state, command, step))) return 'superseded';
     }
-    return (await this.#conclude(state, command)) ? 'ended' : 'superseded';
+    return (await this.#conclude(state, command, step)) ? 'ended' : 'superseded';
   }
 
   /** @returns null when the worker must stop; the run is then handed back as it stands */
   async #perform(state: ResearchState, command: Exclude<Command, { kind: 'conclude' }>): Promise<ResearchEvent | null> {
     if (this.#cancel.signal.aborted) return { kind: 'cancelled' };
-    const event = command.kind === 'ask-model' ? await this.#askModel(state) : await this.#callTools(command.calls);
+    const event = await this.#happen(state, command);
     // What was paid for is kept, even if the end was asked for meanwhile.
     return event ?? (this.#cancel.signal.aborted ? { kind: 'cancelled' } : null);
   }
 
+  async #happen(state: ResearchState, command: Exclude<Command, { kind: 'conclude' }>): Promise<ResearchEvent | null> {
+    switch (command.kind) {
+      case 'ask-model':
+        return await this.#askModel(state);
+      case 'call-tools':
+        return await this.#callTools(command.calls);
+      case 'check':
+        return await this.#check(state, command.draft);
+    }
+  }
+
   async #askModel(state: ResearchState): Promise<ResearchEvent | null> {
+    if (state.phase !== 'thinking') throw new Error(`the model is asked while ${state.phase}`);
     const { request } = this.#claim;
     const model = this.#around.models.get(request.model);
     if (model?.profile !== request.profile) return { kind: 'model-failed', message: unusable(request, model) };
-    const draft = this.#chatRequest(state);
-    const allowed = permit(state.spent, model.estimatePromptTokens(draft), this.#elapsedSeconds(), request.limits);
-    if (allowed.kind === 'stop') return { kind: 'limit-reached', reason: allowed.reason };
-    const mustAnswer = allowed.kind === 'answer';
-    const chat = { ...draft, mustAnswer, maxCompletionTokens: allowed.maxCompletionTokens };
+    const next = nextCall(state, this.#promptTokens(state, model), this.#elapsedSeconds(), request.limits);
+    if (next.kind === 'event') return next.event;
+    const { forced, maxCompletionTokens } = next;
+    const chat = { ...this.#chatRequest(state, orderOf(state, forced !== null)), maxCompletionTokens };
     const deadline = this.#deadline();
     const deltas = this.#around.runs.deltas(this.#claim, state.step);
     try {
       const signal = deadline === null ? this.#halt : AbortSignal.any([this.#halt, deadline]);
       const ask = async () => await model.reply(chat, signal, (text) => deltas.write(text));
       const reply = await measured(request.model, ask);
-      return { kind: 'model-replied', reply, forced: mustAnswer ? allowed.reason : null };
+      return { kind: 'model-replied', reply, forced };
     } catch (error) {
       if (deadline?.aborted) return { kind: 'limit-reached', reason: 'max_seconds' };
       if (this.#stop.now.aborted || this.#cancel.signal.aborted) return null;
@@ -134,16 +159,39 @@ class Drive {
     }
   }
 
-  #chatRequest({ turns }: ResearchState): ChatRequest {
+  #chatRequest({ turns: all, context }: ResearchState, order: Order | null): ChatRequest {
     const { request, runId: session } = this.#claim;
     const { answerTokens: maxCompletionTokens } = request.limits;
     const tools = this.#around.tools.filter(({ name }) => name !== 'search' || hasSomethingToSearch(request.sources));
     const { today } = request;
-    return { turns, tools, today, mustAnswer: false, maxCompletionTokens, session, traceparent: this.#span };
+    const turns = shownTurns(all, context);
+    const ordered = { mustAnswer: order !== null, ...(order?.schema ? { outputSchema: order.schema } : {}) };
+    return { turns, tools, today, ...ordered, maxCompletionTokens, session, traceparent: this.#span };
   }
 
-  #promptTokens(state: ResearchState): number {
-    return this.#around.models.get(this.#claim.request.model)?.estimatePromptTokens(this.#chatRequest(state)) ?? 0;
+  /** Of the largest prompt that may be sent now: with the order to answer at its end. */
+  #promptTokens(state: ResearchState, model = this.#around.models.get(this.#claim.request.model)): number {
+    if (state.phase !== 'thinking' || model === undefined) return 0;
+    return model.estimatePromptTokens(this.#chatRequest(state, orderOf(state, true)));
+  }
+
+  async #check(state: ResearchState, draft: Checkable): Promise<ResearchEvent> {
+    if (draft.kind === 'output') {
+      const { outputSchema = {} } = this.#claim.request;
+      return { kind: 'output-checked', faults: outputFaults(outputSchema, draft.output) };
+    }
+    const { claims, faults } = await this.#verify(state, { draft: draft.draft });
+    return {
+      kind: 'answer-checked',
+      supported: claims.filter(({ verdict }) => verdict === 'supported').length,
+      faults,
+    };
+  }
+
+  async #verify({ turns }: ResearchState, what: Verifiable): Promise<VerifiedAnswer> {
+    const sources = numberSources(turns);
+    const snapshots = await this.#around.runs.texts(this.#claim.tenantId, citedHashes(what, sources));
+    return verifyAnswer(what, { sources, snapshots });
   }
 
   async #callTools(calls: readonly PlacedCall[]): Promise<ResearchEvent | null> {
@@ -156,15 +204,10 @@ class Drive {
     return deadline?.aborted ? { kind: 'limit-reached', reason: 'max_seconds' } : null;
   }
 
-  async #commit(
-    state: ResearchState,
-    command: Command,
-    event: ResearchEvent,
-    answered: readonly PlacedCall[],
-  ): Promise<boolean> {
+  async #commit(state: ResearchState, command: Command, step: Step): Promise<boolean> {
     const committed = await this.#around.runs.commit(this.#claim, {
-      step: { number: this.#stepsCommitted + 1, event, answered },
-      events: announce(event, state, command),
+      step,
+      events: announce(step.event, state, command),
       intents: command.kind === 'call-tools' ? command.calls : [],
       spent: state.spent,
       traceparent: this.#span,
@@ -177,16 +220,24 @@ class Drive {
     return true;
   }
 
-  async #conclude(state: ResearchState, { draft, ending }: Extract<Command, { kind: 'conclude' }>): Promise<boolean> {
-    const { request, runId, tenantId } = this.#claim;
-    const sources = numberSources(state.turns);
-    const snapshots = await this.#around.runs.texts(tenantId, [...sources.keys()]);
-    const verified = verifyAnswer(draft, sources, snapshots);
+  /** @param step the event that ended the run; null where it was committed by an earlier owner */
+  async #conclude(
+    state: ResearchState,
+    command: Extract<Command, { kind: 'conclude' }>,
+    step: Step | null,
+  ): Promise<boolean> {
+    const { request, runId } = this.#claim;
+    const { citations: rule = 'mark' } = request;
+    const fields = command.output?.citations ?? {};
+    const verified = await this.#verify(state, { draft: command.draft, fields, rule });
     const usage = usageOf(state.spent, state.step, this.#elapsedSeconds());
     const model = this.#around.models.get(request.model)?.name ?? null;
-    const report: Report = buildReport({ ...request, runId, model }, verified, ending, usage);
+    const report: Report = buildReport({ ...request, runId, model }, verified, command, usage);
     const outcome = { state: report.status, report };
-    return (await this.#around.runs.commit(this.#claim, { events: announceEnd(report), outcome })).accepted;
+    const last = step === null ? {} : { step, spent: state.spent, traceparent: this.#span };
+    const told = step === null ? [] : announce(step.event, state, command);
+    const events = [...told, ...announceEnd(report)];
+    return (await this.#around.runs.commit(this.#claim, { ...last, events, outcome })).accepted;
   }
 
   async #lookAtFlags(): Promise<void> {

@@ -27,6 +27,7 @@ const usage = `Argosy answers research questions from documents, quoting its sou
   argosy research "question" --corpus PATH | --url URL   one question, live progress, report on stdout
     [--model extractive | openai:BASE_URL#MODEL | openai-tools:BASE_URL#MODEL]
     [--max-steps N] [--max-seconds S] [--max-tokens N] [--max-usd X]
+    [--citations mark|strict] [--schema FILE]
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
-import { Gateway } from '#gateway';
+import { Gateway, toolPrices } from '#gateway';
 import { configuredModels, type ModelSpec } from '#model';
 import { alwaysReady, type Config, jsonLogger, type Logger, metricsText } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
@@ -101,6 +101,7 @@ async function startIn(
     defaultModel: models.defaultName,
     webSearch: false,
     knowsCorpus: (id: string) => existsSync(join(corporaDir, `${id}.sqlite`)),
+    ...toolPrices(config.ARGOSY_TOOL_PRICES),
   };
   const health = { ...alwaysReady, metrics: metricsText };
   const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health };

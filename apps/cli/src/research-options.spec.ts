@@ -8,6 +8,7 @@ describe('parseResearch', () => {
       corpora: [],
       body: { question: 'Why?', budget: {}, sources: {} },
       model: null,
+      schemaFile: null,
       outDir: 'argosy-reports',
       jsonFile: null,
       quiet: false,
@@ -18,13 +19,14 @@ describe('parseResearch', () => {
     const line =
       '--corpus a --quiet Why? --corpus=b --url https://example.org/1 --url https://example.org/2 --mode react ' +
       '--max-steps 3 --max-seconds 1.5 --max-tokens 900 --max-usd 0.25 --allow-domain Example.org --deny-domain bad.example ' +
-      '--model openai:http://127.0.0.1:8000/v1#m --out there --json r.json';
+      '--citations strict --schema s.json --model openai:http://127.0.0.1:8000/v1#m --out there --json r.json';
     expect(parseResearch(line.split(' '))).toEqual({
       question: 'Why?',
       corpora: ['a', 'b'],
       body: {
         question: 'Why?',
         mode: 'react',
+        citations: 'strict',
         budget: { steps: 3, seconds: 1.5, tokens: 900, usd: 0.25 },
         sources: {
           urls: ['https://example.org/1', 'https://example.org/2'],
@@ -33,6 +35,7 @@ describe('parseResearch', () => {
         },
       },
       model: { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'm' },
+      schemaFile: 's.json',
       outDir: 'there',
       jsonFile: 'r.json',
       quiet: true,

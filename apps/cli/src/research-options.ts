@@ -11,6 +11,8 @@ export interface ResearchCommand {
   /** The request but for corpora and model name, which are known only once they were looked up. */
   readonly body: ResearchBody;
   readonly model: ModelSpec | null;
+  /** Where the JSON Schema lies that the run is to fill. */
+  readonly schemaFile: string | null;
   readonly outDir: string;
   readonly jsonFile: string | null;
   readonly quiet: boolean;
@@ -27,6 +29,8 @@ const options = {
   'max-usd': { type: 'string' },
   'allow-domain': { type: 'string', multiple: true },
   'deny-domain': { type: 'string', multiple: true },
+  citations: { type: 'string' },
+  schema: { type: 'string' },
   out: { type: 'string' },
   json: { type: 'string' },
   quiet: { type: 'boolean' },
@@ -66,8 +70,9 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
   return {
     question,
     corpora: values.corpus ?? [],
-    body: parseBody({ question, budget, sources, ...compact({ mode: values.mode }) }),
+    body: parseBody({ question, budget, sources, ...compact({ mode: values.mode, citations: values.citations }) }),
     model: values.model === undefined ? null : parseModelSpec(values.model),
+    schemaFile: values.schema ?? null,
     outDir: values.out ?? 'argosy-reports',
     jsonFile: values.json ?? null,
     quiet: values.quiet ?? false,
@@ -96,6 +101,7 @@ function budgetOf(values: Readonly<Record<string, unknown>>, problems: Problem[]
 /** The flag behind each field of a request. */
 const flagOf: Readonly<Record<string, string>> = {
   mode: '--mode',
+  citations: '--citations',
   'budget.steps': '--max-steps',
   'budget.seconds': '--max-seconds',
   'budget.tokens': '--max-tokens',

@@ -132,6 +132,7 @@ function pursue(gateway: FakeGateway, limitMs = 60_000) {
     corpora: [],
     body: { question: 'Why?' },
     model: null,
+    schemaFile: null,
     outDir,
     jsonFile: null,
     quiet: false,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ResearchBody, RunResource } from '#contracts';
+import type { OutputSchema } from '#domain';
 import { Aborted, InvalidInput, Unavailable } from '#errors';
 import { nameOf } from '#model';
 import { Client, type ClientEvent } from './client.ts';
@@ -11,6 +12,7 @@ import { Contact, isOutage, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { prepareFolder, writeReport } from './report-files.ts';
 import type { ResearchCommand } from './research-options.ts';
+import { readSchema } from './schema-file.ts';
 
 type Report = NonNullable<RunResource['report']>;
 
@@ -45,13 +47,14 @@ export async function research(
   terminal: Terminal,
 ): Promise<number> {
   checkSources(command, remote);
+  const schema = command.schemaFile === null ? null : await readSchema(command.schemaFile);
   await prepareFolder(command.outDir);
   const { progress, interrupted } = terminal;
   const corpora =
     remote === null
       ? await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted)
       : await uploadCorpora(new Client(remote.url, remote.apiKey), command.corpora, terminal);
-  const inquiry = new Inquiry(command, bodyOf(command, corpora), terminal);
+  const inquiry = new Inquiry(command, bodyOf(command, corpora, schema), terminal);
   for (;;) {
     progress.status('starting');
     const connection = await connect(remote, options);
@@ -88,11 +91,16 @@ Give a folder or file with --corpus PATH, or a page with --url URL. This works a
   npm start -- "What happens to a run when its worker dies?" --corpus docs
 `;
 
-function bodyOf({ body, model }: ResearchCommand, corpora: readonly string[]): ResearchBody {
+function bodyOf(
+  { body, model }: ResearchCommand,
+  corpora: readonly string[],
+  schema: OutputSchema | null,
+): ResearchBody {
   return {
     ...body,
     sources: { ...body.sources, corpora: [...corpora] },
     ...(model === null ? {} : { model: nameOf(model) }),
+    ...(schema === null ? {} : { output_schema: schema }),
   };
 }
 

@@ -39,7 +39,7 @@ interface Fleet {
 /** All roles as mains start them, here in one process and on stores of their own. */
 async function startFleet(): Promise<Fleet> {
   const [redis, database] = [await ownRedis(), await freshDatabase()];
-  const answer = thinkAndAnswer('Done.');
+  const answer = thinkAndAnswer('## Done');
   const model = await startModelServer(({ body }) =>
     body.messages.some(({ content }) => content.startsWith('<tool_response>'))
       ? answer
@@ -117,8 +117,8 @@ describeOwn('a fleet that is measured (needs servers that may be killed)', () =>
     expect(rings.map((ring) => ring['runId'])).toEqual([runId, runId]);
     for (const ring of rings) expect(traceIdOf(String(ring['traceparent']))).toBe(trace);
     expect(asked.map(traceIdOf)).toEqual([trace, trace]);
-    // Model, tools, model: each step in a span of its own, and the call in that of the step that asked for it.
-    expect(new Set(steps.map((step) => step['span_id'])).size).toBe(3);
+    // Model, tools, model, check: each step in a span of its own, and the call in that of the step that asked for it.
+    expect(new Set(steps.map((step) => step['span_id'])).size).toBe(4);
     expect(asked.map((traceparent) => traceparent.slice(36, 52))).toEqual([
       steps[0]?.['span_id'],
       steps[2]?.['span_id'],
@@ -158,7 +158,7 @@ describeOwn('a fleet that is measured (needs servers that may be killed)', () =>
     expect(await delta('argosy_gateway_request_duration_seconds_count', { route: '/v1/research' })).toBe(1);
     expect(await delta('argosy_gateway_refusals_total', { code: 'not_found' })).toBe(2);
     expect(await delta('argosy_run_claims_total')).toBe(1);
-    expect(await delta('argosy_steps_committed_total')).toBe(3);
+    expect(await delta('argosy_steps_committed_total')).toBe(4);
     expect(await delta('argosy_rings_sent_total', { bell: 'runs' })).toBe(1);
     expect(await delta('argosy_rings_sent_total', { bell: 'calls' })).toBe(1);
     expect(await delta('argosy_model_call_duration_seconds_count', { outcome: 'replied' })).toBe(2);

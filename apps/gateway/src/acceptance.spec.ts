@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { permit } from '#domain';
 import type { ConfiguredModel } from '#model';
-import { bodyHash, ModelUnavailable, newRunId, type Offer, toRequest } from './acceptance.ts';
+import { bodyHash, ModelUnavailable, newRunId, type Offer, toolPrices, toRequest } from './acceptance.ts';
 
 const corpus = 'c_0123456789abcdef';
 const free = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
@@ -59,6 +59,24 @@ describe('toRequest', () => {
     expect(limits).toMatchObject({ replyTokens: 2_000, answerTokens: 2_000, observationTokens: 2_666 });
     const nothing = { modelCalls: 0, toolCalls: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, usd: 0 };
     expect(permit(nothing, 1_500, 0, limits).kind).toBe('research');
+  });
+
+  it('freezes what tools cost, as the operator wrote it', () => {
+    expect(toRequest(good, { ...offer, ...toolPrices('search=0.001,visit=2') }, '').limits.toolUsd).toEqual({
+      search: 0.001,
+      visit: 2,
+    });
+    expect(toolPrices(undefined)).toEqual({});
+    expect(toRequest(good, offer, '').limits).not.toHaveProperty('toolUsd');
+  });
+
+  it('takes an output schema for a language model only', () => {
+    const body = { ...good, citations: 'strict' as const, output_schema: { type: 'object' } };
+    expect(toRequest({ ...body, model: 'big' }, offer, '')).toMatchObject({
+      citations: 'strict',
+      outputSchema: { type: 'object' },
+    });
+    expect(() => toRequest(body, offer, '')).toThrow(/^output_schema: extractive writes nothing of its own/);
   });
 
   it('needs something to read unless the web can be searched', () => {

@@ -13,6 +13,8 @@ export interface Offer {
   readonly webSearch: boolean;
   /** Says whether a corpus is here that nobody uploaded: the index of a folder on the gateway's own machine. */
   readonly knowsCorpus: (id: string) => boolean;
+  /** USD of one call by tool; what is not named is free. */
+  readonly toolUsd?: Readonly<Record<string, number>>;
 }
 
 /** A request named a model that nobody configured. */
@@ -43,6 +45,7 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     const message = `the prices of ${name} are not configured, so a budget in money cannot be kept; use budget.tokens, or set ARGOSY_MODEL_PRICES`;
     throw new InvalidInput([{ path: 'budget.usd', message }]);
   }
+  if (body.output_schema !== undefined && !model.isLanguageModel) throw new InvalidInput([noAuthor(name)]);
   return {
     question: body.question,
     mode: body.mode ?? 'react',
@@ -50,9 +53,11 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     profile: model.profile,
     degraded: [...(model.isLanguageModel ? [] : ['no_llm']), ...(offer.webSearch ? [] : ['no_web_search'])],
     sources: { corpora, urls, web: offer.webSearch, allowDomains: allow_domains, denyDomains: deny_domains },
-    limits: limitsOf(body.budget ?? {}, model),
+    limits: { ...limitsOf(body.budget ?? {}, model), ...(offer.toolUsd ? { toolUsd: offer.toolUsd } : {}) },
     today,
     metadata: body.metadata ?? {},
+    ...(body.citations === undefined ? {} : { citations: body.citations }),
+    ...(body.output_schema === undefined ? {} : { outputSchema: body.output_schema }),
   };
 }
 
@@ -61,6 +66,11 @@ const nothingToRead = {
   message:
     'there is nothing to read: name documents (sources.corpora) or pages (sources.urls); no web search provider is configured',
 };
+
+function noAuthor(model: string) {
+  const message = `${model} writes nothing of its own, so nobody could fill the schema; name a language model`;
+  return { path: 'output_schema', message };
+}
 
 function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel): Limits {
   const { steps = defaultSteps, tokens, seconds, usd } = budget;
@@ -93,6 +103,14 @@ function reservesWithin(tokens: number) {
 }
 
 const noReserves = { replyTokens: 0, answerTokens: 0, observationTokens: 0 };
+
+/** Reads `ARGOSY_TOOL_PRICES`, `search=0.001,visit=0.002`, which the configuration has checked. */
+export function toolPrices(text: string | undefined): Pick<Offer, 'toolUsd'> {
+  if (text === undefined) return {};
+  return {
+    toolUsd: Object.fromEntries(text.split(',').map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])])),
+  };
+}
 
 /** Sorts by time: 12 hex digits of milliseconds, then 20 of chance. Safe in paths and BullMQ ids. */
 export function newRunId(nowMs: number, random: Uint8Array): string {

@@ -1,2 +1,2 @@
-export type { Offer } from './acceptance.ts';
+export { type Offer, toolPrices } from './acceptance.ts';
 export { Gateway, type GatewayOptions } from './gateway.ts';

@@ -1,6 +1,7 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
+import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
 
 await serve(
@@ -10,7 +11,13 @@ await serve(
     const { offered, defaultName } = configuredModels(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
-    const offer = { models: offered, defaultModel: defaultName, webSearch: false, knowsCorpus: () => false };
+    const offer = {
+      models: offered,
+      defaultModel: defaultName,
+      webSearch: false,
+      knowsCorpus: () => false,
+      ...toolPrices(config.ARGOSY_TOOL_PRICES),
+    };
     // One tenant and no keys: callers on this machine only.
     const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', health };
     return await Gateway.start(runs, offer, address, logger);

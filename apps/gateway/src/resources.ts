@@ -25,6 +25,8 @@ function mutable(report: Report): NonNullable<RunResource['report']> {
     degraded: [...report.degraded],
     claims: report.claims.map((claim) => ({ ...claim, citations: [...claim.citations] })),
     sources: [...report.sources],
+    output_citations: report.output_citations.map((proof) => ({ ...proof, citations: [...proof.citations] })),
+    output_faults: [...report.output_faults],
   };
 }
 

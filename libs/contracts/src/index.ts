@@ -9,6 +9,7 @@ export {
   fileHash,
   fileLimit,
 } from './corpora.ts';
+export { outputFaults, outputSchemaFault } from './output-schema.ts';
 export { parseInput, parseLargeInput } from './parse.ts';
 export {
   type AcceptedResource,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { outputSchemaFault } from './output-schema.ts';
 
 /** Longest question, in characters. */
 const maxQuestionChars = 20_000;
@@ -13,6 +14,11 @@ const webUrl = z
   .string()
   .max(4096)
   .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'an absolute http:// or https:// URL');
+
+function refuseUnusable(schema: Record<string, unknown>, context: z.core.$RefinementCtx): void {
+  const message = outputSchemaFault(schema);
+  if (message !== null) context.addIssue({ code: 'custom', message });
+}
 
 /** Body of `POST /v1/research`. */
 export const researchBody = z.strictObject({
@@ -42,6 +48,8 @@ export const researchBody = z.strictObject({
       deny_domains: z.array(host).max(200).optional(),
     })
     .optional(),
+  citations: z.enum(['mark', 'strict']).optional(),
+  output_schema: z.record(z.string(), z.unknown()).superRefine(refuseUnusable).optional(),
   metadata: z.record(z.string().max(64), z.string().max(512)).optional(),
 });
 export type ResearchBody = z.infer<typeof researchBody>;
@@ -52,6 +60,8 @@ const citation = z.object({
   end: z.int().nonnegative(),
   quote: z.string(),
 });
+
+const verdict = z.enum(['supported', 'unsupported']);
 
 /** `report.json`. `start` and `end` are UTF-16 offsets into the snapshot named by the source. */
 export const reportSchema = z.object({
@@ -64,9 +74,7 @@ export const reportSchema = z.object({
   profile: z.string(),
   degraded: z.array(z.string()),
   answer: z.string(),
-  claims: z.array(
-    z.object({ text: z.string(), verdict: z.enum(['supported', 'unsupported']), citations: z.array(citation) }),
-  ),
+  claims: z.array(z.object({ text: z.string(), verdict, citations: z.array(citation) })),
   sources: z.array(
     z.object({
       id: z.string(),
@@ -88,7 +96,11 @@ export const reportSchema = z.object({
     seconds: z.number(),
   }),
   incomplete_details: z.object({ reason: z.string(), message: z.string() }).nullable(),
-  output: z.null(),
+  // Reports of earlier releases lack what follows.
+  removed_claims: z.int().nonnegative().default(0),
+  output: z.unknown().default(null),
+  output_citations: z.array(z.object({ path: z.string(), verdict, citations: z.array(citation) })).default([]),
+  output_faults: z.array(z.string()).default([]),
 });
 
 /** A run as `GET /v1/research/{id}` shows it; lists leave the report out. */

@@ -26,8 +26,8 @@ describe('permit', () => {
   ])(
     'asks for the answer as soon as one more step would not leave room for it: %s',
     (_name, enough, tooLittle, reason) => {
-      expect(permit(nothingSpent, 1000, 10, limitsOf(enough)).kind).toBe('research');
-      expect(permit(nothingSpent, 1000, 10, limitsOf(tooLittle))).toEqual({
+      expect(permit(nothingSpent, 1000, 10, limitsOf({ observationTokens: 50, ...enough })).kind).toBe('research');
+      expect(permit(nothingSpent, 1000, 10, limitsOf({ observationTokens: 50, ...tooLittle }))).toEqual({
         kind: 'answer',
         maxCompletionTokens: 200,
         reason,

@@ -1,4 +1,4 @@
-import type { ModelUsage } from './conversation.ts';
+import type { ModelUsage, ToolCall } from './conversation.ts';
 
 /** What a run may spend. Absent means no limit of that kind. */
 export interface Budget {
@@ -27,16 +27,21 @@ export interface Limits {
   readonly replyTokens: number;
   /** Kept back from every budget for the final answer, in tokens. */
   readonly answerTokens: number;
-  /** Largest observation that one step may add to the context, in tokens. */
+  /**
+   * Most that the results of one step may add to the context, in tokens: calls of one reply share it, and what goes
+   * beyond is left out. 0 for no limit.
+   */
   readonly observationTokens: number;
   /** Kept back from `budget.seconds` for the final answer and its verification. */
   readonly answerSeconds: number;
   /** Null when nobody configured prices; a run with a budget in money is refused then. */
   readonly prices: Prices | null;
+  /** Price of one call by tool, in USD; a tool that is not named is free. */
+  readonly toolUsd?: Readonly<Record<string, number>>;
 }
 
 /** Why a run ended before its researcher was done. */
-export type LimitReason = 'max_tokens' | 'max_steps' | 'max_seconds' | 'max_usd' | 'context';
+export type LimitReason = 'max_tokens' | 'max_steps' | 'max_seconds' | 'max_usd' | 'context' | 'no_progress';
 
 /** What a run has spent so far. */
 export interface Spending {
@@ -67,6 +72,16 @@ export function spendModelCall(spent: Spending, usage: ModelUsage, prices: Price
     completionTokens: spent.completionTokens + usage.completionTokens,
     usd: spent.usd + (prices === null ? 0 : priceOf(usage, prices)),
   };
+}
+
+/** Adds the fees of calls. */
+export function spendToolCalls(
+  spent: Spending,
+  calls: readonly ToolCall[],
+  toolUsd: Readonly<Record<string, number>>,
+): Spending {
+  const fees = calls.reduce((sum, { tool }) => sum + (toolUsd[tool] ?? 0), 0);
+  return { ...spent, toolCalls: spent.toolCalls + calls.length, usd: spent.usd + fees };
 }
 
 function priceOf(usage: ModelUsage, prices: Prices): number {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { observationOf, searchOf, sha256Of } from '../../../test/support/research.ts';
-import { locate, verifyAnswer } from './claims.ts';
+import { citedHashes, locate, verifyAnswer } from './claims.ts';
 import type { AnswerPart, DraftCitation, Turn } from './conversation.ts';
 import { numberSources } from './sources.ts';
 
@@ -135,6 +135,7 @@ describe('verifyAnswer', () => {
   const turns: Turn[] = [{ role: 'tools', results: outcomes }];
   const sources = numberSources(turns);
   const snapshots = new Map(texts.map((text) => [sha256Of(text), text]));
+  const evidence = { sources, snapshots };
   const claim = (text: string, ...citations: readonly DraftCitation[]): AnswerPart => ({
     text,
     claim: true,
@@ -146,7 +147,7 @@ describe('verifyAnswer', () => {
       claim('Renew locks.', { source: 's2', quote: 'Renew them' }),
       claim('They expire.', { source: 's1', quote: 'Locks expire' }, { source: 's2', quote: 'in time.' }),
     ];
-    const { answer, claims, sources: cited } = verifyAnswer(draft, sources, snapshots);
+    const { answer, claims, sources: cited } = verifyAnswer({ draft }, evidence);
     expect(answer).toBe('Renew locks. [1]\n\nThey expire. [2][1]');
     expect(cited.map(({ id, sha256 }) => [id, sha256])).toEqual([
       ['s1', sha256Of('Renew them in time.')],
@@ -160,7 +161,7 @@ describe('verifyAnswer', () => {
 
   it('marks a source once that one claim cites twice', () => {
     const draft = [claim('x', { source: 's1', quote: 'Locks' }, { source: 's1', quote: '30 s' })];
-    expect(verifyAnswer(draft, sources, snapshots).answer).toBe('x [1]');
+    expect(verifyAnswer({ draft }, evidence).answer).toBe('x [1]');
   });
 
   it.each<[string, readonly DraftCitation[]]>([
@@ -171,7 +172,7 @@ describe('verifyAnswer', () => {
     ['a hash nobody saw', [{ source: sha256Of('x'), quote: 'x' }]],
     ['an empty quotation', [{ source: 's1', quote: '' }]],
   ])('holds a claim with %s for unsupported, and says so', (_what, citations) => {
-    const { answer, claims, sources: cited } = verifyAnswer([claim('So it is.', ...citations)], sources, snapshots);
+    const { answer, claims, sources: cited } = verifyAnswer({ draft: [claim('So it is.', ...citations)] }, evidence);
     expect(answer).toBe('So it is. [unsupported]');
     expect(claims).toEqual([{ text: 'So it is.', verdict: 'unsupported', citations: [] }]);
     expect(cited).toEqual([]);
@@ -179,13 +180,13 @@ describe('verifyAnswer', () => {
 
   it('supports nothing from a snapshot that is missing, or whose source the run never saw', () => {
     const draft = [claim('x', { source: sha256Of(texts[0] ?? ''), quote: 'Locks' })];
-    expect(verifyAnswer(draft, sources, new Map()).claims[0]?.verdict).toBe('unsupported');
-    expect(verifyAnswer(draft, new Map(), snapshots).claims[0]?.verdict).toBe('unsupported');
+    expect(verifyAnswer({ draft }, { sources, snapshots: new Map() }).claims[0]?.verdict).toBe('unsupported');
+    expect(verifyAnswer({ draft }, { sources: new Map(), snapshots }).claims[0]?.verdict).toBe('unsupported');
   });
 
   it('keeps the citations that hold and drops the others', () => {
     const draft = [claim('x', { source: 's1', quote: 'made up' }, { source: 's1', quote: '30 s' })];
-    expect(verifyAnswer(draft, sources, snapshots).claims[0]).toMatchObject({
+    expect(verifyAnswer({ draft }, evidence).claims[0]).toMatchObject({
       verdict: 'supported',
       citations: [{ quote: '30 s' }],
     });
@@ -196,13 +197,63 @@ describe('verifyAnswer', () => {
     const found = [{ call: searchOf('q'), observation: observationOf(text) }];
     const draft = [claim(text, { source: sha256Of(text), quote: text })];
     const known = numberSources([{ role: 'tools', results: found }]);
-    expect(verifyAnswer(draft, known, new Map([[sha256Of(text), text]])).answer).toBe('> one\n>\n> two [1]');
+    expect(verifyAnswer({ draft }, { sources: known, snapshots: new Map([[sha256Of(text), text]]) }).answer).toBe(
+      '> one\n>\n> two [1]',
+    );
   });
 
   it('passes framing on as it is, as no claim', () => {
     const draft: AnswerPart[] = [{ text: '## Locks', claim: false, citations: [] }, claim('x')];
-    const { answer, claims } = verifyAnswer(draft, sources, snapshots);
+    const { answer, claims } = verifyAnswer({ draft }, evidence);
     expect(answer).toBe('## Locks\n\nx [unsupported]');
     expect(claims).toHaveLength(1);
+  });
+});
+
+describe('an unsupported claim', () => {
+  const text = 'Locks expire after 30 s.';
+  const sources = numberSources([
+    { role: 'tools', results: [{ call: searchOf('q'), observation: observationOf(text) }] },
+  ]);
+  const evidence = { sources, snapshots: new Map([[sha256Of(text), text]]) };
+  const claim = (words: string, ...citations: readonly DraftCitation[]): AnswerPart => {
+    return { text: words, claim: true, citations };
+  };
+
+  it('is removed under the rule strict, and counted', () => {
+    const draft = [claim('They end.', { source: 's1', quote: 'Locks expire' }), claim('They never end.')];
+    const { answer, claims, removed } = verifyAnswer({ draft, rule: 'strict' }, evidence);
+    expect(answer).toBe('They end. [1]');
+    expect(claims).toHaveLength(1);
+    expect(removed).toBe(1);
+  });
+
+  it.each<[string, readonly DraftCitation[], string]>([
+    ['no citation', [], 'it cites nothing.'],
+    ['a wrong quote', [{ source: 's1', quote: 'never' }], 'the quote "never" does not stand in s1.'],
+    ['an unknown source', [{ source: 's7', quote: 'x' }], '"s7" is not the id of a source that was shown.'],
+  ])('has its reason told: %s', (_what, citations, reason) => {
+    const draft = [claim('It ends.', ...citations)];
+    expect(verifyAnswer({ draft }, evidence).faults).toEqual([{ text: 'It ends.', reason }]);
+  });
+
+  it('is none where one quote of several holds', () => {
+    const draft = [claim('x', { source: 's1', quote: 'never' }, { source: 's1', quote: '30 s' })];
+    expect(verifyAnswer({ draft }, evidence).faults).toEqual([]);
+  });
+
+  it('may be a field of an output: its sources are numbered behind those of the answer', () => {
+    const fields = { '/seconds': [{ source: 's1', quote: '30 s' }], '/unit': [{ source: 's1', quote: 'minutes' }] };
+    const { fields: proofs, sources: cited } = verifyAnswer({ draft: [], fields }, evidence);
+    expect(proofs).toEqual([
+      { path: '/seconds', verdict: 'supported', citations: [{ source: 's1', start: 19, end: 23, quote: '30 s' }] },
+      { path: '/unit', verdict: 'unsupported', citations: [] },
+    ]);
+    expect(cited).toHaveLength(1);
+  });
+
+  it('needs only the snapshots that are cited', () => {
+    const draft = [claim('x', { source: 's1', quote: 'y' }, { source: 's9', quote: 'z' })];
+    expect(citedHashes({ draft }, sources)).toEqual([sha256Of(text)]);
   });
 });

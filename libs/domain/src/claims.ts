@@ -1,4 +1,5 @@
-import type { AnswerPart, DraftCitation } from './conversation.ts';
+import type { AnswerPart, DraftCitation, DraftOutput } from './conversation.ts';
+import type { CitationRule } from './request.ts';
 import type { NumberedSource } from './sources.ts';
 
 /** A quotation proven to stand in a snapshot: `snapshot.slice(start, end) === quote`. */
@@ -19,50 +20,139 @@ export interface Claim {
 
 /** An answer whose every quotation was looked up. */
 export interface VerifiedAnswer {
-  /** Markdown with `[n]` marks; an unsupported claim carries `[unsupported]`. */
+  /** Markdown with `[n]` marks; an unsupported claim carries `[unsupported]`, or is gone under the rule `strict`. */
   readonly answer: string;
+  /** Without those that were removed. */
   readonly claims: readonly Claim[];
+  /** Claims that were removed. */
+  readonly removed: number;
+  /** The fields of an output that were to be proven. */
+  readonly fields: readonly FieldProof[];
   /** Only what is cited, numbered `s1`, `s2`, ... in order of first citation. */
   readonly sources: readonly NumberedSource[];
+  /** Why the claims without proof have none. */
+  readonly faults: readonly ClaimFault[];
+}
+
+/** The proof of one field of an output. */
+export interface FieldProof {
+  /** JSON Pointer (RFC 6901) into the output. */
+  readonly path: string;
+  readonly verdict: Claim['verdict'];
+  readonly citations: readonly Citation[];
+}
+
+/** A claim without proof, and why, in words for its author. */
+export interface ClaimFault {
+  readonly text: string;
+  readonly reason: string;
+}
+
+/** What a run has read: its sources by sha256, and their texts. */
+export interface Evidence {
+  readonly sources: ReadonlyMap<string, NumberedSource>;
+  /** A missing text makes the quotations from it unsupported. */
+  readonly snapshots: ReadonlyMap<string, string>;
+}
+
+/** What is to be verified: an answer, and where there is an output, the quotations for its fields. */
+export interface Verifiable {
+  readonly draft: readonly AnswerPart[];
+  readonly fields?: DraftOutput['citations'];
+  readonly rule?: CitationRule;
 }
 
 /**
  * Checks every quotation of a draft against the stored snapshots; no model takes part.
  * A quotation is accepted where it stands exactly, else where it stands after folding white space and typographic
  * quotation marks; the citation then carries the snapshot's own characters. Anything else is dropped.
- * @param sources every source of the run, by sha256
- * @param snapshots their texts by sha256; a missing one makes its quotations unsupported
- * Cost: one `indexOf` a quotation; a folded copy of a snapshot only when an exact look-up failed.
+ * Cost: one `indexOf` a quotation; each snapshot folded at most once, and only where an exact look-up failed.
  */
-export function verifyAnswer(
-  draft: readonly AnswerPart[],
-  sources: ReadonlyMap<string, NumberedSource>,
-  snapshots: ReadonlyMap<string, string>,
-): VerifiedAnswer {
-  const shaOf = new Map([...sources.values()].flatMap((s) => [[s.id, s.sha256] as const, [s.sha256, s.sha256]]));
-  const cited = new Map<string, NumberedSource>();
+export function verifyAnswer({ draft, fields = {}, rule = 'mark' }: Verifiable, evidence: Evidence): VerifiedAnswer {
+  const lookUp = new LookUp(evidence);
   const claims: Claim[] = [];
+  const faults: ClaimFault[] = [];
   const blocks: string[] = [];
-  const numberOf = (source: NumberedSource): string => {
-    if (!cited.has(source.sha256)) cited.set(source.sha256, { ...source, id: `s${cited.size + 1}` });
-    return cited.get(source.sha256)?.id ?? source.id;
-  };
+  let removed = 0;
   for (const part of draft) {
     if (!part.claim) {
       blocks.push(part.text);
       continue;
     }
-    const citations = part.citations.flatMap((citation): Citation[] => {
-      const sha256 = shaOf.get(citation.source) ?? '';
-      const source = sources.get(sha256);
-      const place = locate(citation, snapshots.get(sha256));
-      return source === undefined || place === null ? [] : [{ source: numberOf(source), ...place }];
-    });
-    const verdict = citations.length > 0 ? 'supported' : 'unsupported';
-    claims.push({ text: part.text.trim(), verdict, citations });
+    const { proofs, misses } = lookUp.prove(part.citations);
+    const supported = proofs.length > 0;
+    if (!supported) faults.push({ text: part.text.trim(), reason: misses.join(' ') || 'it cites nothing.' });
+    if (!supported && rule === 'strict') {
+      removed += 1;
+      continue;
+    }
+    const citations = proofs.map((proof) => lookUp.cite(proof));
+    claims.push({ text: part.text.trim(), verdict: supported ? 'supported' : 'unsupported', citations });
     blocks.push(`${isQuotation(part) ? blockquote(part.text) : part.text} ${marks(citations)}`);
   }
-  return { answer: joined(blocks), claims, sources: [...cited.values()] };
+  const proven = Object.entries(fields).map(([path, quotations]): FieldProof => {
+    const citations = lookUp.prove(quotations).proofs.map((proof) => lookUp.cite(proof));
+    return { path, verdict: citations.length > 0 ? 'supported' : 'unsupported', citations };
+  });
+  return { answer: joined(blocks), claims, removed, fields: proven, sources: lookUp.cited, faults };
+}
+
+/** The snapshots that a draft leans on, by sha256: what must be at hand to verify it. */
+export function citedHashes({ draft, fields = {} }: Verifiable, sources: Evidence['sources']): string[] {
+  const shown = new Map([...sources.values()].map(({ id, sha256 }) => [id, sha256]));
+  const citations = [...draft.flatMap((part) => part.citations), ...Object.values(fields).flat()];
+  const hashes = citations.map(({ source }) => shown.get(source) ?? source);
+  return [...new Set(hashes)].filter((sha256) => sources.has(sha256));
+}
+
+interface Proof {
+  readonly source: NumberedSource;
+  readonly place: Place;
+}
+
+/** Finds quotations in what a run has read, and numbers the sources that are cited. */
+class LookUp {
+  readonly #evidence: Evidence;
+  /** Sources go by the id that was shown to the model, or by their hash. */
+  readonly #hashes: ReadonlyMap<string, string>;
+  readonly #cited = new Map<string, NumberedSource>();
+  readonly #folded = new Map<string, Folded>();
+
+  constructor(evidence: Evidence) {
+    this.#evidence = evidence;
+    const sources = [...evidence.sources.values()];
+    this.#hashes = new Map(sources.flatMap((s) => [[s.id, s.sha256] as const, [s.sha256, s.sha256]]));
+  }
+
+  get cited(): NumberedSource[] {
+    return [...this.#cited.values()];
+  }
+
+  prove(citations: readonly DraftCitation[]): { proofs: Proof[]; misses: string[] } {
+    const proofs: Proof[] = [];
+    const misses: string[] = [];
+    for (const citation of citations) {
+      const sha256 = this.#hashes.get(citation.source) ?? '';
+      const source = this.#evidence.sources.get(sha256);
+      const place = locate(citation, this.#evidence.snapshots.get(sha256), () => this.#fold(sha256));
+      if (source !== undefined && place !== null) proofs.push({ source, place });
+      else if (source === undefined) misses.push(`"${citation.source}" is not the id of a source that was shown.`);
+      else misses.push(`the quote "${citation.quote}" does not stand in ${citation.source}.`);
+    }
+    return { proofs, misses };
+  }
+
+  cite({ source, place }: Proof): Citation {
+    const known = this.#cited.get(source.sha256) ?? { ...source, id: `s${this.#cited.size + 1}` };
+    this.#cited.set(source.sha256, known);
+    return { source: known.id, ...place };
+  }
+
+  #fold(sha256: string): Folded {
+    const known = this.#folded.get(sha256) ?? fold(this.#evidence.snapshots.get(sha256) ?? '');
+    this.#folded.set(sha256, known);
+    return known;
+  }
 }
 
 interface Place {
@@ -72,7 +162,11 @@ interface Place {
 }
 
 /** Finds a quotation in its snapshot, or null. An empty quotation proves nothing, nor does one that halves a character. */
-export function locate(citation: DraftCitation, snapshot: string | undefined): Place | null {
+export function locate(
+  citation: DraftCitation,
+  snapshot: string | undefined,
+  folded: () => Folded = () => fold(snapshot ?? ''),
+): Place | null {
   const { quote, start = -1, end } = citation;
   if (snapshot === undefined || quote.trim() === '' || !quote.isWellFormed()) return null;
   // `slice` also takes offsets from the end and beyond it; a reader of the report need not.
@@ -80,12 +174,11 @@ export function locate(citation: DraftCitation, snapshot: string | undefined): P
   if (inside && snapshot.slice(start, end) === quote) return { start, end, quote };
   const exact = snapshot.indexOf(quote);
   if (exact >= 0) return { start: exact, end: exact + quote.length, quote };
-  return locateFolded(quote, snapshot);
+  return locateFolded(quote, snapshot, folded());
 }
 
-function locateFolded(quote: string, snapshot: string): Place | null {
+function locateFolded(quote: string, snapshot: string, hay: Folded): Place | null {
   const needle = fold(quote).text.trim();
-  const hay = fold(snapshot);
   const at = hay.text.indexOf(needle);
   if (at < 0) return null;
   const start = hay.origin[at] ?? 0;
@@ -93,24 +186,43 @@ function locateFolded(quote: string, snapshot: string): Place | null {
   return { start, end: last + 1, quote: snapshot.slice(start, last + 1) };
 }
 
-const quoteMarks: ReadonlyMap<string, string> = new Map([
-  ...[...'\u2018\u2019\u201a\u201b'].map((c) => [c, "'"] as const),
-  ...[...'\u201c\u201d\u201e\u201f\u00ab\u00bb'].map((c) => [c, '"'] as const),
+/** A text with runs of white space as one blank and typographic quotation marks as plain ones; `origin[i]` is where `text[i]` came from. */
+interface Folded {
+  readonly text: string;
+  readonly origin: Uint32Array;
+}
+
+const quoteMarks: ReadonlyMap<number, number> = new Map([
+  ...[...'\u2018\u2019\u201a\u201b'].map((c) => [c.charCodeAt(0), 0x27] as const),
+  ...[...'\u201c\u201d\u201e\u201f\u00ab\u00bb'].map((c) => [c.charCodeAt(0), 0x22] as const),
 ]);
 
-/** Runs of white space as one blank, typographic quotation marks as plain ones; `origin[i]` is where `text[i]` came from. */
-function fold(text: string): { text: string; origin: number[] } {
-  const folded: string[] = [];
-  const origin: number[] = [];
+const blank = 0x20;
+
+function fold(text: string): Folded {
+  const units = new Uint16Array(text.length);
+  const origin = new Uint32Array(text.length);
+  let length = 0;
   for (let i = 0; i < text.length; i++) {
-    const char = text.charAt(i);
-    const blank = /\s/.test(char);
-    if (blank && folded.at(-1) === ' ') continue;
-    folded.push(blank ? ' ' : (quoteMarks.get(char) ?? char));
-    origin.push(i);
+    const unit = text.charCodeAt(i);
+    const isBlank = isWhiteSpace(unit);
+    if (isBlank && length > 0 && units[length - 1] === blank) continue;
+    units[length] = isBlank ? blank : unit < 0xab ? unit : (quoteMarks.get(unit) ?? unit);
+    origin[length] = i;
+    length += 1;
   }
-  return { text: folded.join(''), origin };
+  const bytes = Buffer.from(units.buffer, 0, length * 2);
+  return { text: bytes.toString('utf16le'), origin };
 }
+
+/** What `\s` matches. */
+function isWhiteSpace(unit: number): boolean {
+  if (unit <= blank) return unit === blank || (unit >= 9 && unit <= 13);
+  if (unit < 0x1680) return unit === 0xa0;
+  return (unit >= 0x2000 && unit <= 0x200a) || rareSpaces.has(unit);
+}
+
+const rareSpaces: ReadonlySet<number> = new Set([0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff]);
 
 /** A block that brings its own white space continues the one before; others become paragraphs. */
 function joined(blocks: readonly string[]): string {

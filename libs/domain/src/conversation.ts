@@ -1,4 +1,4 @@
-import type { Observation } from './observation.ts';
+import type { Observation, Passage, SourceDocument, ToolFault } from './observation.ts';
 
 /** A tool call as a model asked for it: the name and arguments are not yet checked. */
 export interface ToolCall {
@@ -37,9 +37,18 @@ export interface ModelReply {
   readonly text: string;
   readonly calls: readonly ToolCall[];
   readonly answer?: readonly AnswerPart[];
+  /** The JSON that fills the run's output schema, where that was ordered. */
+  readonly output?: DraftOutput;
   /** Why the text could be neither run nor taken as an answer; told back to the model word for word. */
   readonly problem?: string;
   readonly usage: ModelUsage;
+}
+
+/** An object that is to fit an output schema, and what its fields lean on. Neither is checked yet. */
+export interface DraftOutput {
+  readonly value: unknown;
+  /** Quotations by JSON Pointer (RFC 6901) of the field that they prove: `/born/year`. */
+  readonly citations: Readonly<Record<string, readonly DraftCitation[]>>;
 }
 
 /** One entry of the history that a model is shown, oldest first. Append-only within a context. */
@@ -48,8 +57,38 @@ export type Turn =
   | { readonly role: 'question'; readonly text: string; readonly urls?: readonly string[] }
   | { readonly role: 'model'; readonly text: string; readonly calls: readonly ToolCall[] }
   | { readonly role: 'tools'; readonly results: readonly ToolOutcome[] }
-  /** Words of the loop itself: a malformed call explained, the order to answer now. */
-  | { readonly role: 'notice'; readonly text: string };
+  /** Words of the loop itself: a malformed call explained, a circle pointed out. */
+  | { readonly role: 'notice'; readonly text: string }
+  | Order
+  | Digest;
+
+/** The order to finish: the reply to it calls no tool. With a schema, it fills that; else it is the answer. */
+export interface Order {
+  readonly role: 'order';
+  readonly schema?: OutputSchema;
+}
+
+/** A JSON Schema (2020-12) whose root is an object. */
+export type OutputSchema = Readonly<Record<string, unknown>>;
+
+/** What stands for the turns between the question and those that follow, since the context was full. */
+export interface Digest {
+  readonly role: 'digest';
+  /** Every query and address of those turns, oldest first. */
+  readonly lookups: readonly Lookup[];
+  /** Evidence of those turns that was kept, word for word, in order of source and place. */
+  readonly passages: readonly Passage[];
+  /** Every source of those turns in order of first appearance, so that numbers given to them stay. */
+  readonly sources: readonly SourceDocument[];
+}
+
+/** One query or address, and what came of it. */
+export interface Lookup {
+  readonly tool: string;
+  readonly label: string;
+  readonly passages: number;
+  readonly fault?: ToolFault['kind'];
+}
 
 /** A finished call beside what it gave. */
 export interface ToolOutcome {

@@ -10,7 +10,8 @@ import {
 } from '../../../test/support/research.ts';
 import { announce, announceEnd, isTerminal } from './events.ts';
 import type { Observation } from './observation.ts';
-import { advance, begin, type ResearchEvent, type ResearchState } from './research.ts';
+import { advance, begin } from './research.ts';
+import type { ResearchEvent, ResearchState } from './run-state.ts';
 
 const start = begin(requestOf())[0];
 

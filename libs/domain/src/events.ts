@@ -1,6 +1,6 @@
 import type { ToolOutcome } from './conversation.ts';
 import type { Report } from './report.ts';
-import type { Command, PlacedCall, ResearchEvent, ResearchState } from './research.ts';
+import type { Command, PlacedCall, ResearchEvent, ResearchState } from './run-state.ts';
 
 /** Version of what is stored in steps and events; older versions are upcast when read. */
 export const eventSchemaVersion = 1;
@@ -13,6 +13,11 @@ export type RunEventType =
   | 'model.completed'
   | 'tool.started'
   | 'tool.completed'
+  | 'context.compacted'
+  | 'budget.warning'
+  | 'loop.detected'
+  | 'answer.checked'
+  | 'output.checked'
   | 'report.completed'
   | 'run.completed'
   | 'run.incomplete'
@@ -39,6 +44,11 @@ export function isTerminal(type: RunEventType): boolean {
     case 'model.completed':
     case 'tool.started':
     case 'tool.completed':
+    case 'context.compacted':
+    case 'budget.warning':
+    case 'loop.detected':
+    case 'answer.checked':
+    case 'output.checked':
     case 'report.completed':
       return false;
   }
@@ -46,12 +56,52 @@ export function isTerminal(type: RunEventType): boolean {
 
 /** What clients are told when a run moves: the event itself, and what begins because of it. */
 export function announce(event: ResearchEvent, after: ResearchState, command: Command): RunEvent[] {
-  const told: RunEvent[] = [];
-  if (event.kind === 'model-replied') told.push(modelCompleted(event, after));
-  if (event.kind === 'tools-returned') told.push(...event.outcomes.map((o, i) => toolCompleted(o, after.step - 1, i)));
+  const told = [...happened(event, after), ...circling(event, after)];
   if (command.kind === 'ask-model') told.push({ type: 'step.started', data: { step: after.step } });
   if (command.kind === 'call-tools') told.push(...command.calls.map(toolStarted));
   return told;
+}
+
+function happened(event: ResearchEvent, after: ResearchState): RunEvent[] {
+  const { step } = after;
+  switch (event.kind) {
+    case 'model-replied': {
+      const { forced } = event;
+      const warning: RunEvent[] = forced === null ? [] : [{ type: 'budget.warning', data: { step, reason: forced } }];
+      return [...warning, modelCompleted(event, after)];
+    }
+    case 'tools-returned':
+      return event.outcomes.map((outcome, index) => toolCompleted(outcome, step - 1, index));
+    case 'context-compacted':
+      return [
+        {
+          type: 'context.compacted',
+          data: {
+            step,
+            prompt_tokens: event.promptTokens,
+            folded_turns: event.from - 1,
+            kept_passages: event.kept.length,
+          },
+        },
+      ];
+    case 'answer-checked':
+      return [{ type: 'answer.checked', data: { step, supported: event.supported, unsupported: event.faults.length } }];
+    case 'output-checked':
+      return [{ type: 'output.checked', data: { step, faults: event.faults } }];
+    case 'limit-reached':
+    case 'model-failed':
+    case 'cancelled':
+      return [];
+  }
+}
+
+/** A circle was noticed: whether it was only pointed out, or the answer is demanded now. */
+function circling({ kind }: ResearchEvent, after: ResearchState): RunEvent[] {
+  const { circle } = after.progress;
+  const isNew = kind === 'model-replied' || kind === 'tools-returned';
+  if (circle === null || !isNew) return [];
+  const action = after.phase === 'thinking' && after.aim.kind === 'answer' ? 'answer' : 'nudge';
+  return [{ type: 'loop.detected', data: { step: after.step, ...circle, action } }];
 }
 
 /** The last two events of a run: its report, and how it ended. */

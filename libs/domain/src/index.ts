@@ -7,12 +7,27 @@ export {
   permit,
   type Spending,
 } from './budget.ts';
-export { type Citation, type Claim, type VerifiedAnswer, verifyAnswer } from './claims.ts';
+export {
+  type Citation,
+  type Claim,
+  type ClaimFault,
+  citedHashes,
+  type Evidence,
+  type FieldProof,
+  type Verifiable,
+  type VerifiedAnswer,
+  verifyAnswer,
+} from './claims.ts';
+export { shownTurns } from './context.ts';
 export type {
   AnswerPart,
+  Digest,
   DraftCitation,
+  DraftOutput,
   ModelReply,
   ModelUsage,
+  Order,
+  OutputSchema,
   ToolCall,
   ToolOutcome,
   Turn,
@@ -26,6 +41,7 @@ export {
   type RunEventType,
 } from './events.ts';
 export { quotePassage } from './evidence.ts';
+export { type NextCall, nextCall } from './next-call.ts';
 export type { Observation, Passage, Section, SourceDocument, ToolFault } from './observation.ts';
 export {
   buildReport,
@@ -35,16 +51,17 @@ export {
   type TerminalStatus,
   usageOf,
 } from './report.ts';
-export type { ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
-export {
-  advance,
-  type Command,
-  type Ending,
-  giveUp,
-  type PlacedCall,
-  type ResearchEvent,
-  type ResearchState,
-  replay,
-} from './research.ts';
+export type { CitationRule, ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
+export { advance, giveUp, orderOf, replay } from './research.ts';
+export type {
+  Aim,
+  Checkable,
+  Command,
+  Conclusion,
+  Ending,
+  PlacedCall,
+  ResearchEvent,
+  ResearchState,
+} from './run-state.ts';
 export { type NumberedSource, numberSources } from './sources.ts';
 export { overlap, splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';

@@ -37,6 +37,8 @@ export interface Section {
   /** The query or URL that this section answers. */
   readonly label: string;
   readonly passages: readonly Passage[];
+  /** Further passages that were left out for lack of room. */
+  readonly omitted?: number;
   readonly fault?: ToolFault;
 }
 

@@ -4,7 +4,7 @@ import { nothingSpent } from './budget.ts';
 import { verifyAnswer } from './claims.ts';
 import type { AnswerPart } from './conversation.ts';
 import { buildReport, type Report, renderMarkdown, usageOf } from './report.ts';
-import type { Ending } from './research.ts';
+import type { Ending } from './run-state.ts';
 import { numberSources } from './sources.ts';
 
 const text = 'A lock  expires\nafter 30 s.';
@@ -14,10 +14,12 @@ const draft: readonly AnswerPart[] = [
   { text: 'Locks\nend.', claim: true, citations: [{ source: 's1', quote: 'A lock expires after 30 s.' }] },
   { text: 'They never do.', claim: true, citations: [] },
 ];
-const verified = verifyAnswer(draft, known, new Map([[sha256Of(text), text]]));
+const verified = verifyAnswer({ draft }, { sources: known, snapshots: new Map([[sha256Of(text), text]]) });
 const spent = { ...nothingSpent, modelCalls: 3, toolCalls: 2, promptTokens: 900, completionTokens: 100, usd: 0.01234 };
 const setting = { ...requestOf({ question: 'Why do\nlocks expire?', degraded: ['no_web_search'] }), runId: 'run-1' };
-const reportWith = (ending: Ending): Report => buildReport(setting, verified, ending, usageOf(spent, 3, 12.34567));
+const concluded = (ending: Ending) => ({ ending, output: null, outputFaults: [] });
+const reportWith = (ending: Ending): Report =>
+  buildReport(setting, verified, concluded(ending), usageOf(spent, 3, 12.34567));
 
 describe('buildReport', () => {
   it('has exactly the public fields', () => {
@@ -57,6 +59,9 @@ describe('buildReport', () => {
       },
       incomplete_details: null,
       output: null,
+      removed_claims: 0,
+      output_citations: [],
+      output_faults: [],
     });
   });
 
@@ -110,11 +115,11 @@ describe('renderMarkdown', () => {
   });
 
   it('is plain about a run that found nothing and had no model', () => {
-    const empty = { answer: ' ', claims: [], sources: [] };
+    const empty = { answer: ' ', claims: [], removed: 0, fields: [], sources: [], faults: [] };
     const report = buildReport(
       { ...setting, model: null, degraded: [] },
       empty,
-      { status: 'completed' },
+      concluded({ status: 'completed' }),
       usageOf(nothingSpent, 0, 0),
     );
     expect(renderMarkdown(report)).toBe(

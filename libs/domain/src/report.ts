@@ -1,7 +1,7 @@
 import type { Spending } from './budget.ts';
-import type { Claim, VerifiedAnswer } from './claims.ts';
+import type { Claim, FieldProof, VerifiedAnswer } from './claims.ts';
 import type { ReportSetting } from './request.ts';
-import type { Ending } from './research.ts';
+import type { Conclusion, Ending } from './run-state.ts';
 
 /** Terminal states of a run. */
 export type TerminalStatus = Ending['status'];
@@ -22,8 +22,13 @@ export interface Report {
   readonly sources: readonly ReportSource[];
   readonly usage: ReportUsage;
   readonly incomplete_details: null | { readonly reason: string; readonly message: string };
-  /** The object that matches the request's output schema; null without one. */
-  readonly output: null;
+  /** Claims that were taken out of the answer because nothing proves them; only under the rule `strict`. */
+  readonly removed_claims: number;
+  /** The object that matches the request's output schema; null without one, and where `output_faults` says why not. */
+  readonly output: unknown;
+  /** Proofs of the fields of `output`. */
+  readonly output_citations: readonly FieldProof[];
+  readonly output_faults: readonly string[];
 }
 
 export interface ReportSource {
@@ -50,9 +55,10 @@ export interface ReportUsage {
 export function buildReport(
   setting: ReportSetting,
   verified: VerifiedAnswer,
-  ending: Ending,
+  conclusion: Pick<Conclusion, 'ending' | 'output' | 'outputFaults'>,
   usage: ReportUsage,
 ): Report {
+  const { ending, output, outputFaults } = conclusion;
   return {
     schema_version: 1,
     run_id: setting.runId,
@@ -69,7 +75,10 @@ export function buildReport(
     }),
     usage,
     incomplete_details: incompleteDetails(ending, usage),
-    output: null,
+    removed_claims: verified.removed,
+    output: output === null ? null : output.value,
+    output_citations: verified.fields,
+    output_faults: outputFaults,
   };
 }
 
@@ -108,6 +117,7 @@ const limitMessages = {
   max_seconds: (u: ReportUsage) => `The time budget ended the research after ${u.seconds} s; raise budget.seconds.`,
   max_usd: (u: ReportUsage) => `The money budget ended the research after ${u.usd.toFixed(4)} USD; raise budget.usd.`,
   context: () => "The model's context window was full; the answer rests on what it had read by then.",
+  no_progress: () => 'The research went in circles and was ended; the answer rests on what it had read by then.',
 } as const;
 
 /** The report as a markdown page: answer, sources, and what a reader must know about how it came to be. */
@@ -119,6 +129,9 @@ export function renderMarkdown(report: Report): string {
     lines.push(`**${report.status}**${reason}: ${details.message}`, '');
   }
   lines.push(report.answer.trim() === '' ? 'No answer was found.' : report.answer, '');
+  if (report.removed_claims > 0)
+    lines.push(`_Removed, since nothing read proves them: ${report.removed_claims} claims._`, '');
+  lines.push(...outputSection(report));
   if (report.sources.length > 0) {
     lines.push('## Sources', '');
     for (const source of report.sources) {
@@ -130,6 +143,14 @@ export function renderMarkdown(report: Report): string {
   if (quotes.length > 0) lines.push('## Quotations', '', ...quotes, '');
   lines.push(`---`, '', footer(report), '');
   return lines.join('\n');
+}
+
+function outputSection({ output, output_faults }: Report): string[] {
+  const faults = output_faults.map((fault) => `- ${oneLine(fault)}`);
+  if (output !== null) return ['## Output', '', '```json', JSON.stringify(output, null, 2), '```', ''];
+  return faults.length === 0
+    ? []
+    : ['## Output', '', 'No object that fits the schema could be had:', '', ...faults, ''];
 }
 
 /** Quotations of claims in a model's own words; a claim that is its own quotation needs no second printing. */

@@ -1,4 +1,5 @@
 import type { Limits } from './budget.ts';
+import type { OutputSchema } from './conversation.ts';
 
 /** What the operator, not the run, decided: which model spoke, which protocol, what was missing. */
 export interface ReportSetting {
@@ -24,6 +25,9 @@ export interface SourcePolicy {
   readonly denyDomains: readonly string[];
 }
 
+/** What becomes of claims that nothing proves. */
+export type CitationRule = 'mark' | 'strict';
+
 /** An accepted request with everything frozen that a replay needs. Stored with the run, never changed. */
 export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model'> {
   /** Configured name of the model; `extractive` for none. */
@@ -33,4 +37,8 @@ export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model'> 
   /** ISO date of the accept, the only date a prompt may hold. */
   readonly today: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** What becomes of a claim without proof: it is marked, or removed. Default `mark`. */
+  readonly citations?: CitationRule;
+  /** Asks for an object that fits it beside the answer. */
+  readonly outputSchema?: OutputSchema;
 }

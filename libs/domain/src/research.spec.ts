@@ -12,15 +12,8 @@ import {
   usageOfCall,
 } from '../../../test/support/research.ts';
 import type { AnswerPart } from './conversation.ts';
-import {
-  advance,
-  begin,
-  type Command,
-  ProtocolViolation,
-  type ResearchEvent,
-  type ResearchState,
-  replay,
-} from './research.ts';
+import { advance, begin, replay } from './research.ts';
+import { type Command, ProtocolViolation, type ResearchEvent, type ResearchState } from './run-state.ts';
 
 const limits = limitsOf();
 const request = requestOf();
@@ -35,13 +28,16 @@ const cancelled: ResearchEvent = { kind: 'cancelled' };
 
 const thinking = begin(request)[0];
 const acting = advance(thinking, asked(searchOf('a'), searchOf('b')), limits)[0];
-const concluding = advance(thinking, answered(part), limits)[0];
+const checking = advance(thinking, answered(part), limits)[0];
+const proven: ResearchEvent = { kind: 'answer-checked', supported: 1, faults: [] };
+const concluding = advance(checking, proven, limits)[0];
+const ask = { kind: 'ask-model', aim: { kind: 'research' } };
 
 describe('begin', () => {
   it('asks the model the question, with the pages that the user named', () => {
     const sources = { ...request.sources, urls: ['https://example.org/'] };
     const [state, command] = begin(requestOf({ sources }));
-    expect(command).toEqual({ kind: 'ask-model' });
+    expect(command).toEqual(ask);
     expect(state).toMatchObject({ phase: 'thinking', step: 0 });
     expect(state.turns).toEqual([{ role: 'question', text: request.question, urls: ['https://example.org/'] }]);
   });
@@ -55,21 +51,28 @@ describe('a model reply', () => {
     expect(state).toMatchObject({ phase: 'acting', step: 1, calls });
   });
 
-  it('with an answer ends the run as completed', () => {
+  it('with an answer has it checked, and ends the run as completed when all is proven', () => {
     const [state, command] = advance(thinking, answered(part), limits);
-    expect(command).toEqual({ kind: 'conclude', draft: [part], ending: { status: 'completed' } });
-    expect(state.phase).toBe('concluding');
+    expect(command).toEqual({
+      kind: 'check',
+      draft: { kind: 'answer', draft: [part], ending: { status: 'completed' } },
+    });
+    const [after, last] = advance(state, proven, limits);
+    const nothing = { output: null, outputFaults: [] };
+    expect(last).toEqual({ kind: 'conclude', draft: [part], ending: { status: 'completed' }, ...nothing });
+    expect(after.phase).toBe('concluding');
   });
 
   it('with an answer that a limit forced ends the run as incomplete, with that answer', () => {
-    const [, command] = advance(thinking, { ...answered(part), forced: 'max_tokens' }, limits);
+    const [state] = advance(thinking, { ...answered(part), forced: 'max_tokens' }, limits);
+    const [, command] = advance(state, proven, limits);
     const ending = { status: 'incomplete', reason: 'max_tokens' };
-    expect(command).toEqual({ kind: 'conclude', draft: [part], ending });
+    expect(command).toMatchObject({ kind: 'conclude', draft: [part], ending });
   });
 
   it('prefers the answer to calls in the same reply', () => {
     const reply = replyOf({ calls: [searchOf('a')], answer: [part] });
-    expect(advance(thinking, { kind: 'model-replied', reply, forced: null }, limits)[1].kind).toBe('conclude');
+    expect(advance(thinking, { kind: 'model-replied', reply, forced: null }, limits)[1].kind).toBe('check');
   });
 
   it('that was to be the last and still asks for tools ends the run with the evidence', () => {
@@ -82,7 +85,7 @@ describe('a model reply', () => {
   it('that cannot be used is told its problem word for word and may try again', () => {
     const reply = replyOf({ text: '<tool_call>{', problem: 'The JSON ends early.' });
     const [state, command] = advance(thinking, { kind: 'model-replied', reply, forced: null }, limits);
-    expect(command).toEqual({ kind: 'ask-model' });
+    expect(command).toEqual(ask);
     expect(state.turns.at(-1)).toEqual({ role: 'notice', text: 'The JSON ends early.' });
   });
 
@@ -104,7 +107,7 @@ describe('a model reply', () => {
 describe('returned tools', () => {
   it('are shown to the model, and counted', () => {
     const [state, command] = advance(acting, returned('a', 'b'), limits);
-    expect(command).toEqual({ kind: 'ask-model' });
+    expect(command).toEqual(ask);
     expect(state).toMatchObject({ phase: 'thinking', step: 1, spent: { modelCalls: 1, toolCalls: 2 } });
     expect(state.turns.at(-1)).toMatchObject({ role: 'tools', results: [{ call: searchOf('a') }, {}] });
   });
@@ -124,7 +127,7 @@ describe('an early end', () => {
     const [found] = advance(acting, returned('a', 'b'), limits);
     const [state, command] = advance(found, event, limits);
     expect(command).toMatchObject({ kind: 'conclude', ending, draft: [{}, { text: 'b' }, { text: 'a' }] });
-    expect(state).toMatchObject({ phase: 'concluding', ending, step: found.step, spent: found.spent });
+    expect(state).toMatchObject({ phase: 'concluding', conclusion: { ending }, step: found.step, spent: found.spent });
   });
 
   it('may come while tools are at work', () => {
@@ -136,16 +139,23 @@ describe('an event in the wrong phase', () => {
   const reply = answered(part);
   it.each<[ResearchState['phase'], ResearchState, readonly ResearchEvent[]]>([
     ['thinking', thinking, [returned('a')]],
-    ['acting', acting, [reply, modelFailed]],
+    ['acting', acting, [reply, modelFailed, proven]],
+    ['checking', checking, [reply, returned('a'), modelFailed, { kind: 'output-checked', faults: [] }]],
     ['concluding', concluding, [reply, returned('a'), limitReached, modelFailed, cancelled]],
   ])('is refused while %s', (_phase, state, events) => {
     for (const event of events) expect(() => advance(state, event, limits)).toThrow(ProtocolViolation);
   });
 });
 
+function checkedWith(faulty: boolean): ResearchEvent {
+  const faults = faulty ? [{ text: 'So it is.', reason: 'it cites nothing.' }] : [];
+  return { kind: 'answer-checked', supported: 1, faults };
+}
+
 /** Any event that can follow, by two random numbers. */
 function following(command: Command, choice: number, count: number): ResearchEvent {
   if (command.kind === 'call-tools' && choice > 1) return returned(...command.calls.map((_, i) => `${choice}-${i}`));
+  if (command.kind === 'check') return count === 0 ? cancelled : checkedWith(count > 3);
   if (choice === 0) return cancelled;
   if (choice === 1) return limitReached;
   if (choice === 2) return modelFailed;
@@ -192,5 +202,173 @@ describe('replay', () => {
         }
       }),
     );
+  });
+});
+
+const unproven: ResearchEvent = {
+  kind: 'answer-checked',
+  supported: 1,
+  faults: [{ text: 'It never ends.', reason: 'the quote "never" does not stand in s1.' }],
+};
+const replied = (changes: Parameters<typeof replyOf>[0], forced: null | 'max_tokens' = null): ResearchEvent => {
+  return { kind: 'model-replied', reply: replyOf(changes), forced };
+};
+const fold = (events: readonly ResearchEvent[], from = request) => replay({ ...from, limits }, events);
+const draftOf = (text: string): AnswerPart => ({ text, claim: true, citations: [] });
+
+describe('an answer without all its proofs', () => {
+  it('is asked for once more, with each fault named, and no tool may be called', () => {
+    const [state, command] = fold([answered(part), unproven]);
+    expect(command).toEqual({ kind: 'ask-model', aim: { kind: 'repair' } });
+    expect(state.turns.at(-1)).toMatchObject({
+      role: 'notice',
+      text: expect.stringContaining('"It never ends.": the'),
+    });
+  });
+
+  it('takes the repaired answer where it proves no less', () => {
+    const repaired = draftOf('mended');
+    const [, command] = fold([answered(part), unproven, answered(repaired), proven]);
+    expect(command).toMatchObject({ kind: 'conclude', draft: [repaired], ending: { status: 'completed' } });
+  });
+
+  it('keeps the first answer where the repair proves less', () => {
+    const worse: ResearchEvent = { kind: 'answer-checked', supported: 0, faults: [] };
+    const [, command] = fold([answered(part), unproven, answered(draftOf('nothing')), worse]);
+    expect(command).toMatchObject({ kind: 'conclude', draft: [part] });
+  });
+
+  it.each<[string, ResearchEvent, string]>([
+    ['a reply without an answer', replied({ problem: 'no' }), 'completed'],
+    ['a call', asked(searchOf('a')), 'completed'],
+    ['a limit', limitReached, 'completed'],
+    ['a model that fails', modelFailed, 'completed'],
+    ['a cancel', cancelled, 'cancelled'],
+  ])('stands when the repair comes to nothing by %s', (_what, event, status) => {
+    const [, command] = fold([answered(part), unproven, event]);
+    expect(command).toMatchObject({ kind: 'conclude', draft: [part], ending: { status } });
+  });
+
+  it('is repaired once and no more', () => {
+    expect(fold([answered(part), unproven, answered(part), unproven])[1].kind).toBe('conclude');
+  });
+
+  it('that a limit forced stays incomplete when it is mended', () => {
+    const events = [{ ...answered(part), forced: 'max_tokens' as const }, unproven, answered(part), proven];
+    expect(fold(events)[1]).toMatchObject({ ending: { status: 'incomplete', reason: 'max_tokens' } });
+  });
+});
+
+describe('an output schema', () => {
+  const withSchema = requestOf({ outputSchema: { type: 'object' } });
+  const output = { value: { year: 1911 }, citations: {} };
+  const misfit: ResearchEvent = { kind: 'output-checked', faults: ['"/year" must be string'] };
+  const given = replied({ output });
+  const answer = [answered(part), proven];
+
+  it('is filled when the answer stands', () => {
+    expect(fold(answer, withSchema)[1]).toEqual({ kind: 'ask-model', aim: { kind: 'output' } });
+    expect(fold([...answer, given], withSchema)[1]).toEqual({ kind: 'check', draft: { kind: 'output', output } });
+    const [, command] = fold([...answer, given, { kind: 'output-checked', faults: [] }], withSchema);
+    expect(command).toMatchObject({ kind: 'conclude', draft: [part], output, outputFaults: [] });
+  });
+
+  it('gives two tries to mend, told what is wrong, then ends with the answer and the faults', () => {
+    const [state, again] = fold([...answer, given, misfit], withSchema);
+    expect(again).toEqual({ kind: 'ask-model', aim: { kind: 'output' } });
+    expect(state.turns.at(-1)).toMatchObject({
+      role: 'notice',
+      text: expect.stringContaining('"/year" must be string'),
+    });
+    const thrice = [...answer, given, misfit, replied({ problem: 'It is no JSON.' }), given, misfit];
+    expect(fold(thrice.slice(0, -2), withSchema)[1].kind).toBe('ask-model');
+    expect(fold(thrice, withSchema)[1]).toMatchObject({
+      kind: 'conclude',
+      draft: [part],
+      ending: { status: 'completed' },
+      output: null,
+      outputFaults: ['"/year" must be string'],
+    });
+  });
+
+  it('says why there is none when the run ends before it', () => {
+    const [, command] = fold([...answer, limitReached], withSchema);
+    expect(command).toMatchObject({ ending: { status: 'completed' }, output: null });
+    expect(command).toMatchObject({ outputFaults: [expect.stringContaining('max_seconds')] });
+    expect(fold([...answer, modelFailed], withSchema)[1]).toMatchObject({ outputFaults: ['the server is gone'] });
+  });
+
+  it('asks in one more turn each time, so that every prompt begins with the one before', () => {
+    const [state] = fold([...answer, given, misfit, given], withSchema);
+    expect(state.turns.map(({ role }) => role)).toEqual([
+      'question',
+      'model',
+      'order',
+      'model',
+      'notice',
+      'order',
+      'model',
+    ]);
+  });
+});
+
+describe('circles', () => {
+  const same = [asked(searchOf('a')), returned('a')];
+  const rounds = (count: number) => Array.from({ length: count }, () => same).flat();
+
+  it('are pointed out behind the results, and broken off by the demand for an answer', () => {
+    const [state, command] = fold(rounds(2));
+    expect(state.turns.slice(-2).map(({ role }) => role)).toEqual(['tools', 'notice']);
+    expect(command).toEqual(ask);
+    expect(fold(rounds(5))[1]).toEqual({ kind: 'ask-model', aim: { kind: 'answer', reason: 'no_progress' } });
+  });
+
+  it('end as incomplete, with the answer that was demanded', () => {
+    const forced: ResearchEvent = { ...answered(part), forced: 'no_progress' };
+    const [, command] = fold([...rounds(5), forced, proven]);
+    expect(command).toMatchObject({ draft: [part], ending: { status: 'incomplete', reason: 'no_progress' } });
+  });
+
+  it('of unusable replies end likewise, at the fourth', () => {
+    const useless = replied({ problem: 'no' });
+    expect(fold([useless, useless, useless])[1]).toEqual(ask);
+    expect(fold([useless, useless, useless, useless])[1]).toMatchObject({ aim: { reason: 'no_progress' } });
+  });
+});
+
+describe('calls of one reply', () => {
+  it('beyond sixteen are refused as a whole', () => {
+    const many = asked(...Array.from({ length: 17 }, (_, i) => searchOf(`q${i}`)));
+    const [state, command] = advance(thinking, many, limits);
+    expect(command).toEqual(ask);
+    expect(state.turns.at(-1)).toMatchObject({ text: expect.stringContaining('at most 16') });
+  });
+
+  it('are paid for, each at the price of its tool', () => {
+    const priced = limitsOf({ toolUsd: { search: 0.25 } });
+    const [state] = advance(acting, returned('a', 'b'), priced);
+    expect(state.spent).toMatchObject({ toolCalls: 2, usd: 0.5 });
+  });
+
+  it('that would leave too little for the answer are not made, and the answer is demanded', () => {
+    const prices = { promptUsd: 0, cachedUsd: 0, completionUsd: 1_000 };
+    // An answer of 200 tokens costs 0.2, the reply of 5 tokens 0.005.
+    const limitsWith = (usd: number) => limitsOf({ prices, toolUsd: { search: 0.1 }, budget: { steps: 9, usd } });
+    const two = asked(searchOf('a'), searchOf('b'));
+    expect(advance(thinking, two, limitsWith(0.41))[1].kind).toBe('call-tools');
+    const [state, command] = advance(thinking, two, limitsWith(0.4));
+    expect(command).toEqual({ kind: 'ask-model', aim: { kind: 'answer', reason: 'max_usd' } });
+    expect(state.turns.at(-1)).toMatchObject({ text: expect.stringContaining('None of these calls was made') });
+  });
+});
+
+describe('a compacted context', () => {
+  it('goes on with what it aimed at, and loses nothing of the record', () => {
+    const [state] = fold([asked(searchOf('a')), returned('a'), asked(searchOf('b')), returned('b')]);
+    const event: ResearchEvent = { kind: 'context-compacted', promptTokens: 900, from: 3, kept: [] };
+    const [compacted, command] = advance(state, event, limits);
+    expect(command).toEqual(ask);
+    expect(compacted.turns).toEqual(state.turns);
+    expect(compacted.context).toMatchObject({ from: 3, digest: { role: 'digest', passages: [] } });
   });
 });

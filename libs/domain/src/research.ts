@@ -1,60 +1,51 @@
-import { type LimitReason, type Limits, nothingSpent, type Spending, spendModelCall } from './budget.ts';
-import type { AnswerPart, ModelReply, ToolCall, ToolOutcome, Turn } from './conversation.ts';
-import { evidenceDraft } from './evidence.ts';
+import {
+  ask,
+  check,
+  conclude,
+  concludeWith,
+  end,
+  finish,
+  onCheckedAnswer,
+  onCheckedOutput,
+  retryOutput,
+} from './answer.ts';
+import { type Limits, nothingSpent, spendModelCall, spendToolCalls } from './budget.ts';
+import { afterResults, afterUnusableReply, isStuck, noProgressYet } from './circles.ts';
+import { clipOutcomes } from './clip.ts';
+import { type Context, digestOf, wholeContext } from './context.ts';
+import type { ModelReply, Order, ToolOutcome, Turn } from './conversation.ts';
+import { tooManyCalls, unaffordableCalls } from './instructions.ts';
 import type { ResearchRequest } from './request.ts';
+import {
+  type Aim,
+  type Command,
+  type Common,
+  common,
+  type Ending,
+  ProtocolViolation,
+  type ResearchEvent,
+  type ResearchState,
+} from './run-state.ts';
 
-/** A tool call with its place in the run: `step` counts model replies from 0, `index` the calls of that reply. */
-export interface PlacedCall extends ToolCall {
-  readonly step: number;
-  readonly index: number;
-}
+/** Calls that one reply may ask for. */
+const mostCalls = 16;
 
-/** How a run ended, before the report is rendered. */
-export type Ending =
-  | { readonly status: 'completed' }
-  | { readonly status: 'incomplete'; readonly reason: LimitReason }
-  | { readonly status: 'cancelled' }
-  | { readonly status: 'failed'; readonly message: string };
-
-interface Common {
-  /** Model replies so far; the step that is now in work has this number. */
-  readonly step: number;
-  readonly turns: readonly Turn[];
-  readonly spent: Spending;
-}
-
-/** Where a run stands. Nothing but the fold of its events. */
-export type ResearchState = Common &
-  (
-    | { readonly phase: 'thinking' }
-    | { readonly phase: 'acting'; readonly calls: readonly PlacedCall[] }
-    | { readonly phase: 'concluding'; readonly draft: readonly AnswerPart[]; readonly ending: Ending }
-  );
-
-/** What can happen to a run. One event is one durable step; its order in the log is its number. */
-export type ResearchEvent =
-  /** `forced` says which limit made this the last call, if one did. */
-  | { readonly kind: 'model-replied'; readonly reply: ModelReply; readonly forced: LimitReason | null }
-  | { readonly kind: 'tools-returned'; readonly outcomes: readonly ToolOutcome[] }
-  | { readonly kind: 'limit-reached'; readonly reason: LimitReason }
-  | { readonly kind: 'model-failed'; readonly message: string }
-  | { readonly kind: 'cancelled' };
-
-/** What the shell must do next. Exactly one command is outstanding at any time. */
-export type Command =
-  | { readonly kind: 'ask-model' }
-  | { readonly kind: 'call-tools'; readonly calls: readonly PlacedCall[] }
-  | { readonly kind: 'conclude'; readonly draft: readonly AnswerPart[]; readonly ending: Ending };
-
-/** The event cannot occur in this phase: a bug of the caller, never retried. */
-export class ProtocolViolation extends Error {
-  override readonly name = 'ProtocolViolation';
-}
+const research: Aim = { kind: 'research' };
 
 /** The state of a run that was just accepted, and its first command. */
-export function begin({ question, sources }: ResearchRequest): [ResearchState, Command] {
+export function begin({ question, sources, outputSchema }: ResearchRequest): [ResearchState, Command] {
   const turns: Turn[] = [{ role: 'question', text: question, urls: sources.urls }];
-  return [{ phase: 'thinking', step: 0, turns, spent: nothingSpent }, { kind: 'ask-model' }];
+  const after: Common = {
+    step: 0,
+    turns,
+    context: wholeContext,
+    spent: nothingSpent,
+    progress: noProgressYet,
+    outputSchema: outputSchema ?? null,
+    answered: null,
+    outputTries: 0,
+  };
+  return ask(after, research);
 }
 
 /**
@@ -65,26 +56,35 @@ export function advance(state: ResearchState, event: ResearchEvent, limits: Limi
   switch (event.kind) {
     case 'model-replied':
       return onReply(expectPhase(state, 'thinking', event), event, limits);
-    case 'tools-returned': {
-      const { calls } = expectPhase(state, 'acting', event);
-      if (calls.length !== event.outcomes.length) {
-        throw new ProtocolViolation(`${event.outcomes.length} outcomes for ${calls.length} calls`);
-      }
-      const spent = { ...state.spent, toolCalls: state.spent.toolCalls + calls.length };
-      return think({ ...common(state), spent }, { role: 'tools', results: event.outcomes });
+    case 'tools-returned':
+      return onResults(expectPhase(state, 'acting', event), event.outcomes, limits);
+    case 'context-compacted': {
+      const { aim, turns } = expectPhase(state, 'thinking', event);
+      const context: Context = { digest: digestOf(turns, event), from: event.from, measured: null };
+      return ask({ ...common(state), context }, aim);
     }
-    case 'limit-reached':
-      return conclude(expectOpen(state, event), { status: 'incomplete', reason: event.reason });
+    case 'answer-checked':
+      return onCheckedAnswer(expectPhase(state, 'checking', event), event);
+    case 'output-checked':
+      return onCheckedOutput(expectPhase(state, 'checking', event), event.faults);
+    case 'limit-reached': {
+      const message = `A limit of the run (${event.reason}) came before it.`;
+      return conclude(expectOpen(state, event), { status: 'incomplete', reason: event.reason }, message);
+    }
     case 'model-failed':
-      return conclude(expectPhase(state, 'thinking', event), { status: 'failed', message: event.message });
+      return conclude(
+        expectPhase(state, 'thinking', event),
+        { status: 'failed', message: event.message },
+        event.message,
+      );
     case 'cancelled':
-      return conclude(expectOpen(state, event), { status: 'cancelled' });
+      return end(expectOpen(state, event), { status: 'cancelled' });
   }
 }
 
 /** Ends a run that no event can end any more, with what it has found. */
 export function giveUp(state: ResearchState, message: string): [ResearchState, Command] {
-  return conclude(state, { status: 'failed', message });
+  return end(state, { status: 'failed', message });
 }
 
 /** Folds a whole log. Cost O(events). */
@@ -95,31 +95,112 @@ export function replay(request: ResearchRequest, events: readonly ResearchEvent[
   );
 }
 
+type Thinking = Extract<ResearchState, { phase: 'thinking' }>;
 type ReplyEvent = Extract<ResearchEvent, { kind: 'model-replied' }>;
 
-function onReply(state: ResearchState, { reply, forced }: ReplyEvent, limits: Limits): [ResearchState, Command] {
-  const after: Common = {
+function onReply(state: Thinking, event: ReplyEvent, limits: Limits): [ResearchState, Command] {
+  const { reply } = event;
+  const after = afterReply(state, event, limits);
+  switch (state.aim.kind) {
+    case 'research':
+    case 'answer':
+      return onResearch(after, event, limits);
+    case 'repair':
+      // Whatever else came: the answer that was to be mended stands.
+      if (reply.answer === undefined || state.answered === null) return finish(after);
+      return check(after, { kind: 'answer', draft: reply.answer, ending: state.answered.ending });
+    case 'output':
+      if (reply.output !== undefined) return check(after, { kind: 'output', output: reply.output });
+      return retryOutput(after, [reply.problem ?? 'The reply held no JSON.']);
+  }
+}
+
+/** The reply joins the turns, behind the order that asked for it: the prompt that follows begins with this one. */
+function afterReply(state: Thinking, { reply, forced }: ReplyEvent, limits: Limits): Common {
+  const order = orderOf(state, forced !== null);
+  const turns: Turn[] = [
+    ...state.turns,
+    ...(order === null ? [] : [order]),
+    { role: 'model', text: reply.text, calls: reply.calls },
+  ];
+  const { promptTokens, completionTokens, estimated } = reply.usage;
+  const shown = turns.length - state.context.from + (state.context.digest === null ? 1 : 2);
+  const measured = estimated ? null : { turns: shown, tokens: promptTokens + completionTokens };
+  return {
+    ...common(state),
     step: state.step + 1,
-    turns: [...state.turns, { role: 'model', text: reply.text, calls: reply.calls }],
+    turns,
+    context: { ...state.context, measured },
     spent: spendModelCall(state.spent, reply.usage, limits.prices),
+    progress: { ...state.progress, circle: null },
   };
+}
+
+/**
+ * The order with which a model is asked, or null where it may go on with its research.
+ * @param forced whether a limit asks for the answer now
+ */
+export function orderOf({ aim, outputSchema }: Thinking, forced: boolean): Order | null {
+  if (aim.kind === 'output' && outputSchema !== null) return { role: 'order', schema: outputSchema };
+  return aim.kind === 'research' && !forced ? null : { role: 'order' };
+}
+
+function onResearch(after: Common, { reply, forced }: ReplyEvent, limits: Limits): [ResearchState, Command] {
   if (reply.answer !== undefined) {
     const blind = nothingCouldBeRead(after.turns);
     if (blind !== null && !reply.answer.some((part) => part.claim)) {
-      return concludeWith(after, reply.answer, { status: 'failed', message: blind });
+      return concludeWith(after, { draft: reply.answer, ending: { status: 'failed', message: blind } });
     }
     const ending: Ending = forced === null ? { status: 'completed' } : { status: 'incomplete', reason: forced };
-    return concludeWith(after, reply.answer, ending);
+    return check(after, { kind: 'answer', draft: reply.answer, ending });
   }
-  if (forced !== null) return conclude(after, { status: 'incomplete', reason: forced });
+  if (forced !== null) return conclude(after, { status: 'incomplete', reason: forced }, 'There was no answer to it.');
+  if (reply.calls.length > mostCalls) return refuse(after, tooManyCalls(reply.calls.length, mostCalls));
+  if (!canPay(after, reply, limits)) return refuse(after, unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
   if (reply.calls.length > 0) {
-    const calls = reply.calls.map((call, index) => ({ ...call, step: state.step, index }));
+    const calls = reply.calls.map((call, index) => ({ ...call, step: after.step - 1, index }));
     return [
       { ...after, phase: 'acting', calls },
       { kind: 'call-tools', calls },
     ];
   }
-  return think(after, { role: 'notice', text: reply.problem ?? 'Your reply held neither a tool call nor an answer.' });
+  return refuse(after, reply.problem ?? 'Your reply held neither a tool call nor an answer.');
+}
+
+/** Nothing came of a reply, and the model is told why. */
+function refuse(after: Common, why: string, aim?: Aim): [ResearchState, Command] {
+  const progress = afterUnusableReply(after.progress);
+  return think({ ...after, progress }, { role: 'notice', text: why }, aim);
+}
+
+/** Whether the calls of a reply leave enough for the longest answer over everything that they may bring. */
+function canPay({ spent }: Common, { calls, usage }: ModelReply, limits: Limits): boolean {
+  const { budget, prices, toolUsd = {} } = limits;
+  if (budget.usd === undefined || prices === null) return true;
+  const fees = spendToolCalls(spent, calls, toolUsd).usd - spent.usd;
+  if (fees === 0) return true;
+  const prompt = usage.promptTokens + usage.completionTokens + limits.observationTokens;
+  const answer = spendModelCall(
+    spent,
+    { promptTokens: prompt, cachedTokens: 0, completionTokens: limits.answerTokens },
+    prices,
+  );
+  return answer.usd + fees <= budget.usd;
+}
+
+function onResults(
+  state: Extract<ResearchState, { phase: 'acting' }>,
+  outcomes: readonly ToolOutcome[],
+  limits: Limits,
+): [ResearchState, Command] {
+  const { calls } = state;
+  if (calls.length !== outcomes.length) {
+    throw new ProtocolViolation(`${outcomes.length} outcomes for ${calls.length} calls`);
+  }
+  const spent = spendToolCalls(state.spent, calls, limits.toolUsd ?? {});
+  const results = clipOutcomes(outcomes, limits.observationTokens);
+  const progress = afterResults(state.progress, results);
+  return think({ ...common(state), spent, progress }, { role: 'tools', results });
 }
 
 /** Faults of look-ups when all of them failed, else null: an answer without claims then does not mean that nothing is there. */
@@ -133,24 +214,13 @@ function nothingCouldBeRead(turns: readonly Turn[]): string | null {
   return faults.length > 0 && faults.length === sections.length ? `Nothing could be read. ${faults.join(' ')}` : null;
 }
 
-function think(before: Common, turn: Turn): [ResearchState, Command] {
-  return [{ ...before, phase: 'thinking', turns: [...before.turns, turn] }, { kind: 'ask-model' }];
-}
-
-/** Ends without an answer of the model: the best evidence stands in for it. */
-function conclude(state: Common, ending: Ending): [ResearchState, Command] {
-  return concludeWith(state, evidenceDraft(state.turns), ending);
-}
-
-function concludeWith(state: Common, draft: readonly AnswerPart[], ending: Ending): [ResearchState, Command] {
-  return [
-    { ...common(state), phase: 'concluding', draft, ending },
-    { kind: 'conclude', draft, ending },
-  ];
-}
-
-function common({ step, turns, spent }: Common): Common {
-  return { step, turns, spent };
+/** Adds a turn and goes on; with what the last event gave reason to point out, and the demand to answer if that does not help. */
+function think(before: Common, turn: Turn, aim?: Aim): [ResearchState, Command] {
+  const { circle } = before.progress;
+  const turns: Turn[] = [...before.turns, turn];
+  if (circle !== null) turns.push({ role: 'notice', text: circle.message });
+  const next: Aim = isStuck(before.progress) ? { kind: 'answer', reason: 'no_progress' } : research;
+  return ask({ ...before, turns }, aim ?? next);
 }
 
 /** A run that has its answer keeps it: nothing happens to it any more. */

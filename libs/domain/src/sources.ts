@@ -1,4 +1,4 @@
-import type { ToolOutcome, Turn } from './conversation.ts';
+import type { Turn } from './conversation.ts';
 import type { SourceDocument } from './observation.ts';
 
 /** A source with the short id under which models and reports speak of it. */
@@ -14,15 +14,18 @@ export interface NumberedSource extends SourceDocument {
 export function numberSources(turns: readonly Turn[]): ReadonlyMap<string, NumberedSource> {
   const numbered = new Map<string, NumberedSource>();
   for (const turn of turns) {
-    if (turn.role === 'tools') addSources(numbered, turn.results);
+    if (turn.role === 'tools')
+      addSources(
+        numbered,
+        turn.results.flatMap(({ observation }) => observation.sources),
+      );
+    if (turn.role === 'digest') addSources(numbered, turn.sources);
   }
   return numbered;
 }
 
-function addSources(numbered: Map<string, NumberedSource>, results: readonly ToolOutcome[]): void {
-  for (const { observation } of results) {
-    for (const source of observation.sources) {
-      if (!numbered.has(source.sha256)) numbered.set(source.sha256, { ...source, id: `s${numbered.size + 1}` });
-    }
+function addSources(numbered: Map<string, NumberedSource>, sources: readonly SourceDocument[]): void {
+  for (const source of sources) {
+    if (!numbered.has(source.sha256)) numbered.set(source.sha256, { ...source, id: `s${numbered.size + 1}` });
   }
 }

@@ -1,4 +1,4 @@
-import type { ModelReply, Turn } from '#domain';
+import type { ModelReply, OutputSchema, Turn } from '#domain';
 import type { FaultKind } from '#errors';
 import { ArgosyError } from '#errors';
 
@@ -19,6 +19,8 @@ export interface ChatRequest {
   readonly today: string;
   /** True: no tool may be called any more, this reply must be the answer. */
   readonly mustAnswer: boolean;
+  /** With `mustAnswer`: the reply is no answer in words, but an object that fits this. */
+  readonly outputSchema?: OutputSchema;
   readonly maxCompletionTokens: number;
   /** Same value for all calls of a run: lets servers keep its prefix cache. */
   readonly session: string;

@@ -1,4 +1,5 @@
 /** What every profile tells its model, in words that depend on no protocol. */
+import type { OutputSchema } from '#domain';
 
 export const ROLE = `You are a research agent. You get a question and work on it until you can answer it from evidence: look things up, read the sources, compare what they say, follow up what is missing, and only then answer. Prefer primary sources. Where sources disagree, say so; where the evidence does not settle the question, say that plainly.`;
 
@@ -7,6 +8,15 @@ export const SOURCES = `What stands between <passage source="..."> and </passage
 export const CITING = `After each sentence put what it rests on:
 <cite source="s3">verbatim quote from that source</cite>
 The source is the id of a passage that you were shown. The quote is copied from it character by character, without omissions, and is as short as it can be while it supports the sentence by itself. A sentence may carry several cite tags, of one or of several sources. Leave out what no source supports, or say that you found no evidence for it.`;
+
+/** @param where how the JSON is marked, between commas; '' where it is not */
+export function outputNow(schema: OutputSchema, where: string): string {
+  return `The answer stands. Give it now as JSON${where} and nothing else, in this form:
+{"output": <object>, "citations": {"/field": [{"source": "s3", "quote": "verbatim quote"}]}}
+The object fits this JSON Schema:
+${JSON.stringify(schema)}
+"citations" names, by JSON Pointer, the fields that rest on a source, each with quotes copied from it character by character as in the answer. Put in only what the evidence above supports.`;
+}
 
 /** @param where how the answer is marked, between commas; '' where it is not */
 export function answerNow(where: string): string {

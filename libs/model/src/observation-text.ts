@@ -1,5 +1,5 @@
 /** How a tool's typed result is told to a model: sources named, faults plain, page text fenced as data. */
-import type { NumberedSource, Passage, Section, ToolFault, ToolOutcome } from '#domain';
+import type { Digest, NumberedSource, Passage, Section, ToolFault, ToolOutcome } from '#domain';
 
 type Numbered = ReadonlyMap<string, NumberedSource>;
 
@@ -25,9 +25,26 @@ export function observationText(outcome: ToolOutcome, numbered: Numbered): strin
   return [`Result of ${inert(oneLine(outcome.call.tool))}`, ...told].join('\n\n');
 }
 
+/** What stands for the turns that a full context let go. */
+export function digestText({ lookups, passages }: Digest, numbered: Numbered): string {
+  const asked = lookups.map(({ tool, label, passages: found, fault }) => {
+    const outcome = fault === undefined ? `${found} passages` : `${found} passages, ${fault}`;
+    return `- ${inert(oneLine(tool))}: ${inert(oneLine(label))} (${outcome})`;
+  });
+  const kept = passages.map((passage) => passageText(passage, numbered));
+  return [
+    'The context was full, so the steps up to here were taken out of it. This is what was looked up in them:',
+    ...(asked.length > 0 ? asked : ['- nothing']),
+    '',
+    'Of what was found, this was kept, word for word. What you need beyond it, look up again.',
+    ...(kept.length > 0 ? kept : ['(nothing)']),
+  ].join('\n');
+}
+
 function sectionText(section: Section, numbered: Numbered): string {
   const lines = [`## ${inert(oneLine(section.label))}`];
   for (const passage of section.passages) lines.push(passageText(passage, numbered));
+  if (section.omitted) lines.push(`(${section.omitted} more passages were left out for lack of room)`);
   if (section.fault) lines.push(faultText(section.fault));
   if (lines.length === 1) lines.push('The tool returned nothing for this and gave no reason.');
   return lines.join('\n');

@@ -1,13 +1,13 @@
 /** The wire profile `openai-tools-v1`: native tool calling of chat completions, for models that were taught it. */
-import type { AnswerPart, ToolCall, Turn } from '#domain';
+import type { AnswerPart, OutputSchema, ToolCall, Turn } from '#domain';
 import { answerParts } from './answer-parts.ts';
 import { isRecord } from './argument-faults.ts';
 import { allOrNothing, checkedCall, circleProblem, type Fault, readJson, storable } from './call-faults.ts';
 import type { ChatRequest, OfferedTool } from './chat-model.ts';
 import { historyRenderer, type Place } from './history.ts';
-import { answerNow, CITING, ROLE, SOURCES } from './instructions.ts';
-import { observationText } from './observation-text.ts';
-
+import { answerNow, CITING, outputNow, ROLE, SOURCES } from './instructions.ts';
+import { digestText, observationText } from './observation-text.ts';
+import { readOutput } from './output-reply.ts';
 import type { ChatMessage, Generated, MessageCall, NativeCall, ParsedReply, Profile, Prompt } from './profile.ts';
 import { type Segment, segmentsOf } from './segments.ts';
 
@@ -39,7 +39,7 @@ const historyOf = historyRenderer(messagesOf);
 function render(request: ChatRequest): Prompt {
   const replies = request.tools.length > 0 ? [REPLIES] : [];
   const system = [ROLE, ...replies, ANSWERING, `Current date: ${request.today}`].join('\n\n');
-  const closing = request.mustAnswer ? answerNow('') : '';
+  const closing = request.mustAnswer ? orderText(request.outputSchema) : '';
   const { messages, characters } = historyOf(request.turns);
   messages.unshift({ role: 'system', content: system });
   if (closing !== '') messages.push({ role: 'user', content: closing });
@@ -49,6 +49,10 @@ function render(request: ChatRequest): Prompt {
   const fields = tools.length === 0 ? {} : { tools, tool_choice: request.mustAnswer ? 'none' : 'auto' };
   const toolCharacters = tools.length === 0 ? 0 : JSON.stringify(tools).length;
   return { messages, fields, characters: system.length + characters + toolCharacters + closing.length };
+}
+
+function orderText(schema: OutputSchema | undefined): string {
+  return schema === undefined ? answerNow('') : outputNow(schema, '');
 }
 
 function messagesOf(turn: Turn, { callsBefore, numbered }: Place): readonly ChatMessage[] {
@@ -66,6 +70,10 @@ function messagesOf(turn: Turn, { callsBefore, numbered }: Place): readonly Chat
       // Servers refuse an empty message.
       return [{ role: 'assistant', content: content || '(no words)' }];
     }
+    case 'order':
+      return [{ role: 'user', content: orderText(turn.schema) }];
+    case 'digest':
+      return [{ role: 'user', content: digestText(turn, numbered()) }];
     case 'tools': {
       const first = callsBefore - turn.results.length;
       return turn.results.map((outcome, index) => {
@@ -107,9 +115,11 @@ function wordsOf(text: string, segments: readonly Segment[]): string {
  * Calls win over words beside them and are all or nothing. Calls that cannot be run are kept as words, since a call in a
  * prompt must have a result, and arguments that are no JSON break the templates of servers.
  */
-function read({ output, calls, finish }: Generated, { tools, mustAnswer }: ChatRequest): ParsedReply {
+function read({ output, calls, finish }: Generated, request: ChatRequest): ParsedReply {
+  const { tools, mustAnswer, outputSchema } = request;
   const { text, segments, repetition } = output;
   const none = { text, calls: [] };
+  if (outputSchema !== undefined) return { ...none, ...readOutput(wordsOf(text, segments)) };
   if (calls.length > 0 && !mustAnswer) {
     const outcome = allOrNothing(
       calls.map((call) => readNative(call, tools)),

@@ -42,7 +42,9 @@ export interface Generated {
 }
 
 /** What a generation came to: calls, or an answer, or a problem; never two of them. */
-export type ParsedReply = Pick<ModelReply, 'text' | 'answer' | 'problem'> & { readonly calls: readonly ToolCall[] };
+export type ParsedReply = Pick<ModelReply, 'text' | 'answer' | 'output' | 'problem'> & {
+  readonly calls: readonly ToolCall[];
+};
 
 /** Sampling settings that a model was trained or tuned for. */
 export interface Sampling {
@@ -68,7 +70,7 @@ export interface Profile {
   render(request: ChatRequest): Prompt;
   /**
    * Never throws: what cannot be used becomes `problem`, written for the model and precise enough to mend the reply.
-   * With `mustAnswer`, calls are passed over and an answer beside them is taken.
+   * With `mustAnswer`, calls are passed over and an answer beside them is taken; with `outputSchema`, `output` instead.
    */
   read(generated: Generated, request: ChatRequest): ParsedReply;
 }

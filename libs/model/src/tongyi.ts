@@ -1,13 +1,14 @@
 /** The wire profile `tongyi-v1`: the forms that Tongyi DeepResearch was trained on, our words where they are free. */
-import type { ToolCall, Turn } from '#domain';
+import type { OutputSchema, ToolCall, Turn } from '#domain';
 import { answerParts } from './answer-parts.ts';
 import { isRecord, kindOf } from './argument-faults.ts';
 import { allOrNothing, checkedCall, circleProblem, type Fault, readJson } from './call-faults.ts';
 import type { ChatRequest, OfferedTool } from './chat-model.ts';
 import { historyRenderer, type Place } from './history.ts';
-import { answerNow, CITING, ROLE, SOURCES } from './instructions.ts';
-import { observationText } from './observation-text.ts';
+import { answerNow, CITING, outputNow, ROLE, SOURCES } from './instructions.ts';
+import { digestText, observationText } from './observation-text.ts';
 import type { Output } from './output-parser.ts';
+import { readOutput } from './output-reply.ts';
 import type { ChatMessage, Generated, ParsedReply, Profile, Prompt } from './profile.ts';
 import type { Segment } from './segments.ts';
 
@@ -55,11 +56,16 @@ const historyOf = historyRenderer(messagesOf);
  */
 function render(request: ChatRequest): Prompt {
   const system = systemPrompt(request);
-  const closing = request.mustAnswer ? answerNow(', inside <answer></answer>') : '';
+  const closing = request.mustAnswer ? orderText(request.outputSchema) : '';
   const { messages, characters } = historyOf(request.turns);
   messages.unshift({ role: 'system', content: system });
   if (closing !== '') messages.push({ role: 'user', content: closing });
   return { messages, fields: {}, characters: system.length + characters + closing.length };
+}
+
+function orderText(schema: OutputSchema | undefined): string {
+  const where = ', inside <answer></answer>';
+  return schema === undefined ? answerNow(where) : outputNow(schema, where);
 }
 
 function systemPrompt({ tools, today }: ChatRequest): string {
@@ -94,6 +100,10 @@ function messagesOf(turn: Turn, { numbered }: Place): readonly ChatMessage[] {
       return [{ role: 'user', content: turn.text }];
     case 'model':
       return [{ role: 'assistant', content: turn.text }];
+    case 'order':
+      return [{ role: 'user', content: orderText(turn.schema) }];
+    case 'digest':
+      return [{ role: 'user', content: digestText(turn, numbered()) }];
     case 'tools': {
       const told = turn.results.map((outcome) => observationText(outcome, numbered()));
       return [{ role: 'user', content: told.map((text) => `<tool_response>\n${text}\n</tool_response>`).join('\n') }];
@@ -105,8 +115,14 @@ function messagesOf(turn: Turn, { numbered }: Place): readonly ChatMessage[] {
  * Calls win over an answer beside them, which was given before its evidence came. Several calls are all or nothing. An
  * answer without its closing tag is taken up to the end of the text, unless the server says that it was cut there.
  */
-function read({ output, finish }: Generated, { tools, mustAnswer }: ChatRequest): ParsedReply {
+function read({ output, finish }: Generated, { tools, mustAnswer, outputSchema }: ChatRequest): ParsedReply {
   const { text, segments, repetition } = output;
+  if (outputSchema !== undefined) {
+    const given = segments.findLast(({ kind }) => kind === 'answer');
+    if (given === undefined)
+      return { text, calls: [], problem: 'Your reply held no <answer>. Write the JSON inside it.' };
+    return { text, calls: [], ...readOutput(text.slice(given.start, given.end)) };
+  }
   const calls = lastCalls(output);
   if (repetition && !mustAnswer) return { text, calls: [], problem: circleProblem(repetition) };
   if (calls.length > 0 && !mustAnswer) {

@@ -31,6 +31,10 @@ const schema = z.object({
     .string()
     .regex(/^\d+(\.\d+)?,\d+(\.\d+)?,\d+(\.\d+)?$/, 'three numbers: USD per million prompt,cached,completion tokens')
     .optional(),
+  ARGOSY_TOOL_PRICES: z
+    .string()
+    .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
+    .optional(),
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),

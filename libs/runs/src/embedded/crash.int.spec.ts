@@ -60,10 +60,11 @@ describe('a run whose process is killed again and again', () => {
 
   it(named('has a log without gap or repeat, of epochs that only grow'), async () => {
     const steps = await rowsOf(`SELECT step_no, epoch, payload ->> 'kind' AS kind FROM argosy.steps ORDER BY step_no`);
-    expect(steps.map((step) => step['step_no'])).toEqual(upTo(2 * rounds + 1));
-    expect(steps.map((step) => step['kind'])).toEqual(
-      upTo(2 * rounds + 1).map((n) => (n % 2 === 1 ? 'model-replied' : 'tools-returned')),
-    );
+    expect(steps.map((step) => step['step_no'])).toEqual(upTo(2 * rounds + 2));
+    expect(steps.map((step) => step['kind'])).toEqual([
+      ...upTo(2 * rounds + 1).map((n) => (n % 2 === 1 ? 'model-replied' : 'tools-returned')),
+      'answer-checked',
+    ]);
     const epochs = steps.map((step) => Number(step['epoch']));
     expect(epochs).toEqual(epochs.toSorted((a, b) => a - b));
     const events = await rowsOf('SELECT seq::int AS seq FROM argosy.events ORDER BY seq');

@@ -1,0 +1,17 @@
+/** Sizes in tokens where nothing counts them. A rough measure: English has about four characters a token. */
+const charactersPerToken = 4;
+
+/** Chinese, Japanese and Korean are nearer to one and a half. */
+const charactersPerTokenCjk = 1.5;
+
+/** Tokens that a text may come to. Cost O(characters). */
+export function estimateTokens(text: string): number {
+  let cjk = 0;
+  for (let i = 0; i < text.length; i++) if (isCjk(text.charCodeAt(i))) cjk++;
+  return Math.ceil((text.length - cjk) / charactersPerToken + cjk / charactersPerTokenCjk);
+}
+
+/** From the radicals to the Hangul syllables, the compatibility ideographs, and full-width forms. */
+function isCjk(unit: number): boolean {
+  return unit >= 0x2e80 && (unit < 0xd7b0 || (unit >= 0xf900 && unit < 0xfb00) || (unit >= 0xff00 && unit < 0xfff0));
+}
