@@ -1,3 +1,7 @@
+export { type BundleContents, isBundlePath } from './bundle/contents.ts';
+export { fingerprintOf, sealBundle } from './bundle/seal.ts';
+export { type Files, readTar, writeTar } from './bundle/tar.ts';
+export { type Seal, type Verification, verifyBundle } from './bundle/verify.ts';
 export {
   type CorpusBody,
   type CorpusFile,

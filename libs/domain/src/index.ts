@@ -7,6 +7,7 @@ export {
   permit,
   type Spending,
 } from './budget.ts';
+export { canonicalJson } from './canonical-json.ts';
 export {
   type Citation,
   type Claim,
@@ -63,5 +64,7 @@ export type {
   ResearchEvent,
   ResearchState,
 } from './run-state.ts';
+export { claimsOn, unsoundnessOf } from './soundness.ts';
 export { type NumberedSource, numberSources } from './sources.ts';
+export { transcriptHash, transcriptOf } from './transcript.ts';
 export { overlap, splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';

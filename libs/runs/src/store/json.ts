@@ -1,3 +1,5 @@
+import { canonicalJson } from '#domain';
+
 /**
  * JSON that PostgreSQL takes as jsonb: it refuses NUL and lone surrogates, which models and pages do produce, in texts
  * as in names. Each is replaced by U+FFFD, one code unit for one, so that text offsets stay true.
@@ -20,14 +22,8 @@ function replaced(value: unknown): string {
 }
 
 /** One text for everything that jsonb holds for equal: it sorts names, so what is read back has another order. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(JSON.parse(toJsonb(value)), (_key, item: unknown) =>
-    isRecord(item) ? Object.fromEntries(Object.entries(item).toSorted(byName)) : item,
-  );
-}
-
-function byName([a]: [string, unknown], [b]: [string, unknown]): number {
-  return a < b ? -1 : 1;
+export function storedJson(value: unknown): string {
+  return canonicalJson(JSON.parse(toJsonb(value)));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

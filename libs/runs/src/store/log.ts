@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Observation, PlacedCall, ResearchEvent, ToolCall } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { ArgosyError } from '#errors';
-import { canonicalJson } from './json.ts';
+import { storedJson } from './json.ts';
 
 /** A step as it is stored: observations are left in their tool-call rows and only named. */
 export type StepPayload =
@@ -22,7 +22,7 @@ export class LogUnreadable extends ArgosyError {
  */
 export function callIdOf(runId: string, { step, index, tool, args }: PlacedCall): string {
   return createHash('sha256')
-    .update(canonicalJson([runId, step, index, tool, args]))
+    .update(storedJson([runId, step, index, tool, args]))
     .digest('hex')
     .slice(0, 32);
 }

@@ -1,0 +1,73 @@
+import { describe, expect, it } from '@jest/globals';
+import { answered, asked, observationOf, requestOf, searchOf } from '../../../test/support/research.ts';
+import type { Observation } from './observation.ts';
+import type { ResearchEvent } from './research.ts';
+import { transcriptHash, transcriptOf } from './transcript.ts';
+
+const text = 'A text of a page.';
+const call = searchOf('lease');
+
+function returned(observation: Observation): ResearchEvent {
+  return { kind: 'tools-returned', outcomes: [{ call, observation }] };
+}
+
+function linesOf(...events: readonly ResearchEvent[]): unknown[] {
+  const transcript = transcriptOf(requestOf(), events);
+  expect(transcript.endsWith('\n')).toBe(true);
+  return transcript
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+describe('a transcript', () => {
+  it('begins with the question and all that was frozen with it, but for the labels of the caller', () => {
+    const request = requestOf({ metadata: { team: 'a' } });
+    const { metadata, ...frozen } = request;
+    expect(JSON.parse(transcriptOf(request, []))).toEqual({ kind: 'question', ...frozen });
+    expect(metadata).toEqual({ team: 'a' });
+  });
+
+  it('has one line for each event, in order', () => {
+    const events = [asked(call), returned(observationOf(text)), answered(), { kind: 'cancelled' } as const];
+    const kinds = linesOf(...events).map((line) => (line as ResearchEvent).kind);
+    expect(kinds).toEqual(['question', 'model-replied', 'tools-returned', 'model-replied', 'cancelled']);
+  });
+
+  it('names texts by their snapshots and places, and tells faults without their delays', () => {
+    const found = observationOf(text);
+    const fault = { kind: 'quota', message: 'Too many.', retryAfterMs: 1234 } as const;
+    const [, line] = linesOf(
+      returned({ ...found, sections: [...found.sections, { label: 'u', passages: [], fault }] }),
+    );
+    const [source] = found.sources;
+    const { uri, title, sha256, bytes } = source ?? {};
+    const observation = {
+      sections: [
+        { label: 'query', passages: [{ sha256, start: 0, end: text.length }] },
+        { label: 'u', passages: [], fault: { kind: 'quota', message: 'Too many.' } },
+      ],
+      sources: [{ uri, title, sha256, bytes }],
+    };
+    expect(line).toEqual({ kind: 'tools-returned', outcomes: [{ call, observation }] });
+  });
+
+  it('is the same however the record ordered the names of its objects, and whenever its pages were fetched', () => {
+    const found = observationOf(text);
+    const later = { ...found, sources: found.sources.map((s) => ({ ...s, fetchedAt: '2030-01-01T00:00:00.000Z' })) };
+    const reordered: Observation = { sources: later.sources, sections: later.sections };
+    const [first, second] = [found, reordered].map((o) => transcriptOf(requestOf(), [asked(call), returned(o)]));
+    expect(second).toBe(first);
+    expect(transcriptHash(second ?? '')).toBe(transcriptHash(first ?? ''));
+  });
+
+  it('differs by any word of the model', () => {
+    const [first, second] = ['a', 'b'].map((query) => transcriptOf(requestOf(), [asked(searchOf(query))]));
+    expect(transcriptHash(first ?? '')).not.toBe(transcriptHash(second ?? ''));
+  });
+
+  it('takes up kinds of events that it knows nothing about', () => {
+    const [, line] = linesOf({ kind: 'context-swept', kept: [{ b: 1, a: 2 }] } as unknown as ResearchEvent);
+    expect(line).toEqual({ kind: 'context-swept', kept: [{ a: 2, b: 1 }] });
+  });
+});

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from './canonical-json.ts';
+import type { Observation, Section } from './observation.ts';
+import type { ResearchRequest } from './request.ts';
+import type { ResearchEvent } from './research.ts';
+
+/**
+ * What happened in a run as JSON Lines: the question with everything that was frozen when it was accepted, then each
+ * event of the log in order. The same run gives the same bytes wherever and whenever it is replayed: no ids, no instants,
+ * no durations. Page text is named by its snapshot and its place there. Cost O(length).
+ */
+export function transcriptOf(request: ResearchRequest, events: readonly ResearchEvent[]): string {
+  // Labels of the caller's own, which no researcher sees.
+  const { metadata, ...question } = request;
+  const lines = [{ kind: 'question', ...question }, ...events.map(withoutTimes)];
+  return lines.map((line) => `${canonicalJson(line)}\n`).join('');
+}
+
+/** Hex sha256 of a transcript's UTF-8 bytes: one name for everything that happened in a run. */
+export function transcriptHash(transcript: string): string {
+  return createHash('sha256').update(transcript, 'utf8').digest('hex');
+}
+
+function withoutTimes(event: ResearchEvent): object {
+  if (event.kind !== 'tools-returned') return event;
+  const outcomes = event.outcomes.map((outcome) => ({ ...outcome, observation: outlineOf(outcome.observation) }));
+  return { ...event, outcomes };
+}
+
+function outlineOf({ sections, sources, ...others }: Observation): object {
+  return { ...others, sections: sections.map(sectionOutline), sources: sources.map(({ fetchedAt, ...kept }) => kept) };
+}
+
+function sectionOutline({ passages, fault, ...others }: Section): object {
+  const places = passages.map(({ sha256, start, end }) => ({ sha256, start, end }));
+  if (fault === undefined) return { ...others, passages: places };
+  const { retryAfterMs, ...told } = fault;
+  return { ...others, passages: places, fault: told };
+}
