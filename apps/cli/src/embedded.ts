@@ -4,7 +4,7 @@ import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
 import { Gateway, toolPrices } from '#gateway';
 import { configuredModels, type ModelSpec } from '#model';
-import { alwaysReady, type Config, jsonLogger, type Logger, metricsText } from '#platform';
+import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSigningKey } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import { Corpora, openToolbox, type Toolbox, toolSignatures } from '#tools';
@@ -104,7 +104,8 @@ async function startIn(
     ...toolPrices(config.ARGOSY_TOOL_PRICES),
   };
   const health = { ...alwaysReady, metrics: metricsText };
-  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health };
+  const signingKey = await openSigningKey(config);
+  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, signingKey, health };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
   const duty = { workerId: `dispatcher-${here}`, everyMs: 1000 };

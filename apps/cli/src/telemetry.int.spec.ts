@@ -14,6 +14,7 @@ import { type ModelServer, startModelServer } from '../../../test/support/model-
 import { namingFaults, parsePrometheus, reading } from '../../../test/support/prometheus.ts';
 import { observationOf } from '../../../test/support/research.ts';
 import { specOf, thinkAndAnswer, thinkAndCall } from '../../../test/support/scripted-research.ts';
+import { signingKey } from '../../../test/support/sealing.ts';
 import { canOwnServers, freshDatabase, ownRedis } from '../../../test/support/servers.ts';
 
 const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -57,7 +58,7 @@ async function startFleet(): Promise<Fleet> {
   dispatcher.start();
   const offer = { models: models.offered, defaultModel: models.defaultName, webSearch: false, knowsCorpus: () => true };
   const health = { ...alwaysReady, metrics: metricsText };
-  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', health };
+  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey, health };
   const gateway = await Gateway.start(runs, offer, options, logger('gateway'));
   return {
     url: gateway.url,

@@ -6,6 +6,7 @@ import { InvalidInput } from '#errors';
 import { jsonLogger, metricsText, startMetrics } from '#platform';
 import { DataDirectory, openEmbedded, type Runs } from '#runs';
 import { useStore } from '../../../test/support/embedded.ts';
+import { signingKey } from '../../../test/support/sealing.ts';
 import { Gateway } from './index.ts';
 
 const extractive = {
@@ -37,7 +38,7 @@ const stack = useStore(async (folder) => {
   });
   const gateways: Gateway[] = [];
   for (const tenantId of ['local', 'other']) {
-    gateways.push(await Gateway.start(runs, offer, { host: '127.0.0.1', port: 0, tenantId }, logger));
+    gateways.push(await Gateway.start(runs, offer, { host: '127.0.0.1', port: 0, tenantId, signingKey }, logger));
   }
   const close = async (): Promise<void> => {
     for (const gateway of gateways) await gateway.stop();

@@ -1,12 +1,14 @@
+import { createPublicKey } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { acceptedResource, errorResource, runResource } from '#contracts';
+import { acceptedResource, errorResource, fingerprintOf, readTar, runResource, verifyBundle } from '#contracts';
 import type { Report } from '#domain';
 import type { ConfiguredModel } from '#model';
 import { jsonLogger } from '#platform';
 import { type CallResult, type Claim, DataDirectory, type EmbeddedRuns, openEmbedded, type Runs } from '#runs';
 import { useStore } from '../../../test/support/embedded.ts';
 import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
+import { signingKey } from '../../../test/support/sealing.ts';
 import { Gateway } from './index.ts';
 
 const corpus = 'c_0123456789abcdef';
@@ -49,7 +51,7 @@ const stack = useStore(async (folder): Promise<Stack> => {
     { concurrency: 4 },
     async (claim, closing) => await drive(runs, claim, closing),
   );
-  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', heartbeatMs: 20 };
+  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey, heartbeatMs: 20 };
   const gateway = await Gateway.start(
     runs,
     offer,
@@ -81,6 +83,8 @@ async function drive(runs: Runs, claim: Claim, closing: AbortSignal): Promise<vo
   const events = [{ type: 'tool.started', data: { tool: 'search' } }] as const;
   await runs.commit(claim, { step: { number: 1, event: asked(call), answered: [] }, events, intents: [call] });
   await runs.callTools(claim, [call], closing);
+  const returned = { kind: 'tools-returned', outcomes: [{ call, observation: observationOf(text) }] } as const;
+  await runs.commit(claim, { step: { number: 2, event: returned, answered: [call] }, events: [] });
   const [source] = observationOf(text).sources;
   const { uri = '', title = '', sha256 = '', bytes = 0 } = source ?? {};
   const report: Report = {
@@ -266,13 +270,16 @@ describe('GET /v1/research', () => {
     expect(await refusal(await call(`/v1/research${query}`))).toMatchObject({ status: 422, code: 'validation_failed' });
   });
 
-  it.each(['/v1/research/run_x', '/v1/research/run_x/events', '/v1/research/run_x/report.md', '/v1/nothing'])(
-    'answers 404 with a code and a request id for %s',
-    async (path) => {
-      const told = await refusal(await call(path));
-      expect(told).toMatchObject({ status: 404, code: 'not_found', request_id: expect.stringMatching(/./) });
-    },
-  );
+  it.each([
+    '/v1/research/run_x',
+    '/v1/research/run_x/events',
+    '/v1/research/run_x/report.md',
+    '/v1/research/run_x/bundle.tar',
+    '/v1/nothing',
+  ])('answers 404 with a code and a request id for %s', async (path) => {
+    const told = await refusal(await call(path));
+    expect(told).toMatchObject({ status: 404, code: 'not_found', request_id: expect.stringMatching(/./) });
+  });
 });
 
 describe('GET /v1/research/{id}/events', () => {
@@ -355,6 +362,12 @@ describe('POST /v1/research/{id}/cancel', () => {
 
 describe('what a report stands on', () => {
   let id: string;
+
+  async function transcriptIn(runId: string): Promise<string> {
+    const tar = await (await call(`/v1/research/${runId}/bundle.tar`)).arrayBuffer();
+    return new TextDecoder().decode(readTar(new Uint8Array(tar)).get('transcript.jsonl'));
+  }
+
   beforeAll(async () => {
     id = await finishedRun();
   });
@@ -374,9 +387,35 @@ describe('what a report stands on', () => {
     }
   });
 
-  it('is refused for a run without a report', async () => {
+  it('is served as one sealed bundle, the same at every call', async () => {
+    const response = await call(`/v1/research/${id}/bundle.tar`);
+    expect(response.headers.get('content-type')).toBe('application/x-tar');
+    const tar = new Uint8Array(await response.arrayBuffer());
+    const files = readTar(tar);
+    const fingerprint = fingerprintOf(createPublicKey(signingKey));
+    const { ended_at: createdAt } = runResource.parse(await (await call(`/v1/research/${id}`)).json());
+    expect(verifyBundle(files, fingerprint)).toMatchObject({
+      sound: true,
+      claims: 1,
+      seal: { fingerprint, createdAt },
+    });
+    const again = await call(`/v1/research/${id}/bundle.tar`);
+    expect(Buffer.from(await again.arrayBuffer()).equals(tar)).toBe(true);
+  });
+
+  it('has a transcript that does not tell one run from another in which the same happened', async () => {
+    const [first, second] = await Promise.all([id, await finishedRun()].map(transcriptIn));
+    expect(second).toBe(first);
+    const [question, ...steps] = (first ?? '').trimEnd().split('\n');
+    expect(JSON.parse(question ?? '')).toMatchObject({ kind: 'question', ...good, sources: { corpora: [corpus] } });
+    expect(steps.map((line) => JSON.parse(line).kind)).toEqual(['model-replied', 'tools-returned']);
+    expect(first).toContain(sha256Of(text));
+    expect(first).not.toContain(text);
+  });
+
+  it.each(['report.md', 'bundle.tar'])('is refused as %s for a run without a report', async (form) => {
     const queued = await accept(endless);
-    const told = await refusal(await call(`/v1/research/${queued}/report.md`));
+    const told = await refusal(await call(`/v1/research/${queued}/${form}`));
     expect(told).toMatchObject({
       status: 409,
       code: 'invalid_state',
@@ -423,7 +462,7 @@ it('is alive and ready', async () => {
 
 describe('a gateway that stops', () => {
   const quiet = jsonLogger('gateway', 'error', () => undefined);
-  const local = { host: '127.0.0.1', port: 0, tenantId: 'local' };
+  const local = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey };
 
   /** A gateway with one request in work, which goes on until it is told to end. */
   async function busy() {
@@ -471,7 +510,7 @@ it('says over its own port why its process is not ready, and what it measures', 
     readiness: () => ({ ready: false, reason: 'The store is away.' }) as const,
     metrics: async () => 'argosy_x 1\n',
   };
-  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', health };
+  const options = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey, health };
   const quiet = jsonLogger('gateway', 'error', () => undefined);
   const gateway = await Gateway.start(stack().runs, offer, options, quiet);
   try {
@@ -487,7 +526,7 @@ it('says over its own port why its process is not ready, and what it measures', 
 
 it('refuses a port that is taken, with the ways out', async () => {
   const port = Number(new URL(stack().gateway.url).port);
-  const options = { host: '127.0.0.1', port, tenantId: 'local' };
+  const options = { host: '127.0.0.1', port, tenantId: 'local', signingKey };
   const logger = jsonLogger('gateway', 'error', () => undefined);
   const starting = Gateway.start(stack().runs, offer, options, logger);
   await expect(starting).rejects.toThrow(/port \d+ on 127\.0\.0\.1 is in use.*--port or ARGOSY_PORT/);

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { KeyObject } from 'node:crypto';
 import type { Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -7,6 +8,7 @@ import { InvalidInput } from '#errors';
 import { alwaysReady, type Health, type Logger } from '#platform';
 import type { Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
+import { BundleController } from './bundle.controller.ts';
 import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
 import type { StreamSettings } from './event-stream.ts';
@@ -15,7 +17,7 @@ import { HealthController } from './health.controller.ts';
 import { measureRequests, refusals } from './instruments.ts';
 import { foreignCaller } from './loopback-guard.ts';
 import { ResearchController } from './research.controller.ts';
-import { HEALTH, OFFER, RUNS, STREAMS, TENANT } from './tokens.ts';
+import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS, TENANT } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -23,6 +25,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Without keys there is one tenant, and only callers on this machine are served. */
   readonly tenantId: string;
+  /** Private, ed25519: what bundles are sealed with. */
+  readonly signingKey: KeyObject;
   /** Time between two comments that keep a quiet event stream open. Default 15,000. */
   readonly heartbeatMs?: number;
   /** What the health routes tell; without it, always ready. */
@@ -41,12 +45,13 @@ class GatewayModule {
     const streams: StreamSettings = { heartbeatMs: options.heartbeatMs ?? 15_000, closing };
     return {
       module: GatewayModule,
-      controllers: [ResearchController, CorporaController, HealthController],
+      controllers: [ResearchController, BundleController, CorporaController, HealthController],
       providers: [
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
         { provide: TENANT, useValue: options.tenantId },
         { provide: STREAMS, useValue: streams },
+        { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },
       ],
     };

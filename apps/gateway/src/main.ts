@@ -1,5 +1,5 @@
 import { configuredModels, parseModelSpec } from '#model';
-import { serve } from '#platform';
+import { openSigningKey, serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
@@ -9,6 +9,7 @@ await serve(
   process,
   async ({ config, logger, health, keep, takePort }) => {
     const { offered, defaultName } = configuredModels(config);
+    const signingKey = await openSigningKey(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
     const offer = {
@@ -19,7 +20,7 @@ await serve(
       ...toolPrices(config.ARGOSY_TOOL_PRICES),
     };
     // One tenant and no keys: callers on this machine only.
-    const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', health };
+    const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', signingKey, health };
     return await Gateway.start(runs, offer, address, logger);
   },
   { api: true, checks: { ARGOSY_MODEL: parseModelSpec } },

@@ -4,3 +4,4 @@ export const OFFER = Symbol('offer');
 export const TENANT = Symbol('tenant');
 export const STREAMS = Symbol('streams');
 export const HEALTH = Symbol('health');
+export const SIGNING_KEY = Symbol('signing key');

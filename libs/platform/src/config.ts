@@ -35,6 +35,7 @@ const schema = z.object({
     .string()
     .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
     .optional(),
+  ARGOSY_SIGNING_KEY_FILE: z.string().min(1).optional(),
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),

@@ -4,4 +4,5 @@ export { counter, gauge, histogram, longSecondsBoundaries, type Reading, upDownC
 export { jsonLogger, type LogFields, type Logger, type LogLevel } from './logger.ts';
 export { metricsText, startMetrics } from './metrics.ts';
 export { type Running, type ServiceSurroundings, serve } from './service.ts';
+export { openSigningKey } from './signing-key.ts';
 export { childOf, newTraceparent, traceIdOf } from './trace.ts';

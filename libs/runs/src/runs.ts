@@ -15,6 +15,7 @@ import { takeStrandedCalls } from './store/calls.ts';
 import { type Census, takeCensus } from './store/census.ts';
 import { type Claim, Claims } from './store/claims.ts';
 import { flagCancel, isCancelFlagged } from './store/flags.ts';
+import { type History, readHistory } from './store/history.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './store/sweep.ts';
 import { getRun, hasEnded, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
@@ -61,8 +62,15 @@ export class Runs {
   /** @throws NotFound */
   async get(tenantId: string, runId: string): Promise<RunView> {
     const run = await getRun(this.#core.database, tenantId, runId);
-    if (run === null) throw new NotFound(`There is no run ${runId}.`);
+    if (run === null) throw noSuchRun(runId);
     return run;
+  }
+
+  /** What a run is the replay of, up to its last committed step. @throws NotFound */
+  async history(tenantId: string, runId: string): Promise<History> {
+    const history = await readHistory(this.#core.database, tenantId, runId);
+    if (history === null) throw noSuchRun(runId);
+    return history;
   }
 
   async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
@@ -221,4 +229,8 @@ export class Runs {
     const ended = [...(await endCancelledUnstarted(database)), ...(await endHopeless(database))];
     for (const { tenantId, runId } of ended) bus.publish(topics.moved(tenantId, runId));
   }
+}
+
+function noSuchRun(runId: string): NotFound {
+  return new NotFound(`There is no run ${runId}.`);
 }

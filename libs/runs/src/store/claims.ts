@@ -1,11 +1,11 @@
-import type { Observation, ResearchEvent, ResearchRequest } from '#domain';
+import type { ResearchEvent, ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { messageOf } from '#errors';
 import { Batching } from './batching.ts';
 import type { Database } from './database.ts';
+import { readLog } from './history.ts';
 import { toJsonb } from './json.ts';
 import type { Ownership } from './ledger.ts';
-import { fromPayload, type StepPayload } from './log.ts';
 
 /** A run in the hands of one worker, with all it needs to go on. */
 export interface Claim extends Ownership {
@@ -159,17 +159,4 @@ async function logOrLetGo(database: Database, owner: Ownership): Promise<Researc
     );
     throw error;
   }
-}
-
-async function readLog(database: Database, tenantId: string, runId: string): Promise<ResearchEvent[]> {
-  const steps = await database.query<{ payload: StepPayload; schema_version: number }>(
-    'SELECT payload, schema_version FROM argosy.steps WHERE tenant_id = $1 AND run_id = $2 ORDER BY step_no',
-    [tenantId, runId],
-  );
-  const calls = await database.query<{ call_id: string; result: Observation }>(
-    'SELECT call_id, result FROM argosy.tool_calls WHERE tenant_id = $1 AND run_id = $2 AND result IS NOT NULL',
-    [tenantId, runId],
-  );
-  const results = new Map(calls.rows.map((row) => [row.call_id, row.result]));
-  return steps.rows.map((row) => fromPayload(row.payload, row.schema_version, results));
 }

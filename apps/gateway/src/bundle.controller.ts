@@ -1,0 +1,35 @@
+import type { KeyObject } from 'node:crypto';
+import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { sealBundle, writeTar } from '#contracts';
+import { InvalidState } from '#errors';
+import type { Runs } from '#runs';
+import { RUNS, SIGNING_KEY, TENANT } from './tokens.ts';
+
+@Controller('v1/research')
+export class BundleController {
+  readonly #runs: Runs;
+  readonly #tenantId: string;
+  readonly #key: KeyObject;
+
+  constructor(@Inject(RUNS) runs: Runs, @Inject(TENANT) tenantId: string, @Inject(SIGNING_KEY) key: KeyObject) {
+    this.#runs = runs;
+    this.#tenantId = tenantId;
+    this.#key = key;
+  }
+
+  /**
+   * Everything that it takes to check a report offline, sealed: the same bytes at every call, for as long as the key is the
+   * same. Held in memory as a whole, about twice the size of the cited texts.
+   */
+  @Get(':id/bundle.tar')
+  async bundle(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
+    const { report, status, lost, endedAt } = await this.#runs.get(this.#tenantId, id);
+    if (report === null || endedAt === null) throw new InvalidState(`Run ${id} is ${status} and has no report.`);
+    const hashes = report.sources.map(({ sha256 }) => sha256);
+    const snapshots = await this.#runs.texts(this.#tenantId, hashes);
+    const { request, events } = await this.#runs.history(this.#tenantId, id);
+    const files = sealBundle({ report, request, events, lost, endedAt, snapshots }, this.#key);
+    await reply.header('content-type', 'application/x-tar').send(writeTar(files, Date.parse(endedAt)));
+  }
+}
