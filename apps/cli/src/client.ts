@@ -75,8 +75,10 @@ export class Client {
     await this.send(`/v1/research/${encodeURIComponent(runId)}/cancel`, { method: 'POST' });
   }
 
-  async snapshot(runId: string, sha256: string): Promise<string> {
-    return await (await this.send(`/v1/research/${encodeURIComponent(runId)}/snapshots/${sha256}`)).text();
+  /** `bundle.tar` of a run that has its report. */
+  async bundle(runId: string): Promise<Uint8Array> {
+    const response = await this.send(`/v1/research/${encodeURIComponent(runId)}/bundle.tar`);
+    return new Uint8Array(await response.arrayBuffer());
   }
 
   /** Whether an Argosy server answers within `limitMs`. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Seal } from '#contracts';
 import { InvalidInput, Unavailable } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, startMetrics } from '#platform';
@@ -10,7 +11,7 @@ import { Contact, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
-import { verifyFolder } from './verify.ts';
+import { verifyReport } from './verify.ts';
 
 /** Everything a command may use of the process. */
 export interface Surroundings {
@@ -31,7 +32,7 @@ const usage = `Argosy answers research questions from documents, quoting its sou
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
-  argosy verify FOLDER                                   checks a report against its snapshots, offline
+  argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy doctor                                          what this process would use
 
 With ARGOSY_URL, or while npm run fleet runs on the data directory, commands talk to that server.
@@ -187,19 +188,29 @@ function oneLine(text: string): string {
 }
 
 async function verify(args: readonly string[], { print }: Terminal): Promise<number> {
-  const [folder, ...more] = args;
-  if (folder === undefined || more.length > 0) {
-    throw new InvalidInput([
-      { path: 'verify', message: 'give the folder of one report: argosy verify argosy-reports/run_...' },
-    ]);
+  const { values, positionals } = parseFlags(args, { key: { type: 'string' } });
+  const [path, ...more] = positionals;
+  if (path === undefined || more.length > 0) {
+    const message = 'give the folder of one report or its bundle.tar: argosy verify argosy-reports/run_...';
+    throw new InvalidInput([{ path: 'verify', message }]);
   }
-  const result = await verifyFolder(folder);
+  const result = await verifyReport(path, values.key);
   if (!result.sound) {
     print(`NOT SOUND: ${result.fault}\n`);
     return exitCodes.failed;
   }
-  print(`sound: ${result.claims} claims, ${result.citations} citations, ${result.snapshots} snapshots checked\n`);
+  const { claims, citations, snapshots, seal } = result;
+  print(`sound: ${claims} claims, ${citations} citations, ${snapshots} snapshots checked\n`);
+  print(`${seal === null ? unsealed : sealWords(seal, values.key !== undefined)}\n`);
   return exitCodes.ok;
+}
+
+const unsealed = 'unsigned: nothing shows who wrote it, or that nothing is left out';
+
+/** A signature shows that whoever has the key sealed this; whose key it is, its reader must know. */
+function sealWords({ fingerprint, createdAt }: Seal, asked: boolean): string {
+  const hint = asked ? 'the one that was asked for' : 'any key will do without --key';
+  return `signed: run of ${createdAt}, key ${fingerprint} (${hint})`;
 }
 
 async function doctor({ config, describedConfig, remote, terminal }: Surroundings): Promise<number> {

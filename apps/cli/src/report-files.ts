@@ -1,10 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { RunResource } from '#contracts';
-import { renderMarkdown } from '#domain';
+import { type Files, isBundlePath, readTar } from '#contracts';
 import { InvalidInput, messageOf } from '#errors';
-
-type Report = NonNullable<RunResource['report']>;
 
 /** Where a report went. */
 export interface WrittenReport {
@@ -18,38 +15,49 @@ export async function prepareFolder(outDir: string): Promise<void> {
 }
 
 /**
- * Writes `<out>/<run id>/` with report.md, report.json and the cited snapshots, and a copy of report.json to `jsonFile`.
- * @param snapshotOf gives the text behind a sha256
- * @throws InvalidInput when the folder cannot be written
+ * Writes `<out>/<run id>/` with bundle.tar and the files in it, and a copy of its report.json to `jsonFile`.
+ * @throws InvalidInput when the folder cannot be written, or the bundle holds what no bundle should
  */
 export async function writeReport(
-  report: Report,
+  runId: string,
+  bundle: Uint8Array,
   target: { readonly outDir: string; readonly jsonFile: string | null },
-  snapshotOf: (sha256: string) => Promise<string>,
 ): Promise<WrittenReport> {
-  const folder = join(target.outDir, report.run_id);
-  const markdown = renderMarkdown(report);
-  const json = `${JSON.stringify(report, null, 2)}\n`;
+  const files = unpack(bundle);
+  const folder = join(target.outDir, runId);
   await writable(join(folder, 'snapshots'), async (path) => await mkdir(path, { recursive: true }));
-  for (const { sha256 } of report.sources) {
-    const text = await snapshotOf(sha256);
-    await writable(join(folder, 'snapshots', `${sha256}.txt`), async (path) => await writeFile(path, text));
+  for (const [name, bytes] of [...files, ['bundle.tar', bundle] as const]) {
+    await writable(join(folder, name), async (path) => await writeFile(path, bytes));
   }
-  await writable(join(folder, 'report.md'), async (path) => await writeFile(path, markdown));
-  await writable(join(folder, 'report.json'), async (path) => await writeFile(path, json));
-  if (target.jsonFile !== null) {
-    await writable(target.jsonFile, async (path) => {
+  const { jsonFile } = target;
+  if (jsonFile !== null) {
+    await writable(jsonFile, async (path) => {
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, json);
+      await writeFile(path, expectFile(files, 'report.json'));
     });
   }
-  return { folder, markdown };
+  return { folder, markdown: new TextDecoder().decode(expectFile(files, 'report.md')) };
+}
+
+/** A server decides what stands in the files, and never where they go. */
+function unpack(bundle: Uint8Array): Files {
+  const files = readTar(bundle);
+  const alien = [...files.keys()].find((path) => !isBundlePath(path));
+  if (alien === undefined) return files;
+  throw new InvalidInput([{ path: alien, message: 'does not belong into a bundle, so nothing of it was written' }]);
+}
+
+function expectFile(files: Files, path: string): Uint8Array {
+  const bytes = files.get(path);
+  if (bytes === undefined) throw new InvalidInput([{ path, message: 'is missing in the bundle that the server sent' }]);
+  return bytes;
 }
 
 async function writable(path: string, write: (path: string) => Promise<unknown>): Promise<void> {
   try {
     await write(path);
   } catch (cause) {
+    if (cause instanceof InvalidInput) throw cause;
     const message = `cannot be written (${messageOf(cause)}); name another place with --out or --json`;
     throw new InvalidInput([{ path, message }], { cause });
   }

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import { sealBundle, writeTar } from '#contracts';
+import { contentsOf, signingKey } from '../../../test/support/sealing.ts';
 import { Client } from './client.ts';
 import { plainProgress } from './progress.ts';
 import { Inquiry } from './research.ts';
@@ -13,31 +15,7 @@ const outDir = mkdtempSync(join(tmpdir(), 'argosy-cli-'));
 afterAll(() => rmSync(outDir, { recursive: true }));
 
 const runId = 'run_1';
-const report = {
-  schema_version: 1,
-  run_id: runId,
-  question: 'Why?',
-  mode: 'react',
-  status: 'completed',
-  model: null,
-  profile: 'tongyi-v1',
-  degraded: [],
-  answer: 'Because.',
-  claims: [],
-  sources: [],
-  usage: {
-    steps: 1,
-    model_calls: 0,
-    tool_calls: 0,
-    prompt_tokens: 0,
-    cached_tokens: 0,
-    completion_tokens: 0,
-    usd: 0,
-    seconds: 1,
-  },
-  incomplete_details: null,
-  output: null,
-};
+const contents = contentsOf(runId);
 const run = {
   id: runId,
   status: 'completed',
@@ -48,7 +26,7 @@ const run = {
   ended_at: '2026-01-01T00:00:01Z',
   queue_position: null,
   metadata: {},
-  report,
+  report: contents.report,
 };
 
 /** The tool events of a run, numbered from 1: what progress shows of each is its query. */
@@ -90,6 +68,8 @@ async function fakeGateway(streams: readonly Streaming[]): Promise<FakeGateway> 
       keys.push(String(request.headers['idempotency-key']));
       const accepted = { id: runId, status: 'queued', queue_position: 0 };
       response.writeHead(202, { 'content-type': 'application/json' }).end(JSON.stringify(accepted));
+    } else if (path.endsWith('/bundle.tar')) {
+      response.writeHead(200).end(writeTar(sealBundle(contents, signingKey), 0));
     } else {
       // A run ends with the last stream of its events.
       const now = asked < streams.length ? { ...run, status: 'running', ended_at: null, report: null } : run;

@@ -14,8 +14,6 @@ import { prepareFolder, writeReport } from './report-files.ts';
 import type { ResearchCommand } from './research-options.ts';
 import { readSchema } from './schema-file.ts';
 
-type Report = NonNullable<RunResource['report']>;
-
 /** What a command needs of the process around it. */
 export interface Terminal {
   readonly progress: Progress;
@@ -207,11 +205,10 @@ async function deliver(
     progress.note(`run ${run.id} is ${run.status}; it has no report`);
     return exitCodeOf(run.status);
   }
-  const report: Report = run.report;
-  const written = await writeReport(report, command, async (sha256) => await client.snapshot(run.id, sha256));
+  const written = await writeReport(run.id, await client.bundle(run.id), command);
   print(`${written.markdown}\n`);
   progress.note(`written to ${written.folder}`);
-  return exitCodeOf(report.status);
+  return exitCodeOf(run.report.status);
 }
 
 function exitCodeOf(status: RunResource['status']): number {

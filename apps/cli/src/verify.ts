@@ -1,89 +1,70 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createPublicKey } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { z } from 'zod';
-import { parseInput, reportSchema } from '#contracts';
+import { type Files, fingerprintOf, isBundlePath, readTar, type Verification, verifyBundle } from '#contracts';
 import { InvalidInput, messageOf } from '#errors';
 
-type Report = z.infer<typeof reportSchema>;
-
-/** The first thing that is wrong with a report, or how much was checked. */
-export type Verification =
-  | { readonly sound: true; readonly claims: number; readonly citations: number; readonly snapshots: number }
-  | { readonly sound: false; readonly fault: string };
+const advice = 'give the folder of one report, such as argosy-reports/run_..., or its bundle.tar';
 
 /**
- * Checks a report folder offline: every snapshot against its sha256, every citation against its snapshot.
- * @throws InvalidInput when the folder holds no readable report
+ * Checks a report's folder or bundle.tar offline.
+ * @param key fingerprint of the key that it must be sealed with, or a file that holds it; undefined for any key or none
+ * @throws InvalidInput when there is no readable report at `path`, or no key at `key`
  */
-export async function verifyFolder(folder: string): Promise<Verification> {
-  const report = await readReport(folder);
-  const texts = new Map<string, string>();
-  for (const { id, sha256 } of report.sources) {
-    const bytes = await readSnapshot(folder, sha256);
-    const actual = bytes === null ? null : createHash('sha256').update(bytes).digest('hex');
-    if (bytes === null || actual !== sha256) {
-      const what = bytes === null ? 'is missing' : `was changed: its sha256 is ${actual}`;
-      return { sound: false, fault: `${claimsOn(report, id)}: snapshot ${sha256} of source ${id} ${what}` };
-    }
-    texts.set(id, bytes.toString('utf8'));
-  }
-  const fault = firstBadCitation(report, texts);
-  if (fault !== null) return { sound: false, fault };
-  const citations = report.claims.reduce((sum, claim) => sum + claim.citations.length, 0);
-  return { sound: true, claims: report.claims.length, citations, snapshots: texts.size };
+export async function verifyReport(path: string, key: string | undefined): Promise<Verification> {
+  const trusted = key === undefined ? null : await readFingerprint(key);
+  return verifyBundle(await readFiles(path), trusted);
 }
 
-async function readReport(folder: string): Promise<Report> {
-  const path = join(folder, 'report.json');
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    const message = `cannot be read (${messageOf(cause)}); give the folder of one report, such as argosy-reports/run_...`;
-    throw new InvalidInput([{ path, message }], { cause });
-  }
-  try {
-    return parseInput(reportSchema, JSON.parse(text));
-  } catch (cause) {
-    throw new InvalidInput([{ path, message: `is not a report: ${messageOf(cause)}` }], { cause });
-  }
-}
-
-async function readSnapshot(folder: string, sha256: string): Promise<Buffer | null> {
-  try {
-    return await readFile(join(folder, 'snapshots', `${sha256}.txt`));
-  } catch {
-    // Reported by the caller as a missing snapshot, with the claims that stood on it.
-    return null;
-  }
-}
-
-function firstBadCitation(report: Report, texts: ReadonlyMap<string, string>): string | null {
-  for (const [index, claim] of report.claims.entries()) {
-    if (claim.verdict === 'supported' && claim.citations.length === 0) {
-      return `claim ${index + 1} ${excerpt(claim.text)} is called supported but cites nothing`;
-    }
-    for (const { source, start, end, quote } of claim.citations) {
-      const text = texts.get(source);
-      if (text === undefined) return `claim ${index + 1} ${excerpt(claim.text)} cites ${source}, which is no source`;
-      if (text.slice(start, end) !== quote) {
-        return `claim ${index + 1} ${excerpt(claim.text)}: its quote is not what stands at ${start}-${end} of ${source}`;
-      }
-    }
-  }
-  return null;
-}
-
-/** Names the claims that rest on a source. */
-function claimsOn(report: Report, source: string): string {
-  const resting = report.claims.flatMap((claim, index) =>
-    claim.citations.some((citation) => citation.source === source) ? [`claim ${index + 1} ${excerpt(claim.text)}`] : [],
+async function readFiles(path: string): Promise<Files> {
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
   );
-  return resting.length === 0 ? `source ${source}, which no claim cites` : resting.join(', ');
+  if (!isFile) return await readFolder(path);
+  const tar = await readable(path);
+  try {
+    return readTar(tar);
+  } catch (cause) {
+    throw new InvalidInput([{ path, message: `cannot be read: ${messageOf(cause)}; ${advice}` }], { cause });
+  }
 }
 
-function excerpt(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return JSON.stringify(line.length > 60 ? `${line.slice(0, 57)}...` : line);
+/** Files that belong into no bundle are only named: nobody knows how large they are. */
+async function readFolder(folder: string): Promise<Files> {
+  const names = [...(await namesIn(folder)), ...(await namesIn(folder, 'snapshots'))].filter(
+    (name) => name !== 'snapshots' && name !== 'bundle.tar',
+  );
+  // Neither sealed nor as older releases left it: to whoever named it, this is the wrong folder.
+  if (!names.includes('manifest.json')) await readable(join(folder, 'report.json'));
+  const files = new Map<string, Uint8Array>();
+  for (const name of names) {
+    files.set(name, isBundlePath(name) ? await readable(join(folder, name)) : new Uint8Array());
+  }
+  return files;
+}
+
+async function namesIn(folder: string, inner = ''): Promise<string[]> {
+  const names = await readdir(join(folder, inner)).catch(() => []);
+  return names.map((name) => (inner === '' ? name : `${inner}/${name}`));
+}
+
+async function readable(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new InvalidInput([{ path, message: `cannot be read (${messageOf(cause)}); ${advice}` }], { cause });
+  }
+}
+
+async function readFingerprint(key: string): Promise<string> {
+  if (/^[0-9a-f]{64}$/i.test(key)) return key.toLowerCase();
+  try {
+    const publicKey = createPublicKey(await readFile(key));
+    if (publicKey.asymmetricKeyType === 'ed25519') return fingerprintOf(publicKey);
+    throw new Error(`it is of the kind ${publicKey.asymmetricKeyType}`);
+  } catch (cause) {
+    const message = `needs the 64 digits of a fingerprint or an ed25519 key in PEM; ${key}: ${messageOf(cause)}`;
+    throw new InvalidInput([{ path: '--key', message }], { cause });
+  }
 }
