@@ -120,6 +120,13 @@ describe('an environment that cannot be used is refused with exit code 2: ', () 
     expect(run.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
   });
 
+  it('a signing key that is none', async () => {
+    const env = { ARGOSY_SIGNING_KEY_FILE: 'a-file' };
+    expectRefusal(await argosy(['serve'], { cwd, env }), 2, [
+      /ARGOSY_SIGNING_KEY_FILE: the signing key a-file cannot be/,
+    ]);
+  });
+
   it('a data directory that is a file', async () => {
     const env = { ARGOSY_DATA_DIR: 'a-file' };
     const words = [/a-file: the data directory cannot be written/, /ARGOSY_DATA_DIR/];

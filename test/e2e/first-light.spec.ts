@@ -109,6 +109,24 @@ describe('the first question on a new data directory', () => {
     expect(broken.stdout).toContain(JSON.stringify(claim?.text.replace(/\s+/g, ' ').slice(0, 20)).slice(0, -1));
   });
 
+  it('leaves one file that holds all of it, sealed with the key of the data directory', async () => {
+    const bundle = join(folder, 'bundle.tar');
+    const own = await argosy(['verify', bundle, '--key', join('.argosy', 'signing-key.pem')], { cwd });
+    expect(own).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^sound: .*\nsigned: .* as --key demands\n$/),
+    });
+    const foreign = await argosy(['verify', bundle, '--key', '0'.repeat(64)], { cwd });
+    expect(foreign).toMatchObject({ exitCode: 4, stdout: expect.stringContaining('NOT SOUND') });
+    const bytes = readFileSync(join(cwd, bundle));
+    const at = bytes.indexOf(report.claims[0]?.citations[0]?.quote ?? '');
+    writeFileSync(join(cwd, 'changed.tar'), bytes.with(at, (bytes[at] ?? 0) ^ 1));
+    const changed = await argosy(['verify', 'changed.tar'], { cwd });
+    expect(changed).toMatchObject({ exitCode: 4, stdout: expect.stringMatching(/^NOT SOUND: .*was changed/) });
+    writeFileSync(join(cwd, 'short.tar'), bytes.subarray(0, -600));
+    expect(await argosy(['verify', 'short.tar'], { cwd })).toMatchObject({ exitCode: 2, stdout: '' });
+  });
+
   it('is followed by a run that reads no document again and says which page it was not allowed to read', async () => {
     const args = ['start', 'What does a single crossing cost?', '--corpus', corpus, '--url', pageUrl];
     const next = await argosy([...args, '--json', 'blocked.json'], { cwd });

@@ -209,8 +209,8 @@ const unsealed = 'unsigned: nothing shows who wrote it, or that nothing is left 
 
 /** A signature shows that whoever has the key sealed this; whose key it is, its reader must know. */
 function sealWords({ fingerprint, createdAt }: Seal, asked: boolean): string {
-  const hint = asked ? 'the one that was asked for' : 'any key will do without --key';
-  return `signed: run of ${createdAt}, key ${fingerprint} (${hint})`;
+  const hint = asked ? ', as --key demands' : '; to insist on a certain key, name it with --key';
+  return `signed: the run ended at ${createdAt}, sealed with the key ${fingerprint}${hint}`;
 }
 
 async function doctor({ config, describedConfig, remote, terminal }: Surroundings): Promise<number> {

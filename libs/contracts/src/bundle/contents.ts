@@ -44,10 +44,11 @@ export function holdsSealedFiles(files: Files): boolean {
  * The files of a bundle, all but the seal, by path. @throws InvalidState when a cited text is no longer stored
  */
 export function filesOf({ report, request, events, lost, snapshots }: BundleContents): Map<string, Uint8Array> {
-  const usage = { ...report.usage, lost: publicNames(lost), prices: publicNames(request.limits.prices) };
+  // Parsed for the order of its fields: a database keeps none.
+  const shown = reportSchema.parse(report);
+  const usage = { ...shown.usage, lost: publicNames(lost), prices: publicNames(request.limits.prices) };
   const texts: [string, string][] = [
-    // Parsed for the order of its fields: a database keeps none.
-    ['report.json', pretty(reportSchema.parse(report))],
+    ['report.json', pretty(shown)],
     ['report.md', renderMarkdown(report)],
     ['transcript.jsonl', transcriptOf(request, events)],
     ['usage.json', pretty(usage)],
