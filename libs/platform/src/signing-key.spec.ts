@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
@@ -19,16 +19,29 @@ const namedBy = async (file: string) =>
   await openSigningKey({ ARGOSY_SIGNING_KEY_FILE: file, ARGOSY_DATA_DIR: join(folder, 'unused') });
 
 describe('the signing key', () => {
-  it('is made once in the data directory, for its owner alone, also by many at once', async () => {
-    const config = { ARGOSY_SIGNING_KEY_FILE: undefined, ARGOSY_DATA_DIR: join(folder, 'data') };
-    const keys = await Promise.all(Array.from({ length: 8 }, async () => await openSigningKey(config)));
-    keys.push(await openSigningKey(config));
-    const names = new Set(keys.map((key) => createPublicKey(key).export({ type: 'spki', format: 'pem' })));
-    expect(names.size).toBe(1);
+  it('is made in the data directory, for its owner alone, and stays', async () => {
+    const config = { ARGOSY_SIGNING_KEY_FILE: undefined, ARGOSY_DATA_DIR: join(folder, 'deep', 'data') };
+    const key = await openSigningKey(config);
+    expect((await openSigningKey(config)).equals(key)).toBe(true);
     expect(readdirSync(config.ARGOSY_DATA_DIR)).toEqual(['signing-key.pem']);
     const file = join(config.ARGOSY_DATA_DIR, 'signing-key.pem');
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(createPrivateKey(readFileSync(file)).asymmetricKeyType).toBe('ed25519');
+  });
+
+  it('is one and the same for all who make it at once', async () => {
+    const config = { ARGOSY_SIGNING_KEY_FILE: undefined, ARGOSY_DATA_DIR: join(folder, 'race') };
+    const keys = await Promise.all(Array.from({ length: 8 }, async () => await openSigningKey(config)));
+    expect(new Set(keys.map((key) => createPublicKey(key).export({ type: 'spki', format: 'pem' }))).size).toBe(1);
+    expect(readdirSync(config.ARGOSY_DATA_DIR)).toEqual(['signing-key.pem']);
+  });
+
+  it('never takes the place of what came there after the look', async () => {
+    // To the look a link to nowhere is no key; to the making it is in the way, as another's new key would be.
+    const config = { ARGOSY_SIGNING_KEY_FILE: undefined, ARGOSY_DATA_DIR: mkdtempSync(join(folder, 'taken-')) };
+    symlinkSync('nowhere', join(config.ARGOSY_DATA_DIR, 'signing-key.pem'));
+    await expect(openSigningKey(config)).rejects.toThrow(/signing-key\.pem cannot be made.*EEXIST/);
+    expect(readdirSync(config.ARGOSY_DATA_DIR)).toEqual(['signing-key.pem']);
   });
 
   it('is the one that the operator named', async () => {

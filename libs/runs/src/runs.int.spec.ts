@@ -178,6 +178,21 @@ describeStores((stores) => {
       expect(performed.toSorted()).toEqual(['a', 'b']);
     });
 
+    it('stands in the history of its run with what it gave, for its own tenant alone', async () => {
+      const run = await acting();
+      for (const [index, { observation }] of outcomes.entries()) {
+        const taken = await claimCall(database(), keyOf(run, index), 'tools-1');
+        if (taken === null) throw new Error('A new call can be begun.');
+        await finishCall(database(), taken, 'done', observation);
+      }
+      const event = { kind: 'tools-returned', outcomes } as const;
+      await runs.commit(run, { step: { number: 2, event, answered: calls }, events: [] });
+      const { request, events } = await runs.history(tenantId, run.runId);
+      expect(request).toEqual(run.request);
+      expect(events).toEqual([asked(...calls), event]);
+      await expect(runs.history('other', run.runId)).rejects.toThrow(NotFound);
+    });
+
     it('begins a call again that failed in its worker', async () => {
       const run = await acting();
       const attempts: number[] = [];
