@@ -33,6 +33,16 @@ describe('a report', () => {
     expect(faultOf(claim)).toMatch(fault);
   });
 
+  it('is not sound with a wrong proof of a field of its output', () => {
+    const proof = { path: '/cost', verdict: 'supported' as const, citations: sound?.citations ?? [] };
+    const withField = (changes: object): Report => ({ ...report, output_citations: [{ ...proof, ...changes }] });
+    const bytes = new TextEncoder().encode(citedText);
+    expect(unsoundnessOf(withField({}), () => bytes)).toBe(null);
+    const { citations = [] } = citing({ quote: 'x' });
+    expect(unsoundnessOf(withField({ citations }), () => bytes)).toMatch(/^output field "\/cost": its quote/);
+    expect(unsoundnessOf(withField({ citations: [] }), () => bytes)).toMatch(/called supported but cites nothing$/);
+  });
+
   it('may hold a claim that it calls unsupported itself', () => {
     expect(faultOf({ verdict: 'unsupported', citations: [] })).toBe(null);
   });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Claim } from './claims.ts';
 import type { Report } from './report.ts';
 
 /**
@@ -26,19 +27,14 @@ export function unsoundnessOf(report: Report, snapshotOf: (sha256: string) => Ui
 /** Names the claims that rest on a snapshot, for a message about it. */
 export function claimsOn(report: Report, sha256: string): string {
   const ids = report.sources.filter((source) => source.sha256 === sha256).map(({ id }) => id);
-  const resting = report.claims.flatMap((claim, index) =>
-    claim.citations.some(({ source }) => ids.includes(source)) ? [claimName(claim.text, index)] : [],
-  );
-  return resting.length === 0 ? 'no claim rests on it' : resting.join(', ');
+  const resting = proofsOf(report).filter(({ citations }) => citations.some(({ source }) => ids.includes(source)));
+  return resting.length === 0 ? 'no claim rests on it' : resting.map(({ name }) => name).join(', ');
 }
 
 function firstBadCitation(report: Report, texts: ReadonlyMap<string, string>): string | null {
-  for (const [index, claim] of report.claims.entries()) {
-    const name = claimName(claim.text, index);
-    if (claim.verdict === 'supported' && claim.citations.length === 0) {
-      return `${name} is called supported but cites nothing`;
-    }
-    for (const { source, start, end, quote } of claim.citations) {
+  for (const { name, verdict, citations } of proofsOf(report)) {
+    if (verdict === 'supported' && citations.length === 0) return `${name} is called supported but cites nothing`;
+    for (const { source, start, end, quote } of citations) {
       const text = texts.get(source);
       if (text === undefined) return `${name} cites ${source}, which is no source`;
       if (text.slice(start, end) !== quote)
@@ -46,6 +42,14 @@ function firstBadCitation(report: Report, texts: ReadonlyMap<string, string>): s
     }
   }
   return null;
+}
+
+/** Everything in a report that is said to be proven. */
+function proofsOf({ claims, output_citations }: Report): (Pick<Claim, 'verdict' | 'citations'> & { name: string })[] {
+  return [
+    ...claims.map(({ text, verdict, citations }, index) => ({ name: claimName(text, index), verdict, citations })),
+    ...output_citations.map(({ path, ...proof }) => ({ name: `output field ${JSON.stringify(path)}`, ...proof })),
+  ];
 }
 
 function claimName(text: string, index: number): string {

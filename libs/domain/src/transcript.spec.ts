@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { answered, asked, observationOf, requestOf, searchOf } from '../../../test/support/research.ts';
 import type { Observation } from './observation.ts';
-import type { ResearchEvent } from './research.ts';
+import type { ResearchEvent } from './run-state.ts';
 import { transcriptHash, transcriptOf } from './transcript.ts';
 
 const text = 'A text of a page.';

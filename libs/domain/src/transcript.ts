@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.ts';
 import type { Observation, Section } from './observation.ts';
 import type { ResearchRequest } from './request.ts';
-import type { ResearchEvent } from './research.ts';
+import type { ResearchEvent } from './run-state.ts';
 
 /**
  * What happened in a run as JSON Lines: the question with everything that was frozen when it was accepted, then each

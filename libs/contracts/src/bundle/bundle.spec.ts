@@ -64,6 +64,8 @@ describe('a bundle', () => {
       profile: 'tongyi-v1',
       today: '2026-01-31',
       degraded: [],
+      citations: 'mark',
+      output_schema: null,
       sources: { web: false, allow_domains: [], deny_domains: [] },
       limits: { budget: { steps: 10 }, answer_tokens: 200 },
     });

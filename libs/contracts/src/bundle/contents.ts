@@ -63,13 +63,11 @@ export function filesOf({ report, request, events, lost, snapshots }: BundleCont
   return new Map(texts.map(([path, text]) => [path, encoder.encode(text)]));
 }
 
-/** By the request's own fields, so that a request that grows does not compile until its policy tells of it. */
-type Policy = Readonly<Record<keyof Omit<ResearchRequest, 'question' | 'metadata'>, unknown>>;
-
-/** What the run was allowed: frozen when it was accepted. */
-function policyOf({ mode, model, profile, today, degraded, sources, limits }: ResearchRequest): Policy {
-  const { prices, ...bounds } = limits;
-  return { mode, model, profile, today, degraded, sources: publicNames(sources), limits: publicNames(bounds) };
+/** What the run was allowed: all that was frozen when it was accepted, but for the question and its caller's labels. */
+function policyOf({ question: _q, metadata: _m, ...frozen }: ResearchRequest): Record<string, unknown> | null {
+  const { prices: _, ...bounds } = frozen.limits;
+  const policy = { citations: 'mark', outputSchema: null, ...frozen };
+  return publicNames({ ...policy, sources: publicNames(frozen.sources), limits: publicNames(bounds) });
 }
 
 /** The same under names as users meet them: `contextTokens` becomes `context_tokens`. Null stays null. */
