@@ -1,0 +1,3 @@
+export type { ChatOptions, TemplateMessage } from './chat-template.ts';
+export { loadTokenizer } from './load.ts';
+export type { Tokenizer } from './tokenizer.ts';
