@@ -73,7 +73,13 @@ export function simulatedModel(
     if (last) return { ...common, answer: [{ text: 'Because.', claim: false, citations: [] }] };
     return { ...common, problem: 'Go on.' };
   };
-  return { name: modelName, profile: 'tongyi-v1', contextTokens: 128_000, estimatePromptTokens: () => 1000, reply };
+  return {
+    name: modelName,
+    profile: 'tongyi-v1',
+    contextTokens: 128_000,
+    countPrompt: () => ({ tokens: 1000, basis: 'estimate' }),
+    reply,
+  };
 }
 
 /** Bytes that the replies of a run hold in memory, and nothing else does. */

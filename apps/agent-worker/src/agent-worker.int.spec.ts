@@ -23,7 +23,13 @@ async function open(folder: string) {
 
 /** A model of the test's own making. */
 function modelOf(reply: ChatModel['reply']): ChatModel {
-  return { name: 'scripted', profile: tongyiV1.id, contextTokens: 1e6, estimatePromptTokens: () => 42, reply };
+  return {
+    name: 'scripted',
+    profile: tongyiV1.id,
+    contextTokens: 1e6,
+    countPrompt: () => ({ tokens: 42, basis: 'estimate' }),
+    reply,
+  };
 }
 
 const notice = replyOf({ problem: 'go on' });

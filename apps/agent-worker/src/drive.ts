@@ -172,7 +172,7 @@ class Drive {
   /** Of the largest prompt that may be sent now: with the order to answer at its end. */
   #promptTokens(state: ResearchState, model = this.#around.models.get(this.#claim.request.model)): number {
     if (state.phase !== 'thinking' || model === undefined) return 0;
-    return model.estimatePromptTokens(this.#chatRequest(state, orderOf(state, true)));
+    return model.countPrompt(this.#chatRequest(state, orderOf(state, true))).tokens;
   }
 
   async #check(state: ResearchState, draft: Checkable): Promise<ResearchEvent> {

@@ -27,7 +27,7 @@ export interface ModelUsage {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
-  /** Set when the server reported no usage and the counts are characters / 4. */
+  /** Set when the server reported no usage and the counts are estimates. */
   readonly estimated?: true;
 }
 

@@ -24,12 +24,26 @@ export interface ChatRequest {
   readonly maxCompletionTokens: number;
   /** Same value for all calls of a run: lets servers keep its prefix cache. */
   readonly session: string;
+  /**
+   * What the server said of an earlier prompt of the same history: its first `turns` turns, as the prompt and the reply
+   * that ended them, were `tokens` tokens.
+   */
+  readonly measured?: { readonly turns: number; readonly tokens: number };
   /** The span that asks, as W3C `traceparent`; passed on to the server. */
   readonly traceparent?: string;
 }
 
 /** A piece of text as it is generated. Never stored; lost deltas are made good by the finished reply. */
 export type OnDelta = (text: string) => void;
+
+/**
+ * The size of a prompt in tokens. `tokenizer`: counted by the model's own tokenizer and chat template. `usage`: what the
+ * server said of the same history's beginning, with an estimate of what came behind it. `estimate`: by characters alone.
+ */
+export interface PromptCount {
+  readonly tokens: number;
+  readonly basis: 'usage' | 'tokenizer' | 'estimate';
+}
 
 /** The one door to every model. */
 export interface ChatModel {
@@ -39,8 +53,13 @@ export interface ChatModel {
   readonly profile: string;
   /** Context window in tokens; Infinity when the model has none. */
   readonly contextTokens: number;
-  /** Prompt size of a request in tokens, for budgets: exact where known, else a stated estimate. Pure, cheap. */
-  estimatePromptTokens(request: ChatRequest): number;
+  /** Prompt size of a request, for budgets. Pure but for a cache by turn: a longer history costs what is new in it. */
+  countPrompt(request: ChatRequest): PromptCount;
+  /**
+   * Does beforehand, without holding up other work, what makes the first count of a long history dear: 100,000 tokens
+   * are half a second's work for a tokenizer. Absent where counting costs nothing.
+   */
+  prepareCount?(request: ChatRequest): Promise<void>;
   /**
    * One model call, retried inside by fault class.
    * @throws ModelFault when the model could not be made to reply; Aborted when `signal` fired.

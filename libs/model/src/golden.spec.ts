@@ -5,6 +5,7 @@ import type { Observation, ToolCall, Turn } from '#domain';
 import type { ChatRequest } from './chat-model.ts';
 import type { Prompt } from './profile.ts';
 import { profiles } from './profiles.ts';
+import { tokenWeight } from './token-weight.ts';
 
 const tools = [
   {
@@ -110,12 +111,23 @@ describe.each(Object.values(profiles))('$id', (profile) => {
     expect(ids([question, ...one, ...two])).toEqual(['s1', 's2']);
   });
 
-  it('counts the characters that it renders', () => {
-    const turns: Turn[] = [{ role: 'question', text: 'Why?' }];
-    const { messages, fields, characters } = profile.render(requestOf(turns, true));
-    const shown = messages.reduce((sum, { content }) => sum + content.length, 0);
-    const listed = 'tools' in fields ? JSON.stringify(fields['tools']).length : 0;
-    expect(characters).toBe(shown + listed);
+  it('weighs what it renders, up to the end of each turn and as a whole', () => {
+    const turns: Turn[] = [
+      { role: 'question', text: 'Why?' },
+      { role: 'model', text: 'Look.', calls: [call('search', { query: ['天空'] })] },
+      { role: 'tools', results: [{ call: call('search', {}), observation: found('aa', 'sky') }] },
+    ];
+    const weightOf = ({ messages, fields }: Prompt): number => {
+      const shown = messages.flatMap((message) => {
+        return [message.content, 'tool_calls' in message ? JSON.stringify(message.tool_calls) : ''];
+      });
+      const listed = 'tools' in fields ? JSON.stringify(fields['tools']) : '';
+      return [...shown, listed].reduce((sum, text) => sum + tokenWeight(text), 0);
+    };
+    const prompts = turns.map((_, i) => profile.render(requestOf(turns.slice(0, i + 1))));
+    const { weight, weights } = profile.render(requestOf(turns, true));
+    expect(weight).toBeCloseTo(weightOf(profile.render(requestOf(turns, true))));
+    expect(weights.map(Math.round)).toEqual(prompts.map((prompt) => Math.round(weightOf(prompt))));
   });
 });
 

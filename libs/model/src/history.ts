@@ -1,5 +1,6 @@
 import { type NumberedSource, numberSources, type Turn } from '#domain';
-import type { ChatMessage } from './profile.ts';
+import type { ChatMessage, Prompt } from './profile.ts';
+import { tokenWeight } from './token-weight.ts';
 
 /** What a turn's messages may depend on besides the turn: nothing behind it, so that a prompt only ever grows. */
 export interface Place {
@@ -12,8 +13,8 @@ export interface Place {
 interface Rendered {
   readonly before: Rendered | null;
   readonly messages: readonly ChatMessage[];
-  /** Of this turn and all before. */
-  readonly characters: number;
+  /** Estimated tokens of this turn and all before. */
+  readonly weight: number;
   readonly calls: number;
 }
 
@@ -24,8 +25,9 @@ interface Rendered {
  */
 export function historyRenderer(messagesOf: (turn: Turn, place: Place) => readonly ChatMessage[]) {
   const rendered = new WeakMap<Turn, Rendered>();
-  return (turns: readonly Turn[]): { messages: ChatMessage[]; characters: number } => {
+  return (turns: readonly Turn[]): { messages: ChatMessage[]; weights: number[] } => {
     const messages: ChatMessage[] = [];
+    const weights: number[] = [];
     let numbers: ReadonlyMap<string, NumberedSource> | undefined;
     // Ids go by first appearance, so those of the whole history hold for each beginning of it.
     const numbered = () => (numbers ??= numberSources(turns));
@@ -35,9 +37,21 @@ export function historyRenderer(messagesOf: (turn: Turn, place: Place) => readon
       before = known?.before === before ? known : renderedBehind(before, turn, messagesOf, numbered);
       if (before !== known) rendered.set(turn, before);
       messages.push(...before.messages);
+      weights.push(before.weight);
     }
-    return { messages, characters: before?.characters ?? 0 };
+    return { messages, weights };
   };
+}
+
+/** The weights of a prompt that has text before its turns' messages and behind them. */
+export function weighed(
+  weights: readonly number[],
+  before: string,
+  behind: string,
+): Pick<Prompt, 'weight' | 'weights'> {
+  const first = tokenWeight(before);
+  const shifted = weights.map((weight) => first + weight);
+  return { weight: (shifted.at(-1) ?? first) + tokenWeight(behind), weights: shifted };
 }
 
 function renderedBehind(
@@ -48,11 +62,11 @@ function renderedBehind(
 ): Rendered {
   const callsBefore = before?.calls ?? 0;
   const messages = messagesOf(turn, { callsBefore, numbered });
-  const characters = messages.reduce((sum, message) => sum + charactersOf(message), before?.characters ?? 0);
-  return { before, messages, characters, calls: callsBefore + (turn.role === 'model' ? turn.calls.length : 0) };
+  const weight = messages.reduce((sum, message) => sum + weightOf(message), before?.weight ?? 0);
+  return { before, messages, weight, calls: callsBefore + (turn.role === 'model' ? turn.calls.length : 0) };
 }
 
-function charactersOf(message: ChatMessage): number {
-  const calls = message.role === 'assistant' && message.tool_calls ? JSON.stringify(message.tool_calls).length : 0;
-  return message.content.length + calls;
+function weightOf(message: ChatMessage): number {
+  const calls = message.role === 'assistant' && message.tool_calls ? JSON.stringify(message.tool_calls) : '';
+  return tokenWeight(message.content) + tokenWeight(calls);
 }

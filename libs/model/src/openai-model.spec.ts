@@ -1,6 +1,9 @@
+import { rm } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Aborted, InvalidInput } from '#errors';
+import { loadTokenizer } from '#tokens';
 import { type ModelServer, type ScriptedTurn, startModelServer } from '../../../test/support/model-server.ts';
+import { tokenizerFolder } from '../../../test/support/tokenizer-folder.ts';
 import { type ChatRequest, ModelFault } from './chat-model.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type OpenAiModelOptions, openAiModel } from './openai-model.ts';
@@ -138,10 +141,26 @@ describe('openAiModel: a reply', () => {
     const model = modelAt(server.baseUrl);
     const { usage } = await model.reply(request, never);
     expect(usage).toEqual({
-      promptTokens: model.estimatePromptTokens(request),
+      promptTokens: model.countPrompt(request).tokens,
       cachedTokens: 0,
       completionTokens: 11,
       estimated: true,
+    });
+  });
+
+  it("counts by the model's tokenizer when the server gives no usage", async () => {
+    const folder = await tokenizerFolder();
+    const tokenizer = await loadTokenizer(folder);
+    await rm(folder, { recursive: true });
+    const text = '<answer>Locks expire after 30 s.</answer>';
+    const server = await serving({ text, usage: 'none' });
+    const model = modelAt(server.baseUrl, { tokenizer });
+    const { usage } = await model.reply(request, never);
+    const prompt = tokenizer.renderChat(tongyiV1.render(request).messages, { addGenerationPrompt: true });
+    expect(usage).toEqual({
+      promptTokens: tokenizer.count(prompt),
+      cachedTokens: 0,
+      completionTokens: tokenizer.count(text),
     });
   });
 

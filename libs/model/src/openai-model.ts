@@ -1,11 +1,13 @@
 import type { ModelReply, ModelUsage, Turn } from '#domain';
 import { InvalidInput, type Problem } from '#errors';
+import type { Tokenizer } from '#tokens';
 import type { ChatModel, ChatRequest, OnDelta } from './chat-model.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { baseUrlProblem, urlUnder } from './endpoint.ts';
 import { BrokenWire, connectFault, type Failed, failed, otherModel, stalled, statusFault } from './openai-faults.ts';
 import { type Received, readStream, readWhole } from './openai-stream.ts';
 import type { Profile, Prompt } from './profile.ts';
+import { estimates, type PromptCounter, tokenizerCounts } from './prompt-count.ts';
 import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
 import { type SilenceWatch, silenceWatch } from './silence.ts';
 
@@ -23,6 +25,8 @@ export interface OpenAiModelOptions {
   readonly firstByteMs?: number;
   /** Longest silence between two pieces of the reply. Default 60,000. */
   readonly idleMs?: number;
+  /** The model's own, for exact counts. */
+  readonly tokenizer?: Tokenizer;
   readonly retry?: Partial<RetryPolicy>;
   /** The operator configured this address: it is exempt from the egress rules. Default: the global one. */
   readonly fetch?: typeof fetch;
@@ -33,8 +37,6 @@ export interface OpenAiModelOptions {
 
 const MAX_ERROR_BYTES = 16 * 1024;
 const MAX_REPLY_BYTES = 16 * 1024 * 1024;
-/** A rough measure: English has about four characters a token, Chinese nearer to one and a half. */
-const CHARACTERS_PER_TOKEN = 4;
 /** No text of words has longer tokens on the whole: who sends more ignores the limit that was asked for. */
 const MOST_CHARACTERS_PER_TOKEN = 32;
 
@@ -47,12 +49,14 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
   checkEndpoint(options);
   const { profile, clock = systemClock, random = Math.random } = options;
   const policy = { ...defaultRetryPolicy, ...options.retry };
+  const counter = options.tokenizer === undefined ? estimates : tokenizerCounts(options.tokenizer);
   const servedModels = new WeakMap<Turn, string>();
   return {
     name: options.model,
     profile: profile.id,
     contextTokens: Math.min(options.contextTokens, profile.limits.contextTokens),
-    estimatePromptTokens: (request) => tokensOf(profile.render(request).characters),
+    countPrompt: (request) => counter.count(profile.render(request), request),
+    prepareCount: async (request) => await counter.prepare(profile.render(request), request),
     async reply(request, signal, onDelta = () => {}) {
       const prompt = profile.render(request);
       const maxTokens = Math.min(request.maxCompletionTokens, profile.limits.replyTokens);
@@ -62,7 +66,7 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
       const call: Call = { options, request, prompt, maxTokens, servedModel, onDelta, clock };
       const received = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
       if (run && received.servedModel !== undefined) servedModels.set(run, received.servedModel);
-      return replyOf(received, call);
+      return replyOf(received, call, counter);
     },
   };
 }
@@ -200,25 +204,23 @@ async function textOf(bytes: AsyncIterable<Uint8Array>, limitBytes: number): Pro
   return text + decoder.decode();
 }
 
-function replyOf(received: Received, { options, request, prompt, maxTokens }: Call): ModelReply {
+function replyOf(received: Received, call: Call, counter: PromptCounter): ModelReply {
+  const { options, request, maxTokens } = call;
   const { problem, ...parsed } = options.profile.read(received, request);
   const cut = received.finish === 'length' ? ` It was cut at its limit of ${maxTokens} tokens: write less.` : '';
   return {
     ...parsed,
     ...(problem === undefined ? {} : { problem: problem + cut }),
-    usage: received.usage ?? estimatedUsage(prompt, received),
+    usage: received.usage ?? countedUsage(received, call, counter),
   };
 }
 
-function estimatedUsage(prompt: Prompt, { characters }: Received): ModelUsage {
-  return {
-    promptTokens: tokensOf(prompt.characters),
-    cachedTokens: 0,
-    completionTokens: tokensOf(characters),
-    estimated: true,
-  };
-}
-
-function tokensOf(characters: number): number {
-  return Math.ceil(characters / CHARACTERS_PER_TOKEN);
+/** For a server that gives no usage; nobody but the server knows what it had cached. */
+function countedUsage(received: Received, { options, request, prompt }: Call, counter: PromptCounter): ModelUsage {
+  const { tokens: promptTokens, basis } = counter.count(prompt, request);
+  const counted = basis === 'tokenizer' && options.tokenizer;
+  if (!counted) return { promptTokens, cachedTokens: 0, completionTokens: Math.ceil(received.weight), estimated: true };
+  const calls = received.calls.map(({ name, args }) => `${name}${args}`);
+  const completionTokens = [received.output.text, ...calls].reduce((sum, text) => sum + counted.count(text), 0);
+  return { promptTokens, cachedTokens: 0, completionTokens };
 }

@@ -8,11 +8,12 @@ import { OutputParser } from './output-parser.ts';
 import type { Generated } from './profile.ts';
 import type { Attempt } from './retry.ts';
 import { sseData } from './sse.ts';
+import { tokenWeight } from './token-weight.ts';
 
 /** A whole generation and what the server said of it. `usage` and `servedModel` are absent where it said nothing. */
 export interface Received extends Generated {
-  /** All that came, also what was cut off. */
-  readonly characters: number;
+  /** Estimated tokens of all that came, also of what was cut off. */
+  readonly weight: number;
   readonly usage: ModelUsage | undefined;
   readonly servedModel: string | undefined;
 }
@@ -87,6 +88,7 @@ class Reply {
   readonly #output: OutputParser;
   readonly #calls = new NativeCalls();
   #characters = 0;
+  #weight = 0;
   #thinking = false;
   #finish: string | undefined;
   #usage: ModelUsage | undefined;
@@ -124,7 +126,7 @@ class Reply {
     const content = (part.content ?? '') + (part.refusal ?? '');
     for (const call of part.tool_calls ?? []) {
       this.#calls.take(call);
-      this.#characters += call.function?.arguments?.length ?? 0;
+      this.#weigh(call.function?.arguments ?? '');
     }
     if (reasoning !== '') this.#write(this.#thinking ? reasoning : `<think>\n${reasoning}`);
     this.#thinking ||= reasoning !== '';
@@ -133,8 +135,13 @@ class Reply {
     this.#thinking = false;
   }
 
-  #write(text: string): void {
+  #weigh(text: string): void {
     this.#characters += text.length;
+    this.#weight += tokenWeight(text);
+  }
+
+  #write(text: string): void {
+    this.#weigh(text);
     this.#tell(this.#output.push(text));
   }
 
@@ -150,7 +157,7 @@ class Reply {
       output: this.#output.end(),
       calls: this.#calls.end(),
       finish: tooLong ? 'length' : this.#finish,
-      characters: this.#characters,
+      weight: this.#weight,
       usage: this.#usage,
       servedModel: this.#servedModel,
     };

@@ -4,7 +4,7 @@ import { answerParts } from './answer-parts.ts';
 import { isRecord } from './argument-faults.ts';
 import { allOrNothing, checkedCall, circleProblem, type Fault, readJson, storable } from './call-faults.ts';
 import type { ChatRequest, OfferedTool } from './chat-model.ts';
-import { historyRenderer, type Place } from './history.ts';
+import { historyRenderer, type Place, weighed } from './history.ts';
 import { answerNow, CITING, outputNow, ROLE, SOURCES } from './instructions.ts';
 import { digestText, observationText } from './observation-text.ts';
 import { readOutput } from './output-reply.ts';
@@ -40,15 +40,15 @@ function render(request: ChatRequest): Prompt {
   const replies = request.tools.length > 0 ? [REPLIES] : [];
   const system = [ROLE, ...replies, ANSWERING, `Current date: ${request.today}`].join('\n\n');
   const closing = request.mustAnswer ? orderText(request.outputSchema) : '';
-  const { messages, characters } = historyOf(request.turns);
+  const { messages, weights } = historyOf(request.turns);
   messages.unshift({ role: 'system', content: system });
   if (closing !== '') messages.push({ role: 'user', content: closing });
   const tools = request.tools.map(({ name, description, parameters }) => {
     return { type: 'function', function: { name, description, parameters } };
   });
   const fields = tools.length === 0 ? {} : { tools, tool_choice: request.mustAnswer ? 'none' : 'auto' };
-  const toolCharacters = tools.length === 0 ? 0 : JSON.stringify(tools).length;
-  return { messages, fields, characters: system.length + characters + toolCharacters + closing.length };
+  const listed = tools.length === 0 ? '' : JSON.stringify(tools);
+  return { messages, fields, ...weighed(weights, system + listed, closing) };
 }
 
 function orderText(schema: OutputSchema | undefined): string {

@@ -23,8 +23,10 @@ export interface Prompt {
   readonly messages: readonly ChatMessage[];
   /** Fields of the request's body that belong to the prompt: the tools of native calling. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Size of all of it in UTF-16 units, for estimates. */
-  readonly characters: number;
+  /** Estimated tokens of all of it, a fraction. */
+  readonly weight: number;
+  /** Estimated tokens up to the end of each turn, oldest first; what follows the last turn is in `weight` alone. */
+  readonly weights: readonly number[];
 }
 
 /** A call that came apart from the text. `args` is JSON, unless the model got it wrong. */

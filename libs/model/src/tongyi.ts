@@ -4,7 +4,7 @@ import { answerParts } from './answer-parts.ts';
 import { isRecord, kindOf } from './argument-faults.ts';
 import { allOrNothing, checkedCall, circleProblem, type Fault, readJson } from './call-faults.ts';
 import type { ChatRequest, OfferedTool } from './chat-model.ts';
-import { historyRenderer, type Place } from './history.ts';
+import { historyRenderer, type Place, weighed } from './history.ts';
 import { answerNow, CITING, outputNow, ROLE, SOURCES } from './instructions.ts';
 import { digestText, observationText } from './observation-text.ts';
 import type { Output } from './output-parser.ts';
@@ -57,10 +57,10 @@ const historyOf = historyRenderer(messagesOf);
 function render(request: ChatRequest): Prompt {
   const system = systemPrompt(request);
   const closing = request.mustAnswer ? orderText(request.outputSchema) : '';
-  const { messages, characters } = historyOf(request.turns);
+  const { messages, weights } = historyOf(request.turns);
   messages.unshift({ role: 'system', content: system });
   if (closing !== '') messages.push({ role: 'user', content: closing });
-  return { messages, fields: {}, characters: system.length + characters + closing.length };
+  return { messages, fields: {}, ...weighed(weights, system, closing) };
 }
 
 function orderText(schema: OutputSchema | undefined): string {

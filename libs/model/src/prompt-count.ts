@@ -1,0 +1,91 @@
+/** How large a prompt is in tokens: by the model's tokenizer, by what its server said before, or by an estimate. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Turn } from '#domain';
+import { InvalidInput } from '#errors';
+import type { TemplateMessage, Tokenizer } from '#tokens';
+import type { ChatRequest, PromptCount } from './chat-model.ts';
+import type { ChatMessage, Prompt } from './profile.ts';
+
+/** Counts the prompts of one model. */
+export interface PromptCounter {
+  /** Cost: with a tokenizer O(new tokens) and some 50 µs a message for the template, else O(turns). */
+  count(prompt: Prompt, request: ChatRequest): PromptCount;
+  /** Does the work of `count` for a history not seen before, in slices between which other work goes on. */
+  prepare(prompt: Prompt, request: ChatRequest): Promise<void>;
+}
+
+/** Counts by what the server said of the same history before, else by an estimate. */
+export const estimates: PromptCounter = { count: estimated, prepare: async () => {} };
+
+function estimated({ weight, weights }: Prompt, { measured, turns }: ChatRequest): PromptCount {
+  const known = measured && measured.turns <= turns.length ? weights[measured.turns - 1] : undefined;
+  if (!measured || known === undefined) return { tokens: Math.ceil(weight), basis: 'estimate' };
+  return { tokens: measured.tokens + Math.ceil(weight - known), basis: 'usage' };
+}
+
+/** Some ten milliseconds of encoding. */
+const SLICE_CHARACTERS = 8192;
+
+/**
+ * Counts what the server makes of a prompt: the chat template renders it whole, and the text is cut where cutting changes
+ * no id, so that the counts of the pieces add up to that of the whole whatever the template does. The counts of a
+ * history's pieces are kept for as long as its first turn lives: a longer history costs its new pieces, and a template
+ * that writes old messages anew costs those.
+ * A prompt that the template refuses is estimated.
+ */
+export function tokenizerCounts(tokenizer: Tokenizer): PromptCounter {
+  const known = new WeakMap<Turn, ReadonlyMap<string, number>>();
+  const newlyEncoded = function* (rendered: string, [first]: readonly Turn[]): Generator<void, number> {
+    const before = first && known.get(first);
+    const counts = new Map<string, number>();
+    let tokens = 0;
+    let encoded = 0;
+    for (const piece of tokenizer.pieces(rendered)) {
+      const count = before?.get(piece) ?? counts.get(piece) ?? tokenizer.count(piece);
+      if (!before?.has(piece) && !counts.has(piece)) encoded += piece.length;
+      counts.set(piece, count);
+      tokens += count;
+      if (encoded < SLICE_CHARACTERS) continue;
+      encoded = 0;
+      yield;
+    }
+    if (first) known.set(first, counts);
+    return tokens;
+  };
+  return {
+    count(prompt, request) {
+      const rendered = renderedBy(tokenizer, prompt);
+      if (rendered === null) return estimated(prompt, request);
+      const work = newlyEncoded(rendered, request.turns);
+      let step = work.next();
+      while (!step.done) step = work.next();
+      return { tokens: step.value, basis: 'tokenizer' };
+    },
+    async prepare(prompt, { turns }) {
+      const rendered = renderedBy(tokenizer, prompt);
+      if (rendered === null) return;
+      const work = newlyEncoded(rendered, turns);
+      while (!work.next().done) await nextTurn();
+    },
+  };
+}
+
+/** Null where the template refuses the messages; a server that uses it says so too. */
+function renderedBy(tokenizer: Tokenizer, { messages, fields }: Prompt): string | null {
+  const tools = Array.isArray(fields['tools']) ? fields['tools'] : undefined;
+  try {
+    return tokenizer.renderChat(messages.map(asTemplatesRead), { tools, addGenerationPrompt: true });
+  } catch (error) {
+    if (error instanceof InvalidInput) return null;
+    throw error;
+  }
+}
+
+/** Servers hand the arguments of calls to templates as objects, not as the JSON that came over the wire. */
+function asTemplatesRead(message: ChatMessage): TemplateMessage {
+  if (message.role !== 'assistant' || !message.tool_calls) return message;
+  const calls = message.tool_calls.map(({ function: { name, arguments: json }, ...call }) => {
+    return { ...call, function: { name, arguments: JSON.parse(json) } };
+  });
+  return { ...message, tool_calls: calls };
+}
