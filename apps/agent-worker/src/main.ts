@@ -8,7 +8,7 @@ await serve(
   'agent-worker',
   process,
   async ({ config, logger, workerId, keep }) => {
-    const models = configuredModels(config).byName;
+    const { byName: models } = await configuredModels(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
     const around = { runs, models, tools: toolSignatures, now: () => performance.now() };

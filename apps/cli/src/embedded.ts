@@ -87,7 +87,7 @@ async function startIn(
   undo.push(async () => await corpora.close());
   const toolbox = openToolbox(corpora, config.ARGOSY_EGRESS_ALLOW);
   undo.push(async () => await toolbox.close());
-  const models = configuredModels(config, model);
+  const models = await configuredModels(config, model);
   const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };
   const here = `${process.pid}-${Date.now()}`;
   const agents = { workerId: `agent-${here}`, concurrency: config.ARGOSY_AGENT_CONCURRENCY };

@@ -50,7 +50,7 @@ async function startFleet(): Promise<Fleet> {
   const { runs, close } = await openFleet({ databaseUrl: database.url, redisUrl: redis.url }, settings);
   const lines: Record<string, unknown>[] = [];
   const logger = (role: string) => jsonLogger(role, 'info', (line) => lines.push(JSON.parse(line)));
-  const models = configuredModels(readConfig({ ARGOSY_MODEL: specOf(model) }));
+  const models = await configuredModels(readConfig({ ARGOSY_MODEL: specOf(model) }));
   const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };
   const agents = await AgentWorker.start(around, { workerId: 'agent', concurrency: 3 }, logger('agent-worker'));
   const tools = await ToolWorker.start(runs, [visit], { workerId: 'tool', concurrency: 2 }, logger('tool-worker'));

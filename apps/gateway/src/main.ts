@@ -8,7 +8,8 @@ await serve(
   'gateway',
   process,
   async ({ config, logger, health, keep, takePort }) => {
-    const { offered, defaultName } = configuredModels(config);
+    // A gateway says which models there are and counts nothing.
+    const { offered, defaultName } = await configuredModels({ ...config, ARGOSY_MODEL_TOKENIZER: undefined });
     const signingKey = await openSigningKey(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));

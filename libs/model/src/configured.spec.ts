@@ -1,4 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
+import { tokenizerFolder } from '../../../test/support/tokenizer-folder.ts';
 import { configuredModels } from './configured.ts';
 import { parseModelSpec } from './model-spec.ts';
 
@@ -6,8 +8,8 @@ const config = { ARGOSY_MODEL_CONTEXT_TOKENS: 32_000 };
 const served = { ...config, ARGOSY_MODEL: 'openai:http://127.0.0.1:1/v1#big' };
 
 describe('configuredModels', () => {
-  it('has extractive, at no cost, where nothing is configured', () => {
-    const { byName, offered, defaultName } = configuredModels(config);
+  it('has extractive, at no cost, where nothing is configured', async () => {
+    const { byName, offered, defaultName } = await configuredModels(config);
     expect([[...byName.keys()], defaultName]).toEqual([['extractive'], 'extractive']);
     expect(offered.get('extractive')).toMatchObject({
       isLanguageModel: false,
@@ -16,8 +18,8 @@ describe('configuredModels', () => {
     });
   });
 
-  it('offers a configured model as the default, its prices unknown until they are given', () => {
-    const { byName, offered, defaultName } = configuredModels(served);
+  it('offers a configured model as the default, its prices unknown until they are given', async () => {
+    const { byName, offered, defaultName } = await configuredModels(served);
     expect([[...byName.keys()], defaultName]).toEqual([['extractive', 'big'], 'big']);
     expect(offered.get('big')).toEqual({
       isLanguageModel: true,
@@ -25,18 +27,40 @@ describe('configuredModels', () => {
       contextTokens: 32_000,
       prices: null,
     });
-    const priced = configuredModels({ ...served, ARGOSY_MODEL_PRICES: '0.3,0.03,1.2' });
+    const priced = await configuredModels({ ...served, ARGOSY_MODEL_PRICES: '0.3,0.03,1.2' });
     expect(priced.offered.get('big')?.prices).toEqual({ promptUsd: 0.3, cachedUsd: 0.03, completionUsd: 1.2 });
   });
 
-  it("makes an operator's choice the default and keeps the others", () => {
-    const { byName, defaultName } = configuredModels(served, parseModelSpec('openai:http://127.0.0.1:2/v1#small'));
+  it("makes an operator's choice the default and keeps the others", async () => {
+    const { byName, defaultName } = await configuredModels(
+      served,
+      parseModelSpec('openai:http://127.0.0.1:2/v1#small'),
+    );
     expect([[...byName.keys()], defaultName]).toEqual([['extractive', 'big', 'small'], 'small']);
-    expect(configuredModels(served, { kind: 'extractive' }).defaultName).toBe('extractive');
+    expect((await configuredModels(served, { kind: 'extractive' })).defaultName).toBe('extractive');
   });
 
-  it('has a model that calls tools by the API speak that profile', () => {
-    const { byName, offered } = configuredModels({ ...config, ARGOSY_MODEL: 'openai-tools:http://127.0.0.1:1/v1#big' });
+  it('has a model that calls tools by the API speak that profile', async () => {
+    const { byName, offered } = await configuredModels({
+      ...config,
+      ARGOSY_MODEL: 'openai-tools:http://127.0.0.1:1/v1#big',
+    });
     expect([byName.get('big')?.profile, offered.get('big')?.profile]).toEqual(['openai-tools-v1', 'openai-tools-v1']);
+  });
+
+  it('counts prompts by the tokenizer of a configured folder, and stops at one that cannot be read', async () => {
+    const folder = await tokenizerFolder();
+    const request = { turns: [], tools: [], today: '', mustAnswer: false, maxCompletionTokens: 1, session: 'r' };
+    const basisOf = async (settings: object) => {
+      const { byName } = await configuredModels({ ...served, ...settings });
+      return byName.get('big')?.countPrompt(request).basis;
+    };
+    expect(await basisOf({ ARGOSY_MODEL_TOKENIZER: folder })).toBe('tokenizer');
+    expect(await basisOf({})).toBe('estimate');
+    await rm(folder, { recursive: true });
+    await expect(basisOf({ ARGOSY_MODEL_TOKENIZER: folder })).rejects.toMatchObject({
+      code: 'validation_failed',
+      message: expect.stringMatching(/^ARGOSY_MODEL_TOKENIZER: .*tokenizer\.json: is not there/),
+    });
   });
 });

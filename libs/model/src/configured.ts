@@ -1,5 +1,7 @@
 import type { Prices } from '#domain';
+import { InvalidInput } from '#errors';
 import type { Config } from '#platform';
+import { loadTokenizer, type Tokenizer } from '#tokens';
 import type { ChatModel } from './chat-model.ts';
 import { extractiveModel } from './extractive/extractive-model.ts';
 import { buildModel, type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
@@ -27,23 +29,41 @@ export interface ConfiguredModels {
 
 type ModelConfig = Pick<
   Config,
-  'ARGOSY_MODEL' | 'ARGOSY_MODEL_API_KEY' | 'ARGOSY_MODEL_CONTEXT_TOKENS' | 'ARGOSY_MODEL_PRICES'
+  | 'ARGOSY_MODEL'
+  | 'ARGOSY_MODEL_API_KEY'
+  | 'ARGOSY_MODEL_CONTEXT_TOKENS'
+  | 'ARGOSY_MODEL_PRICES'
+  | 'ARGOSY_MODEL_TOKENIZER'
 >;
 
 /**
  * The models that a configuration names, and `extractive`, which needs nothing. Asks no model server anything.
  * @param chosen a local operator's choice for this process; becomes the default
- * @throws InvalidInput for a model that this version cannot build
+ * @throws InvalidInput for a model that this version cannot build, or a tokenizer that cannot be read
  */
-export function configuredModels(config: ModelConfig, chosen: ModelSpec | null = null): ConfiguredModels {
+export async function configuredModels(
+  config: ModelConfig,
+  chosen: ModelSpec | null = null,
+): Promise<ConfiguredModels> {
+  const tokenizer = await configuredTokenizer(config);
   const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
   const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
-  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config)]));
+  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, tokenizer)]));
   const offered = new Map([...byName].map(([name, model]) => [name, offer(model, config)]));
   return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
 }
 
-function built(spec: ModelSpec, config: ModelConfig): ChatModel {
+async function configuredTokenizer({ ARGOSY_MODEL_TOKENIZER: folder }: ModelConfig): Promise<Tokenizer | undefined> {
+  if (folder === undefined) return undefined;
+  try {
+    return await loadTokenizer(folder);
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    throw new InvalidInput([{ path: 'ARGOSY_MODEL_TOKENIZER', message: error.message }], { cause: error });
+  }
+}
+
+function built(spec: ModelSpec, config: ModelConfig, tokenizer: Tokenizer | undefined): ChatModel {
   const apiKey = config.ARGOSY_MODEL_API_KEY;
   return buildModel(spec, {
     extractive: extractiveModel,
@@ -54,6 +74,7 @@ function built(spec: ModelSpec, config: ModelConfig): ChatModel {
         profile: profiles[profile],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         ...(apiKey === undefined ? {} : { apiKey }),
+        ...(tokenizer === undefined ? {} : { tokenizer }),
       }),
   });
 }

@@ -36,6 +36,7 @@ const schema = z.object({
     .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
     .optional(),
   ARGOSY_SIGNING_KEY_FILE: z.string().min(1).optional(),
+  ARGOSY_MODEL_TOKENIZER: z.string().min(1).optional(),
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
