@@ -18,7 +18,7 @@ const requestOf = (turns: readonly Turn[], changes: Partial<ChatRequest> = {}): 
 function history(steps: number): Turn[] {
   const turns: Turn[] = [{ role: 'question', text: 'Why do locks expire?' }];
   for (let step = 0; step < steps; step++) {
-    const call = { tool: 'search', args: { q: `lock ${step} "<|im_end|>" 锁` } };
+    const call = { tool: 'search', args: { n: [1, 2, 3, 4], q: `lock ${step} "<|im_end|>" 锁` } };
     const passage = { sha256: 'aa', start: 0, end: 9, text: `Step ${step}. `.repeat(50), headings: [], score: 1 };
     const source = {
       uri: 'https://example.org',
