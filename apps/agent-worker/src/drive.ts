@@ -138,7 +138,7 @@ class Drive {
     const { request } = this.#claim;
     const model = this.#around.models.get(request.model);
     if (model?.profile !== request.profile) return { kind: 'model-failed', message: unusable(request, model) };
-    const next = nextCall(state, this.#promptTokens(state, model), this.#elapsedSeconds(), request.limits);
+    const next = nextCall(state, await this.#promptTokens(state, model), this.#elapsedSeconds(), request.limits);
     if (next.kind === 'event') return next.event;
     const { forced, maxCompletionTokens } = next;
     const chat = { ...this.#chatRequest(state, orderOf(state, forced !== null)), maxCompletionTokens };
@@ -170,9 +170,9 @@ class Drive {
   }
 
   /** Of the largest prompt that may be sent now: with the order to answer at its end. */
-  #promptTokens(state: ResearchState, model = this.#around.models.get(this.#claim.request.model)): number {
-    if (state.phase !== 'thinking' || model === undefined) return 0;
-    return model.countPrompt(this.#chatRequest(state, orderOf(state, true))).tokens;
+  async #promptTokens(state: ResearchState, model: ChatModel): Promise<number> {
+    if (state.phase !== 'thinking') return 0;
+    return (await model.countPrompt(this.#chatRequest(state, orderOf(state, true)))).tokens;
   }
 
   async #check(state: ResearchState, draft: Checkable): Promise<ResearchEvent> {
@@ -211,7 +211,7 @@ class Drive {
       intents: command.kind === 'call-tools' ? command.calls : [],
       spent: state.spent,
       traceparent: this.#span,
-      ...(command.kind === 'ask-model' ? { askedTokens: this.#promptTokens(state) } : {}),
+      ...(command.kind === 'ask-model' ? { askedTokens: await this.#promptTokens(state) } : {}),
     });
     if (!committed.accepted) return false;
     this.#stepsCommitted += 1;
