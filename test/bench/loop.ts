@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Observation, ToolCall, Turn } from '#domain';
 import { type ChatRequest, type Output, OutputParser, tongyiV1 } from '#model';
 import { type Benchmark, percentile, type Row, round } from './result.ts';
+import { countRows } from './token-counts.ts';
 
 /** What the loop itself costs, without I/O and without a model. Targets stand in the rows. */
 export const loop: Benchmark = async (say) => {
@@ -11,10 +12,12 @@ export const loop: Benchmark = async (say) => {
   const parser = [4, 64, Infinity].flatMap((size) => parserRows(turns, size));
   say('render: a run of 100,000 tokens');
   const render = renderRows();
+  say('count: a run of 100,000 tokens, by a tokenizer');
+  const counts = await countRows();
   const at = (name: string) => Number(render.find((row) => row['history'] === name)?.['p95_ms']);
   return {
     params: { turns: from },
-    rows: [outcomeRow(turns), ...parser, ...render],
+    rows: [outcomeRow(turns), ...parser, ...render, ...counts],
     ratios: { 'render p95, 100K-token history to 10K': round(at('90K to 100K tokens') / at('0 to 10K tokens')) },
   };
 };

@@ -8,7 +8,7 @@ import type { ChatMessage, Prompt } from './profile.ts';
 
 /** Counts the prompts of one model. */
 export interface PromptCounter {
-  /** Cost: with a tokenizer O(new tokens) and some 50 µs a message for the template, else O(turns). */
+  /** Cost: with a tokenizer O(new tokens) and some 20 µs a message for the template, else O(turns). */
   count(prompt: Prompt, request: ChatRequest): PromptCount;
   /** Does the work of `count` for a history not seen before, in slices between which other work goes on. */
   prepare(prompt: Prompt, request: ChatRequest): Promise<void>;

@@ -23,7 +23,7 @@ export interface Tokenizer {
 }
 
 /**
- * The encoder keeps words it has seen, and when 10,000 are kept each further look costs up to 27 µs in place of one;
+ * The encoder keeps words it has seen, and when 10,000 are kept each further look costs up to 27 µs in place of two;
  * this many characters hold fewer.
  */
 const CHARACTERS_KEPT = 65_536;
