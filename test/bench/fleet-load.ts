@@ -77,7 +77,7 @@ export function simulatedModel(
     name: modelName,
     profile: 'tongyi-v1',
     contextTokens: 128_000,
-    countPrompt: () => ({ tokens: 1000, basis: 'estimate' }),
+    countPrompt: async () => ({ tokens: 1000, basis: 'estimate' }),
     reply,
   };
 }

@@ -27,7 +27,7 @@ function modelOf(reply: ChatModel['reply']): ChatModel {
     name: 'scripted',
     profile: tongyiV1.id,
     contextTokens: 1e6,
-    countPrompt: () => ({ tokens: 42, basis: 'estimate' }),
+    countPrompt: async () => ({ tokens: 42, basis: 'estimate' }),
     reply,
   };
 }

@@ -77,6 +77,8 @@ class Drive {
   readonly #unsubscribe: () => void;
   readonly #startedAt: number;
   #stepsCommitted: number;
+  /** Size of the prompt that a state leads to. */
+  #counted: { readonly state: ResearchState; readonly tokens: number } | null = null;
   /** The span of the step in work. */
   #span: string;
 
@@ -138,7 +140,7 @@ class Drive {
     const { request } = this.#claim;
     const model = this.#around.models.get(request.model);
     if (model?.profile !== request.profile) return { kind: 'model-failed', message: unusable(request, model) };
-    const next = nextCall(state, await this.#promptTokens(state, model), this.#elapsedSeconds(), request.limits);
+    const next = nextCall(state, await this.#promptTokens(state), this.#elapsedSeconds(), request.limits);
     if (next.kind === 'event') return next.event;
     const { forced, maxCompletionTokens } = next;
     const chat = { ...this.#chatRequest(state, orderOf(state, forced !== null)), maxCompletionTokens };
@@ -165,14 +167,29 @@ class Drive {
     const tools = this.#around.tools.filter(({ name }) => name !== 'search' || hasSomethingToSearch(request.sources));
     const { today } = request;
     const turns = shownTurns(all, context);
-    const ordered = { mustAnswer: order !== null, ...(order?.schema ? { outputSchema: order.schema } : {}) };
-    return { turns, tools, today, ...ordered, maxCompletionTokens, session, traceparent: this.#span };
+    return {
+      turns,
+      tools,
+      today,
+      mustAnswer: order !== null,
+      maxCompletionTokens,
+      session,
+      traceparent: this.#span,
+      ...(order?.schema ? { outputSchema: order.schema } : {}),
+      ...(context.measured ? { measured: context.measured } : {}),
+    };
   }
 
   /** Of the largest prompt that may be sent now: with the order to answer at its end. */
-  async #promptTokens(state: ResearchState, model: ChatModel): Promise<number> {
-    if (state.phase !== 'thinking') return 0;
-    return (await model.countPrompt(this.#chatRequest(state, orderOf(state, true)))).tokens;
+  async #promptTokens(state: ResearchState): Promise<number> {
+    const model = this.#around.models.get(this.#claim.request.model);
+    if (state.phase !== 'thinking' || model === undefined) return 0;
+    // A commit has counted already what the next step asks with.
+    if (this.#counted?.state !== state) {
+      const { tokens } = await model.countPrompt(this.#chatRequest(state, orderOf(state, true)));
+      this.#counted = { state, tokens };
+    }
+    return this.#counted.tokens;
   }
 
   async #check(state: ResearchState, draft: Checkable): Promise<ResearchEvent> {

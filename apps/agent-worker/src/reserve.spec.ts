@@ -29,8 +29,6 @@ function chance(seed: number): () => number {
 }
 
 const tools = [{ name: 'search', description: 'Finds passages.', parameters: { type: 'object', properties: {} } }];
-const tokensOf = (characters: number): number => Math.ceil(characters / 4);
-
 /** A world that gives the loop all that it can stand: as long as it may be, as much as it may be, in any order. */
 class World {
   readonly #next: () => number;
@@ -64,17 +62,17 @@ class World {
 
   #ask(state: ResearchState): ResearchEvent {
     if (state.phase !== 'thinking') throw new Error(`asked while ${state.phase}`);
-    const largest = tokensOf(tongyiV1.render(chatOf(state, true)).characters);
+    const largest = Math.ceil(tongyiV1.render(chatOf(state, true)).weight);
     const next = nextCall(state, largest, 0, this.#limits);
     if (next.kind === 'event') {
       if (next.event.kind === 'context-compacted') this.#before = [];
       return next.event;
     }
     const { forced, maxCompletionTokens } = next;
-    const { messages, characters } = tongyiV1.render(chatOf(state, forced !== null));
+    const { messages, weight } = tongyiV1.render(chatOf(state, forced !== null));
     expect(messages.slice(0, this.#before.length)).toEqual(this.#before);
     this.#before = messages;
-    const promptTokens = tokensOf(characters);
+    const promptTokens = Math.ceil(weight);
     // Long replies are the likeliest: they are what breaks budgets.
     const completionTokens = Math.max(1, Math.floor(maxCompletionTokens * Math.min(1, this.#next() * 1.5)));
     this.largestCall = Math.max(this.largestCall, promptTokens + completionTokens);

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { observationOf, searchOf, sha256Of } from '../../../test/support/research.ts';
 import { clipOutcomes, passageTokens } from './clip.ts';
 import type { ToolOutcome } from './conversation.ts';
-import { estimateTokens } from './estimate.ts';
 import type { Observation, Passage } from './observation.ts';
 
 const words = (count: number, word = 'lease'): string => Array.from({ length: count }, () => word).join(' ');
@@ -87,14 +86,5 @@ describe('clipOutcomes', () => {
       }),
       { numRuns: 1_000 },
     );
-  });
-});
-
-describe('estimateTokens', () => {
-  it('takes four characters of English for a token, and one and a half of Chinese, Japanese and Korean', () => {
-    expect(estimateTokens('a'.repeat(400))).toBe(100);
-    expect(estimateTokens('研究者'.repeat(100))).toBe(200);
-    expect(estimateTokens('연구かな')).toBe(3);
-    expect(estimateTokens('')).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import type { ToolOutcome } from './conversation.ts';
-import { estimateTokens } from './estimate.ts';
+import { tokenWeight } from './estimate.ts';
 import type { Observation, Passage, Section, SourceDocument } from './observation.ts';
 
 /** What a passage costs beside its words: its tags and the names of its fields. */
@@ -26,7 +26,7 @@ export function clipOutcomes(outcomes: readonly ToolOutcome[], tokens: number): 
 /** Estimated tokens of one passage as a model is shown it. */
 export function passageTokens({ text, headings }: Passage, source: SourceDocument | undefined): number {
   const frame = `${source?.title}${source?.uri}${headings.join(' > ')}`;
-  return estimateTokens(text) + estimateTokens(frame) + frameTokens;
+  return tokenWeight(text) + tokenWeight(frame) + frameTokens;
 }
 
 function clip(observation: Observation, tokens: number): Observation {
@@ -37,7 +37,7 @@ function clip(observation: Observation, tokens: number): Observation {
   for (const passage of bestFirst(observation.sections)) {
     const cost = costOf(passage);
     if (cost > left) {
-      const cut = cutTo(passage, left - (cost - estimateTokens(passage.text)));
+      const cut = cutTo(passage, left - (cost - tokenWeight(passage.text)));
       if (cut !== null) kept.set(passage, cut);
       break;
     }
@@ -49,7 +49,7 @@ function clip(observation: Observation, tokens: number): Observation {
 }
 
 function sectionTokens({ label, fault }: Section): number {
-  return estimateTokens(label) + estimateTokens(fault?.message ?? '') + frameTokens;
+  return tokenWeight(label) + tokenWeight(fault?.message ?? '') + frameTokens;
 }
 
 /** The first choice of each section, then the second of each, and so on. */
@@ -63,7 +63,7 @@ function bestFirst(sections: readonly Section[]): Passage[] {
 function cutTo(passage: Passage, tokens: number): Passage | null {
   const { text, start } = passage;
   // Never more characters than tokens allow at the densest, and never half a character.
-  const most = Math.floor((text.length * tokens) / Math.max(1, estimateTokens(text)));
+  const most = Math.floor((text.length * tokens) / Math.max(1, tokenWeight(text)));
   if (most < leastCharacters) return null;
   const border = text.slice(0, most).search(/\s\S*$/);
   const end = border >= leastCharacters / 2 ? border : most - (isHighSurrogate(text, most - 1) ? 1 : 0);

@@ -1,6 +1,6 @@
 import { passageTokens } from './clip.ts';
 import type { Digest, Lookup, Turn } from './conversation.ts';
-import { estimateTokens } from './estimate.ts';
+import { tokenWeight } from './estimate.ts';
 import { type Evidence, rankEvidence } from './evidence-rank.ts';
 import type { Passage, SourceDocument } from './observation.ts';
 import { numberSources } from './sources.ts';
@@ -153,16 +153,16 @@ function measureTurn(turn: Turn): number {
     case 'question':
     case 'notice':
     case 'model':
-      return estimateTokens(turn.text);
+      return tokenWeight(turn.text);
     case 'order':
-      return estimateTokens(JSON.stringify(turn));
+      return tokenWeight(JSON.stringify(turn));
     case 'digest':
-      return evidenceTokens(turn.passages, turn.sources) + estimateTokens(JSON.stringify(turn.lookups));
+      return evidenceTokens(turn.passages, turn.sources) + tokenWeight(JSON.stringify(turn.lookups));
     case 'tools':
       return turn.results.reduce((sum, { observation }) => {
         const words = observation.sections.map(({ label, fault }) => `${label}${fault?.message ?? ''}`).join('');
         const passages = observation.sections.flatMap((section) => section.passages);
-        return sum + estimateTokens(words) + evidenceTokens(passages, observation.sources);
+        return sum + tokenWeight(words) + evidenceTokens(passages, observation.sources);
       }, 0);
   }
 }

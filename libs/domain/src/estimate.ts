@@ -4,11 +4,14 @@ const charactersPerToken = 4;
 /** Chinese, Japanese and Korean are nearer to one and a half. */
 const charactersPerTokenCjk = 1.5;
 
-/** Tokens that a text may come to. Cost O(characters). */
-export function estimateTokens(text: string): number {
+/**
+ * Estimated tokens of a text, a fraction. Too low for code, tables and numbers, which have more tokens than that. Cost
+ * O(characters).
+ */
+export function tokenWeight(text: string): number {
   let cjk = 0;
   for (let i = 0; i < text.length; i++) if (isCjk(text.charCodeAt(i))) cjk++;
-  return Math.ceil((text.length - cjk) / charactersPerToken + cjk / charactersPerTokenCjk);
+  return (text.length - cjk) / charactersPerToken + cjk / charactersPerTokenCjk;
 }
 
 /** From the radicals to the Hangul syllables, the compatibility ideographs, and full-width forms. */

@@ -53,13 +53,11 @@ export interface ChatModel {
   readonly profile: string;
   /** Context window in tokens; Infinity when the model has none. */
   readonly contextTokens: number;
-  /** Prompt size of a request, for budgets. Pure but for a cache by turn: a longer history costs what is new in it. */
-  countPrompt(request: ChatRequest): PromptCount;
   /**
-   * Does beforehand, without holding up other work, what makes the first count of a long history dear: 100,000 tokens
-   * are half a second's work for a tokenizer. Absent where counting costs nothing.
+   * Prompt size of a request, for budgets. A longer history costs what is new in it; a tokenizer's half a second for
+   * 100,000 tokens not seen before is spent in slices, between which other runs go on.
    */
-  prepareCount?(request: ChatRequest): Promise<void>;
+  countPrompt(request: ChatRequest): Promise<PromptCount>;
   /**
    * One model call, retried inside by fault class.
    * @throws ModelFault when the model could not be made to reply; Aborted when `signal` fired.

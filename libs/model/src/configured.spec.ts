@@ -53,7 +53,7 @@ describe('configuredModels', () => {
     const request = { turns: [], tools: [], today: '', mustAnswer: false, maxCompletionTokens: 1, session: 'r' };
     const basisOf = async (settings: object) => {
       const { byName } = await configuredModels({ ...served, ...settings });
-      return byName.get('big')?.countPrompt(request).basis;
+      return (await byName.get('big')?.countPrompt(request))?.basis;
     };
     expect(await basisOf({ ARGOSY_MODEL_TOKENIZER: folder })).toBe('tokenizer');
     expect(await basisOf({})).toBe('estimate');

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Observation, ToolCall, Turn } from '#domain';
+import { type Observation, type ToolCall, type Turn, tokenWeight } from '#domain';
 import type { ChatRequest } from './chat-model.ts';
 import type { Prompt } from './profile.ts';
 import { profiles } from './profiles.ts';
-import { tokenWeight } from './token-weight.ts';
 
 const tools = [
   {

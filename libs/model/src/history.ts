@@ -1,6 +1,5 @@
-import { type NumberedSource, numberSources, type Turn } from '#domain';
+import { type NumberedSource, numberSources, type Turn, tokenWeight } from '#domain';
 import type { ChatMessage, Prompt } from './profile.ts';
-import { tokenWeight } from './token-weight.ts';
 
 /** What a turn's messages may depend on besides the turn: nothing behind it, so that a prompt only ever grows. */
 export interface Place {

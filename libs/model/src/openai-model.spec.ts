@@ -141,7 +141,7 @@ describe('openAiModel: a reply', () => {
     const model = modelAt(server.baseUrl);
     const { usage } = await model.reply(request, never);
     expect(usage).toEqual({
-      promptTokens: model.countPrompt(request).tokens,
+      promptTokens: (await model.countPrompt(request)).tokens,
       cachedTokens: 0,
       completionTokens: 11,
       estimated: true,

@@ -7,7 +7,7 @@ import { baseUrlProblem, urlUnder } from './endpoint.ts';
 import { BrokenWire, connectFault, type Failed, failed, otherModel, stalled, statusFault } from './openai-faults.ts';
 import { type Received, readStream, readWhole } from './openai-stream.ts';
 import type { Profile, Prompt } from './profile.ts';
-import { estimates, type PromptCounter, tokenizerCounts } from './prompt-count.ts';
+import { type CountPrompt, countByEstimate, countByTokenizer } from './prompt-count.ts';
 import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
 import { type SilenceWatch, silenceWatch } from './silence.ts';
 
@@ -49,14 +49,13 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
   checkEndpoint(options);
   const { profile, clock = systemClock, random = Math.random } = options;
   const policy = { ...defaultRetryPolicy, ...options.retry };
-  const counter = options.tokenizer === undefined ? estimates : tokenizerCounts(options.tokenizer);
+  const count = options.tokenizer === undefined ? countByEstimate : countByTokenizer(options.tokenizer);
   const servedModels = new WeakMap<Turn, string>();
   return {
     name: options.model,
     profile: profile.id,
     contextTokens: Math.min(options.contextTokens, profile.limits.contextTokens),
-    countPrompt: (request) => counter.count(profile.render(request), request),
-    prepareCount: async (request) => await counter.prepare(profile.render(request), request),
+    countPrompt: async (request) => await count(profile.render(request), request),
     async reply(request, signal, onDelta = () => {}) {
       const prompt = profile.render(request);
       const maxTokens = Math.min(request.maxCompletionTokens, profile.limits.replyTokens);
@@ -66,7 +65,7 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
       const call: Call = { options, request, prompt, maxTokens, servedModel, onDelta, clock };
       const received = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
       if (run && received.servedModel !== undefined) servedModels.set(run, received.servedModel);
-      return replyOf(received, call, counter);
+      return await replyOf(received, call, count);
     },
   };
 }
@@ -204,20 +203,21 @@ async function textOf(bytes: AsyncIterable<Uint8Array>, limitBytes: number): Pro
   return text + decoder.decode();
 }
 
-function replyOf(received: Received, call: Call, counter: PromptCounter): ModelReply {
+async function replyOf(received: Received, call: Call, count: CountPrompt): Promise<ModelReply> {
   const { options, request, maxTokens } = call;
   const { problem, ...parsed } = options.profile.read(received, request);
   const cut = received.finish === 'length' ? ` It was cut at its limit of ${maxTokens} tokens: write less.` : '';
   return {
     ...parsed,
     ...(problem === undefined ? {} : { problem: problem + cut }),
-    usage: received.usage ?? countedUsage(received, call, counter),
+    usage: received.usage ?? (await countedUsage(received, call, count)),
   };
 }
 
 /** For a server that gives no usage; nobody but the server knows what it had cached. */
-function countedUsage(received: Received, { options, request, prompt }: Call, counter: PromptCounter): ModelUsage {
-  const { tokens: promptTokens, basis } = counter.count(prompt, request);
+async function countedUsage(received: Received, call: Call, count: CountPrompt): Promise<ModelUsage> {
+  const { options, request, prompt } = call;
+  const { tokens: promptTokens, basis } = await count(prompt, request);
   const counted = basis === 'tokenizer' && options.tokenizer;
   if (!counted) return { promptTokens, cachedTokens: 0, completionTokens: Math.ceil(received.weight), estimated: true };
   const calls = received.calls.map(({ name, args }) => `${name}${args}`);

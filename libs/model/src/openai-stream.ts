@@ -1,6 +1,6 @@
 /** Turns the body of a chat-completions reply into one generation. */
 import { z } from 'zod';
-import type { ModelUsage } from '#domain';
+import { type ModelUsage, tokenWeight } from '#domain';
 import type { OnDelta } from './chat-model.ts';
 import { NativeCalls, nativePieceSchema } from './native-calls.ts';
 import { type Endpoint, type Failed, stalled, streamedFault } from './openai-faults.ts';
@@ -8,7 +8,6 @@ import { OutputParser } from './output-parser.ts';
 import type { Generated } from './profile.ts';
 import type { Attempt } from './retry.ts';
 import { sseData } from './sse.ts';
-import { tokenWeight } from './token-weight.ts';
 
 /** A whole generation and what the server said of it. `usage` and `servedModel` are absent where it said nothing. */
 export interface Received extends Generated {

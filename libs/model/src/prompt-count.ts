@@ -6,16 +6,14 @@ import type { TemplateMessage, Tokenizer } from '#tokens';
 import type { ChatRequest, PromptCount } from './chat-model.ts';
 import type { ChatMessage, Prompt } from './profile.ts';
 
-/** Counts the prompts of one model. */
-export interface PromptCounter {
-  /** Cost: with a tokenizer O(new tokens) and some 20 µs a message for the template, else O(turns). */
-  count(prompt: Prompt, request: ChatRequest): PromptCount;
-  /** Does the work of `count` for a history not seen before, in slices between which other work goes on. */
-  prepare(prompt: Prompt, request: ChatRequest): Promise<void>;
-}
+/**
+ * Counts the prompts of one model. Cost: with a tokenizer O(new tokens) and some 20 µs a message for the template, in
+ * slices between which other work goes on; else O(turns).
+ */
+export type CountPrompt = (prompt: Prompt, request: ChatRequest) => Promise<PromptCount>;
 
 /** Counts by what the server said of the same history before, else by an estimate. */
-export const estimates: PromptCounter = { count: estimated, prepare: async () => {} };
+export const countByEstimate: CountPrompt = async (prompt, request) => estimated(prompt, request);
 
 function estimated({ weight, weights }: Prompt, { measured, turns }: ChatRequest): PromptCount {
   const known = measured && measured.turns <= turns.length ? weights[measured.turns - 1] : undefined;
@@ -33,7 +31,7 @@ const SLICE_CHARACTERS = 8192;
  * that writes old messages anew costs those.
  * A prompt that the template refuses is estimated.
  */
-export function tokenizerCounts(tokenizer: Tokenizer): PromptCounter {
+export function countByTokenizer(tokenizer: Tokenizer): CountPrompt {
   const known = new WeakMap<Turn, ReadonlyMap<string, number>>();
   const newlyEncoded = function* (rendered: string, [first]: readonly Turn[]): Generator<void, number> {
     const before = first && known.get(first);
@@ -52,21 +50,14 @@ export function tokenizerCounts(tokenizer: Tokenizer): PromptCounter {
     if (first) known.set(first, counts);
     return tokens;
   };
-  return {
-    count(prompt, request) {
-      const rendered = renderedBy(tokenizer, prompt);
-      if (rendered === null) return estimated(prompt, request);
-      const work = newlyEncoded(rendered, request.turns);
-      let step = work.next();
-      while (!step.done) step = work.next();
-      return { tokens: step.value, basis: 'tokenizer' };
-    },
-    async prepare(prompt, { turns }) {
-      const rendered = renderedBy(tokenizer, prompt);
-      if (rendered === null) return;
-      const work = newlyEncoded(rendered, turns);
-      while (!work.next().done) await nextTurn();
-    },
+  return async (prompt, request) => {
+    const rendered = renderedBy(tokenizer, prompt);
+    if (rendered === null) return estimated(prompt, request);
+    const work = newlyEncoded(rendered, request.turns);
+    for (let step = work.next(); ; step = work.next()) {
+      if (step.done) return { tokens: step.value, basis: 'tokenizer' };
+      await nextTurn();
+    }
   };
 }
 

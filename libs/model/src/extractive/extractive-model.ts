@@ -33,7 +33,7 @@ export function extractiveModel(): ChatModel {
     profile: 'extractive-v1',
     contextTokens: Number.POSITIVE_INFINITY,
     // No model reads a prompt: nothing is exactly what there is to count, and no later usage will correct it.
-    countPrompt: () => ({ tokens: 0, basis: 'tokenizer' }),
+    countPrompt: async () => ({ tokens: 0, basis: 'tokenizer' }),
     async reply(request, signal) {
       if (signal.aborted) throw new Aborted('The extractive researcher was stopped.');
       return { text: '', usage: free, ...decide(request) };

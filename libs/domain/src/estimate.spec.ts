@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { tokenWeight } from './token-weight.ts';
+import { tokenWeight } from './estimate.ts';
 
 describe('tokenWeight', () => {
   it.each([
