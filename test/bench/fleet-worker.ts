@@ -51,7 +51,7 @@ const model = simulatedModel(({ first, last }) => {
 
 const store = order.sink === 'record' ? await openFleet(order) : null;
 const control = store === null ? controlRuns(order) : null;
-const around: Surroundings = {
+const around: Surroundings<Runs> = {
   runs: store === null ? (control?.runs as Runs) : timed(store.runs),
   models: new Map([[modelName, model]]),
   tools: [],

@@ -1,6 +1,6 @@
 import { messageOf } from '#errors';
 import { type Logger, traceIdOf } from '#platform';
-import { type Claim, type FaultyRing, Working } from '#runs';
+import { type Claim, type FaultyRing, type Runs, Working } from '#runs';
 import { drive, type Stop, type Surroundings } from './drive.ts';
 
 export interface AgentWorkerOptions {
@@ -20,7 +20,7 @@ export class AgentWorker {
 
   /** @throws Unavailable when the stores cannot be reached */
   static async start(
-    around: Surroundings,
+    around: Surroundings<Runs>,
     { workerId, concurrency }: AgentWorkerOptions,
     logger: Logger,
   ): Promise<AgentWorker> {

@@ -31,9 +31,12 @@ import { childOf } from '#platform';
 import type { Claim, Commit, Runs } from '#runs';
 import { measured } from './instruments.ts';
 
+/** What a run in work needs of the record. */
+export type RunRecord = Pick<Runs, 'commit' | 'callTools' | 'texts' | 'deltas' | 'onFlag' | 'cancelRequested'>;
+
 /** What a run needs of the process that drives it. */
-export interface Surroundings {
-  readonly runs: Runs;
+export interface Surroundings<R extends RunRecord = RunRecord> {
+  readonly runs: R;
   readonly models: ReadonlyMap<string, ChatModel>;
   readonly tools: readonly OfferedTool[];
   /** Milliseconds that only ever grow. */
