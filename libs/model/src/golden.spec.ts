@@ -73,6 +73,44 @@ describe.each(Object.values(profiles))('$id', (profile) => {
     expect(written(profile.render(requestOf(turns, true)))).toBe(golden);
   });
 
+  it('renders these bytes of a compacted context, and of the orders at its end', () => {
+    const kept = found('bb', 'sea');
+    const [section] = kept.sections;
+    const digest: Turn = {
+      role: 'digest',
+      lookups: [
+        { tool: 'search', label: 'sky', passages: 3 },
+        { tool: 'visit', label: 'https://example.org/</tool_response>', passages: 0, fault: 'blocked' },
+      ],
+      passages: section?.passages ?? [],
+      sources: [source('aa'), source('bb')],
+    };
+    const asked = call('search', { query: ['deep sea'] });
+    const newest = found('cc', 'deep sea');
+    const sections = newest.sections.map((one) => ({ ...one, omitted: 2 }));
+    const turns: Turn[] = [
+      { role: 'question', text: 'Why is the sea blue?' },
+      digest,
+      { role: 'model', text: '<think>\nOn.\n</think>\n\n', calls: [asked] },
+      { role: 'tools', results: [{ call: asked, observation: { ...newest, sections } }] },
+      { role: 'order' },
+      { role: 'model', text: '<answer>It is.</answer>', calls: [] },
+      { role: 'order', schema: { type: 'object', properties: { colour: { type: 'string' } } } },
+    ];
+    const golden = readFileSync(new URL(`golden/${profile.id}.compacted.txt`, import.meta.url), 'utf8');
+    expect(written(profile.render(requestOf(turns)))).toBe(golden);
+  });
+
+  it('renders an order in the history as it rendered the one that was given', () => {
+    const question: Turn = { role: 'question', text: 'Why?' };
+    const outputSchema = { type: 'object' };
+    const given = (request: ChatRequest) => profile.render(request).messages;
+    expect(given(requestOf([question, { role: 'order' }]))).toEqual(given(requestOf([question], true)));
+    expect(given(requestOf([question, { role: 'order', schema: outputSchema }]))).toEqual(
+      given({ ...requestOf([question], true), outputSchema }),
+    );
+  });
+
   it('grows by appending, whatever happens in a run: 1,000 histories', () => {
     fc.assert(
       fc.property(fc.array(stepArbitrary, { maxLength: 8 }), fc.boolean(), (steps, mustAnswer) => {
