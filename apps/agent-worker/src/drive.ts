@@ -147,7 +147,8 @@ class Drive {
     if (next.kind === 'event') return next.event;
     const { forced, maxCompletionTokens } = next;
     const chat = { ...this.#chatRequest(state, orderOf(state, forced !== null)), maxCompletionTokens };
-    const deadline = this.#deadline();
+    const isResearch = orderOf(state, forced !== null) === null;
+    const deadline = this.#deadline(isResearch ? request.limits.answerSeconds : 0);
     const deltas = this.#around.runs.deltas(this.#claim, state.step);
     try {
       const signal = deadline === null ? this.#halt : AbortSignal.any([this.#halt, deadline]);
@@ -155,7 +156,7 @@ class Drive {
       const reply = await measured(request.model, ask);
       return { kind: 'model-replied', reply, forced };
     } catch (error) {
-      if (deadline?.aborted) return { kind: 'limit-reached', reason: 'max_seconds' };
+      if (deadline?.aborted) return { kind: isResearch ? 'limit-near' : 'limit-reached', reason: 'max_seconds' };
       if (this.#stop.now.aborted || this.#cancel.signal.aborted) return null;
       if (error instanceof ModelFault) return { kind: 'model-failed', message: messageOf(error) };
       throw error;
@@ -215,13 +216,13 @@ class Drive {
   }
 
   async #callTools(calls: readonly PlacedCall[]): Promise<ResearchEvent | null> {
-    const deadline = this.#deadline();
     // Whoever waits for tools is at a step boundary: the calls go on without it.
-    const signal = AbortSignal.any([this.#stop.soon, this.#halt, ...(deadline === null ? [] : [deadline])]);
-    const outcomes = await this.#around.runs.callTools(this.#claim, calls, signal);
+    const signal = AbortSignal.any([this.#stop.soon, this.#halt]);
+    const late = this.#deadline(this.#claim.request.limits.answerSeconds);
+    const outcomes = await this.#around.runs.callTools(this.#claim, calls, signal, late);
     if (outcomes !== null) return { kind: 'tools-returned', outcomes };
     await this.#lookAtFlags();
-    return deadline?.aborted ? { kind: 'limit-reached', reason: 'max_seconds' } : null;
+    return null;
   }
 
   async #commit(state: ResearchState, command: Command, step: Step): Promise<boolean> {
@@ -272,11 +273,11 @@ class Drive {
     return (this.#around.now() - this.#startedAt) / 1000;
   }
 
-  /** Fires when the run's time is over; null where it has no limit. */
-  #deadline(): AbortSignal | null {
+  /** Fires when the run's time but for the reserve is over; null where it has no limit. */
+  #deadline(reserveSeconds: number): AbortSignal | null {
     const { seconds } = this.#claim.request.limits.budget;
     if (seconds === undefined) return null;
-    return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - this.#elapsedSeconds()) * 1000)));
+    return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - reserveSeconds - this.#elapsedSeconds()) * 1000)));
   }
 }
 

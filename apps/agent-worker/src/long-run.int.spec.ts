@@ -57,7 +57,7 @@ function modelOf(say: (prompt: string, request: ChatRequest) => string, seen: nu
 
 // Before the store's own, which closes it.
 afterAll(async () => {
-  await answeringTools.close();
+  await answeringTools.close({ abortAfterMs: 0 });
   await toolMember.end();
   await stopLooking();
 });
@@ -68,15 +68,19 @@ let stopLooking: () => Promise<void>;
 let toolMember: Membership;
 let answeringTools: Answering;
 
-/** Finds what `textOf` has for the query, and stores it. */
-let textOf: (query: string) => string = () => '';
+/** What is found for a query, and stored; null for a search that never ends. */
+let textOf: (query: string) => string | null = () => null;
 
 beforeAll(async () => {
   stopLooking = keepLooking(runs(), settings.pollMs);
   toolMember = await runs().join({ workerId: 'tools', role: 'tool-worker', slots: 4 });
-  answeringTools = await runs().answerCalls(toolMember, { concurrency: 4 }, async ({ args }) => {
+  answeringTools = await runs().answerCalls(toolMember, { concurrency: 4 }, async ({ args }, signal) => {
     const query = String([args['query']].flat()[0]);
     const text = textOf(query);
+    if (text === null) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      throw signal.reason;
+    }
     const observation: Observation = observationOf(text, query);
     return { state: 'done', observation, snapshots: new Map([[sha256Of(text), text]]) };
   });
@@ -170,6 +174,30 @@ describe('a run of 120 steps in a context for a dozen', () => {
     expect(types.filter((type) => type === 'context.compacted').length).toBeGreaterThan(5);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(contextTokens);
   }, 60_000);
+});
+
+describe('a run whose time is nearly over while a tool is at work', () => {
+  it('stops waiting, asks for the answer in the time that is left for it, and gives it with its proofs', async () => {
+    const fact = 'A lease lasts for thirty seconds.';
+    textOf = (query) => (query === 'lease' ? fact : null);
+    const model = modelOf((prompt) => {
+      if (prompt.includes('no tool can be called any more')) {
+        return thinkAndAnswer(`${fact} <cite source="s1">thirty seconds</cite>`);
+      }
+      return prompt.includes(fact)
+        ? thinkAndCall('search', { query: ['epoch'] })
+        : thinkAndCall('search', { query: ['lease'] });
+    });
+    const limits = limitsOf({ budget: { steps: 9, seconds: 4 }, answerSeconds: 3 });
+    const runId = await accept({ question: 'How long does a lease last?', limits });
+    const worker = await work(model);
+    const types = await eventsOf(runId);
+    await worker.end();
+    const { status, report } = await runs().get(tenantId, runId);
+    expect([status, report?.incomplete_details?.reason]).toEqual(['incomplete', 'max_seconds']);
+    expect(report?.claims).toMatchObject([{ text: fact, verdict: 'supported' }]);
+    expect(types).toContain('budget.warning');
+  });
 });
 
 describe('a worker killed between any two steps', () => {

@@ -20,7 +20,7 @@ const forNotices = 0.1;
 export function clipOutcomes(outcomes: readonly ToolOutcome[], tokens: number): readonly ToolOutcome[] {
   if (tokens === 0 || outcomes.length === 0) return outcomes;
   const share = (tokens * (1 - forNotices)) / outcomes.length;
-  return outcomes.map(({ call, observation }) => ({ call, observation: clip(observation, share) }));
+  return outcomes.map((outcome) => ({ ...outcome, observation: clip(outcome.observation, share) }));
 }
 
 /** Estimated tokens of one passage as a model is shown it. */

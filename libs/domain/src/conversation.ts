@@ -94,4 +94,6 @@ export interface Lookup {
 export interface ToolOutcome {
   readonly call: ToolCall;
   readonly observation: Observation;
+  /** Set where nobody waited for the result any more; the observation says so. */
+  readonly late?: true;
 }

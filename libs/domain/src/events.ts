@@ -3,7 +3,7 @@ import type { Report } from './report.ts';
 import type { Command, PlacedCall, ResearchEvent, ResearchState } from './run-state.ts';
 
 /** Version of what is stored in steps and events; older versions are upcast when read. */
-export const eventSchemaVersion = 1;
+export const eventSchemaVersion = 2;
 
 /** The durable events that a client of a run can follow. */
 export type RunEventType =
@@ -88,6 +88,7 @@ function happened(event: ResearchEvent, after: ResearchState): RunEvent[] {
       return [{ type: 'answer.checked', data: { step, supported: event.supported, unsupported: event.faults.length } }];
     case 'output-checked':
       return [{ type: 'output.checked', data: { step, faults: event.faults } }];
+    case 'limit-near':
     case 'limit-reached':
     case 'model-failed':
     case 'cancelled':

@@ -43,6 +43,7 @@ export {
   type RunEventType,
 } from './events.ts';
 export { quotePassage } from './evidence.ts';
+export { lateOutcome } from './late.ts';
 export { type NextCall, nextCall } from './next-call.ts';
 export type { Observation, Passage, Section, SourceDocument, ToolFault } from './observation.ts';
 export {

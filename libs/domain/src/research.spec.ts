@@ -12,6 +12,7 @@ import {
   usageOfCall,
 } from '../../../test/support/research.ts';
 import type { AnswerPart } from './conversation.ts';
+import { lateOutcome } from './late.ts';
 import { advance, begin, replay } from './research.ts';
 import { type Command, ProtocolViolation, type ResearchEvent, type ResearchState } from './run-state.ts';
 
@@ -309,6 +310,28 @@ describe('an output schema', () => {
       'order',
       'model',
     ]);
+  });
+});
+
+describe('time that is nearly over', () => {
+  it('demands the answer, and the run ends incomplete with it', () => {
+    const near: ResearchEvent = { kind: 'limit-near', reason: 'max_seconds' };
+    expect(fold([near])[1]).toEqual({ kind: 'ask-model', aim: { kind: 'answer', reason: 'max_seconds' } });
+    const [, command] = fold([near, { ...answered(part), forced: 'max_seconds' }, proven]);
+    expect(command).toMatchObject({ draft: [part], ending: { status: 'incomplete', reason: 'max_seconds' } });
+  });
+
+  it('shows the model which calls were not waited for', () => {
+    const [state] = fold([
+      asked(searchOf('a'), searchOf('b')),
+      {
+        kind: 'tools-returned',
+        outcomes: [{ call: searchOf('a'), observation: observationOf('a') }, lateOutcome(searchOf('b'))],
+      },
+    ]);
+    expect(state.turns.at(-1)).toMatchObject({
+      results: [{ call: searchOf('a') }, { late: true, observation: { sections: [{ fault: { kind: 'transient' } }] } }],
+    });
   });
 });
 

@@ -67,6 +67,8 @@ export function advance(state: ResearchState, event: ResearchEvent, limits: Limi
       return onCheckedAnswer(expectPhase(state, 'checking', event), event);
     case 'output-checked':
       return onCheckedOutput(expectPhase(state, 'checking', event), event.faults);
+    case 'limit-near':
+      return ask(common(expectPhase(state, 'thinking', event)), { kind: 'answer', reason: event.reason });
     case 'limit-reached': {
       const message = `A limit of the run (${event.reason}) came before it.`;
       return conclude(expectOpen(state, event), { status: 'incomplete', reason: event.reason }, message);

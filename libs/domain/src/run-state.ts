@@ -81,6 +81,8 @@ export type ResearchEvent =
   | ({ readonly kind: 'context-compacted'; readonly promptTokens: number } & Compaction)
   | { readonly kind: 'answer-checked'; readonly supported: number; readonly faults: readonly ClaimFault[] }
   | { readonly kind: 'output-checked'; readonly faults: readonly string[] }
+  /** What is left of a budget is the reserve for the answer. */
+  | { readonly kind: 'limit-near'; readonly reason: LimitReason }
   | { readonly kind: 'limit-reached'; readonly reason: LimitReason }
   | { readonly kind: 'model-failed'; readonly message: string }
   | { readonly kind: 'cancelled' };

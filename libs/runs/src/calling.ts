@@ -31,20 +31,29 @@ export interface CallResult {
 /** Performs a claimed call. `signal` fires when the run is cancelled or the worker must stop. */
 export type PerformCall = (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>;
 
+/** How long to wait for calls. */
+interface Waiting {
+  /** Stops the wait, without any outcome. */
+  readonly signal: AbortSignal;
+  /** Ends the wait with the outcomes that are there; the others are late. */
+  readonly late: AbortSignal | null;
+}
+
 /** Has calls performed and waits for them; see `Runs.callTools`. */
 export async function callTools(
   core: Core,
   { tenantId, runId }: Claim,
   calls: readonly PlacedCall[],
-  signal: AbortSignal,
+  { signal, late }: Waiting,
 ): Promise<ToolOutcome[] | null> {
+  const waiting = late === null ? signal : AbortSignal.any([signal, late]);
   const ids = calls.map((call) => callIdOf(runId, call));
   let rung = false;
   while (!signal.aborted) {
-    const hint = awaitHint(core.bus, topics.called(tenantId, runId), core.settings.pollMs, signal);
+    const hint = awaitHint(core.bus, topics.called(tenantId, runId), core.settings.pollMs, waiting);
     try {
       const outcomes = outcomesOf(calls, ids, await readCalls(core.database, tenantId, runId, ids));
-      if (outcomes !== null) return outcomes;
+      if (late?.aborted || outcomes.every((outcome) => !outcome.late)) return outcomes;
       // No worker begins calls of such a run any more, and the hint that its end was asked for may have been lost.
       if (await isCancelFlagged(core.database, tenantId, runId)) return null;
       // Once: whatever gets lost after that is rung again by whoever reconciles.

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { lateOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import { keepLooking } from '../../../test/support/looking.ts';
 import {
@@ -10,6 +11,7 @@ import {
   searchOf,
   sha256Of,
 } from '../../../test/support/research.ts';
+import { topics } from './bus.ts';
 import type { CallResult } from './calling.ts';
 import type { Doorbell } from './doorbell/doorbell.ts';
 import type { Membership } from './membership.ts';
@@ -164,6 +166,20 @@ describeStores((stores) => {
       expect(performed).toEqual(['b', 'a']);
       const hashes = outcomes.flatMap(({ observation }) => observation.sources.map((source) => source.sha256));
       expect([...(await runs.texts(tenantId, hashes)).values()].toSorted()).toEqual(['result of a', 'result of b']);
+    });
+
+    it('is waited for no longer than its caller wants, and what is there by then is kept', async () => {
+      const run = await acting();
+      const late = new AbortController();
+      const unsubscribe = runs.bus.subscribe(topics.called(tenantId, run.runId), () => late.abort());
+      await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call, signal) => {
+        if (call.args['query'] === 'a') return resultOf(call);
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        throw signal.reason;
+      });
+      const called = await runs.callTools(run, calls, never, late.signal);
+      unsubscribe();
+      expect(called).toEqual([outcomes[0], lateOutcome(searchOf('b'))]);
     });
 
     it('performs nothing again that is done, also for a later owner of the run', async () => {

@@ -208,10 +208,16 @@ export class Runs {
 
   /**
    * Has recorded calls performed, wherever the tool workers are, and gathers their outcomes in order. Calls that have a
-   * result are not performed again. Returns early, with null, when the signal fires or the run's end was asked for.
+   * result are not performed again. Returns early, with null, when the signal fires or the run's end was asked for, and
+   * with late outcomes for those that are not there when `late` fires.
    */
-  async callTools(owner: Claim, calls: readonly PlacedCall[], signal: AbortSignal): Promise<ToolOutcome[] | null> {
-    return await callTools(this.#core, owner, calls, signal);
+  async callTools(
+    owner: Claim,
+    calls: readonly PlacedCall[],
+    signal: AbortSignal,
+    late: AbortSignal | null = null,
+  ): Promise<ToolOutcome[] | null> {
+    return await callTools(this.#core, owner, calls, { signal, late });
   }
 
   /** Answers call rings. A throw of `perform` gives the call back for a later ring. */

@@ -1,4 +1,4 @@
-import type { Observation, SourcePolicy, ToolCall, ToolOutcome } from '#domain';
+import { lateOutcome, type Observation, type SourcePolicy, type ToolCall, type ToolOutcome } from '#domain';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 
@@ -94,18 +94,17 @@ export async function readCalls(
   return rows.map((row) => ({ callId: row.call_id, state: row.state, result: row.result }));
 }
 
-/** The outcomes of calls in their order, or null while one has none. `ids` are theirs, place by place. */
+/** The outcomes of calls in their order; late ones where there is no result yet. `ids` are theirs, place by place. */
 export function outcomesOf(
   calls: readonly ToolCall[],
   ids: readonly string[],
   records: readonly CallRecord[],
-): ToolOutcome[] | null {
+): ToolOutcome[] {
   const results = new Map(records.map(({ callId, result }) => [callId, result]));
-  const outcomes = calls.flatMap(({ tool, args }, index): ToolOutcome[] => {
+  return calls.map(({ tool, args }, index) => {
     const observation = results.get(ids[index] ?? '') ?? null;
-    return observation === null ? [] : [{ call: { tool, args }, observation }];
+    return observation === null ? lateOutcome({ tool, args }) : { call: { tool, args }, observation };
   });
-  return outcomes.length === calls.length ? outcomes : null;
 }
 
 /** A call that is to be rung for. */

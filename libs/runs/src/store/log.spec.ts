@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { asked, observationOf, placed, searchOf } from '../../../../test/support/research.ts';
+import { lateOutcome, replay } from '#domain';
+import { asked, observationOf, placed, requestOf, searchOf } from '../../../../test/support/research.ts';
 import { toJsonb } from './json.ts';
 import { callIdOf, fromPayload, LogUnreadable, toPayload } from './log.ts';
 
@@ -72,6 +73,36 @@ describe('the stored form of a step', () => {
     expect(fromPayload(toPayload('run', asked(searchOf('a')), []), 1, new Map())).toEqual(asked(searchOf('a')));
   });
 
+  it('keeps a call late that was late, whatever it brought afterwards', () => {
+    const [first = searchOf('a'), second = searchOf('b')] = calls;
+    const late = {
+      kind: 'tools-returned' as const,
+      outcomes: [event.outcomes[0] ?? lateOutcome(first), lateOutcome(second)],
+    };
+    expect(fromPayload(toPayload('run', late, calls), 2, results)).toEqual({
+      ...late,
+      outcomes: [late.outcomes[0], lateOutcome(searchOf('b'))],
+    });
+  });
+
+  it('of release 1 is read as it was meant', () => {
+    const observation = observationOf('A page.');
+    const callId = 'f'.repeat(32);
+    const usage = { promptTokens: 10, cachedTokens: 0, completionTokens: 5 };
+    const stored = [
+      {
+        kind: 'model-replied',
+        forced: null,
+        reply: { text: 'x', calls: [{ tool: 'search', args: { query: 'a' } }], usage },
+      },
+      { kind: 'tools-returned', calls: [{ tool: 'search', args: { query: 'a' }, callId }] },
+      { kind: 'model-replied', forced: null, reply: { text: 'y', calls: [], answer: [], usage } },
+    ] as const;
+    const log = stored.map((payload) => fromPayload(payload, 1, new Map([[callId, observation]])));
+    const [state, command] = replay(requestOf(), log);
+    expect([state.phase, state.step, state.spent.toolCalls, command.kind]).toEqual(['checking', 2, 1, 'check']);
+  });
+
   it('is refused without a result that it names', () => {
     results.delete(callIdOf('run', calls[1] ?? placed(searchOf('b'), 0, 1)));
     expect(() => fromPayload(payload, 1, results)).toThrow(LogUnreadable);
@@ -79,7 +110,7 @@ describe('the stored form of a step', () => {
   });
 
   it('is refused when a newer release wrote it', () => {
-    expect(() => fromPayload(asked(), 2, new Map())).toThrow(/schema 2 .* knows 1/);
-    expect(() => fromPayload(asked(), 2, new Map())).toThrow(LogUnreadable);
+    expect(() => fromPayload(asked(), 3, new Map())).toThrow(/schema 3 .* knows 2/);
+    expect(() => fromPayload(asked(), 3, new Map())).toThrow(LogUnreadable);
   });
 });

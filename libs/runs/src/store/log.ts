@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
-import type { Observation, PlacedCall, ResearchEvent, ToolCall } from '#domain';
-import { eventSchemaVersion } from '#domain';
+import type { Observation, PlacedCall, ResearchEvent, ToolCall, ToolOutcome } from '#domain';
+import { eventSchemaVersion, lateOutcome } from '#domain';
 import { ArgosyError } from '#errors';
 import { storedJson } from './json.ts';
 
 /** A step as it is stored: observations are left in their tool-call rows and only named. */
 export type StepPayload =
   | Exclude<ResearchEvent, { kind: 'tools-returned' }>
-  | { readonly kind: 'tools-returned'; readonly calls: readonly (ToolCall & { readonly callId: string })[] };
+  | { readonly kind: 'tools-returned'; readonly calls: readonly StoredCall[] };
+
+/** `late`: its result, which may have come since, is not that of the step. */
+type StoredCall = ToolCall & { readonly callId: string; readonly late?: true };
 
 /** A row of the log was written by a newer release, or names a result that is not there. */
 export class LogUnreadable extends ArgosyError {
@@ -30,9 +33,12 @@ export function callIdOf(runId: string, { step, index, tool, args }: PlacedCall)
 /** The stored form of an event. `calls` are those that a `tools-returned` answers, in order. */
 export function toPayload(runId: string, event: ResearchEvent, calls: readonly PlacedCall[]): StepPayload {
   if (event.kind !== 'tools-returned') return event;
+  const late = (index: number) => (event.outcomes[index]?.late ? { late: true as const } : {});
   return {
     kind: 'tools-returned',
-    calls: calls.map((call) => ({ tool: call.tool, args: call.args, callId: callIdOf(runId, call) })),
+    calls: calls.map((call, index) => {
+      return { tool: call.tool, args: call.args, callId: callIdOf(runId, call), ...late(index) };
+    }),
   };
 }
 
@@ -49,7 +55,8 @@ export function fromPayload(
     throw new LogUnreadable(`A step of schema ${schemaVersion} was found; this release knows ${eventSchemaVersion}.`);
   }
   if (payload.kind !== 'tools-returned') return payload;
-  const outcomes = payload.calls.map(({ tool, args, callId }) => {
+  const outcomes = payload.calls.map(({ tool, args, callId, late }): ToolOutcome => {
+    if (late) return lateOutcome({ tool, args });
     const observation = results.get(callId);
     if (observation === undefined) throw new LogUnreadable(`The result of tool call ${callId} is missing.`);
     return { call: { tool, args }, observation };
