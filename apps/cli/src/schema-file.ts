@@ -12,9 +12,12 @@ export async function readSchema(path: string): Promise<OutputSchema> {
   try {
     schema = JSON.parse(await readFile(path, 'utf8'));
   } catch (cause) {
-    throw new InvalidInput([{ path: '--schema', message: `${path} is not readable JSON: ${messageOf(cause)}` }], {
-      cause,
-    });
+    throw new InvalidInput(
+      [{ path: '--schema', message: `${path} is not readable JSON: ${messageOf(cause).replace(/\s+/g, ' ')}` }],
+      {
+        cause,
+      },
+    );
   }
   if (!isObject(schema)) throw new InvalidInput([{ path: '--schema', message: `${path} holds no JSON object` }]);
   const fault = outputSchemaFault(schema);
