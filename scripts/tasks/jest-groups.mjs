@@ -48,7 +48,8 @@ export async function runGroup(name, args) {
 
 function environment() {
   const options = [process.env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-  return { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' ') };
+  // Jest itself leaves a NODE_ENV of the user's shell as it is.
+  return { ...process.env, NODE_ENV: 'test', NODE_OPTIONS: options.filter(Boolean).join(' ') };
 }
 
 function tallyOf(name, outcome, exitCode) {

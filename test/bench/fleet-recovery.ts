@@ -32,6 +32,7 @@ interface Moved {
 export async function recoveryRows(stages: Stages, say: (line: string) => void): Promise<Row[]> {
   const model = await startModelServer(() => ({ text: 'Let me think.', delayMs: stepMs / 4, eventCharacters: 100 }), {
     model: modelName,
+    purpose: 'benchmark',
   });
   try {
     const { kills, terms, stuck } = await stages.use(async (stage) => await endWorkers(stage, model.baseUrl, say));

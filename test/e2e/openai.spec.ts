@@ -73,16 +73,17 @@ describe('a run with a language model', () => {
   });
 
   it('counts what the server said it used, and what that costs', () => {
+    // A search, an answer, and the answer once more, since a claim of the first had no proof.
     expect(report.usage).toMatchObject({
-      steps: 2,
-      model_calls: 2,
+      steps: 3,
+      model_calls: 3,
       tool_calls: 1,
-      prompt_tokens: 3000,
-      cached_tokens: 900,
-      completion_tokens: 150,
+      prompt_tokens: 5000,
+      cached_tokens: 1800,
+      completion_tokens: 250,
     });
-    // 2,100 fresh tokens at 2, 900 cached at 1, 150 written at 10 USD per million.
-    expect(report.usage.usd).toBeCloseTo(0.0066, 10);
+    // 3,200 fresh tokens at 2, 1,800 cached at 1, 250 written at 10 USD per million.
+    expect(report.usage.usd).toBeCloseTo(0.0107, 10);
   });
 
   it('shows the tokens in its progress', () => {
@@ -94,6 +95,17 @@ describe('a run with a language model', () => {
     expect(first?.body.messages[0]?.content).toContain('"name": "search"');
     expect(first?.body.messages[1]).toEqual({ role: 'user', content: expect.stringContaining(question) });
     expect(second && toolResponsesIn(second)[0]).toContain('every ninety minutes');
+  });
+
+  it('was asked once more, told which quote stands nowhere, and not a third time for the same', () => {
+    const [, second, third, fourth] = model.requests;
+    const [answered, notice, order, ...more] = third?.body.messages.slice(second?.body.messages.length) ?? [];
+    expect(answered).toEqual({ role: 'assistant', content: answer });
+    expect(notice?.content).toContain(
+      '1. "It also flies to the moon.": the quote "the ferry flies to the moon on Tuesdays" does not stand in s1.',
+    );
+    expect(order?.content).toContain('no tool can be called any more');
+    expect([more, fourth]).toEqual([[], undefined]);
   });
 });
 

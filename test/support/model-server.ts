@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { InvalidState } from '#errors';
 
 /** What a client sent to `/v1/chat/completions`. */
 export interface RecordedRequest {
@@ -58,8 +59,11 @@ export interface ServerTurn {
   readonly fault?: ServerFault;
 }
 
-/** A turn may depend on the request; `index` counts the requests from 0. */
-export type ScriptedTurn = string | ServerTurn | ((request: RecordedRequest, index: number) => string | ServerTurn);
+/** Says what comes to a request; `index` counts the requests from 0. */
+export type Player = (request: RecordedRequest, index: number) => string | ServerTurn;
+
+/** A turn may depend on the request. */
+export type ScriptedTurn = string | ServerTurn | Player;
 
 export interface ModelServer {
   /** `http://127.0.0.1:<port>/v1` */
@@ -77,16 +81,20 @@ export interface ModelServerOptions {
   readonly model?: string;
   /** 0, the default: any free port. */
   readonly port?: number;
+  /** Who asks. `test`, the default, is believed only where NODE_ENV says so, as it does under jest. */
+  readonly purpose?: 'test' | 'benchmark';
 }
 
 /**
  * @param script one turn for each request in order, or one function for all; a request beyond its end gets status 400,
  *   which no client retries
+ * @throws InvalidState outside tests and benchmarks: what it plays must never be taken for a model's work
  */
 export async function startModelServer(
-  script: readonly ScriptedTurn[] | Exclude<ScriptedTurn, string | ServerTurn>,
+  script: readonly ScriptedTurn[] | Player,
   options: ModelServerOptions = {},
 ): Promise<ModelServer> {
+  refuseToMislead(options);
   const requests: RecordedRequest[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
   const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -126,6 +134,14 @@ export async function startModelServer(
       await closed;
     },
   };
+}
+
+function refuseToMislead({ purpose = 'test' }: ModelServerOptions): void {
+  const { NODE_ENV = '' } = process.env;
+  if (purpose === 'benchmark' || NODE_ENV === 'test') return;
+  throw new InvalidState(
+    `The scripted model server plays a script and knows nothing: it starts in tests only, and NODE_ENV is "${NODE_ENV}". In a test, run it under jest or set NODE_ENV=test; in a benchmark, give purpose: 'benchmark'; for research, set ARGOSY_MODEL to a real model.`,
+  );
 }
 
 async function play(turn: ServerTurn, body: ChatBody, response: ServerResponse): Promise<void> {
