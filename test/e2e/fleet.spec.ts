@@ -3,19 +3,18 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import { reportSchema } from '#contracts';
-import { argosy, emptyWorkplace, endLeftovers, eventually, launch, type Running } from '../support/argosy.ts';
+import { argosy, emptyWorkplace, endLeftovers, eventually, type Running } from '../support/argosy.ts';
+import { canRunFleet, describeFleet, fleetFileOf, launchFleet, startFleet } from '../support/local-fleet.ts';
 import { type ModelServer, startModelServer } from '../support/model-server.ts';
 import { specOf, thinkAndAnswer, thinkAndCall, toolResponsesIn } from '../support/scripted-research.ts';
-import { canOwnServers } from '../support/servers.ts';
 
 type Report = z.infer<typeof reportSchema>;
 
 const cwd = emptyWorkplace();
-const script = join(import.meta.dirname, '..', '..', 'scripts', 'tasks', 'fleet.mjs');
-const fleetFile = join(cwd, '.argosy', 'fleet.json');
+const fleetFile = fleetFileOf(cwd);
 endLeftovers();
 
 const question = 'What do the seven logs of the lightship say?';
@@ -77,24 +76,16 @@ async function startModel(): Promise<void> {
   });
 }
 
-async function startFleet(): Promise<void> {
-  const env = {
-    ARGOSY_DATA_DIR: join(cwd, '.argosy'),
-    ARGOSY_LEASE_MS: '2000',
-    ARGOSY_MODEL: specOf(model),
-    ARGOSY_EGRESS_ALLOW: new URL(pageUrls[0] ?? '').host,
-  };
-  fleet = launch(['--agents', '2', '--tools', '1', '--port', '0'], { cwd, env, script });
-  await fleet.said(/the fleet is ready on/);
-}
-
-const inFleet = canOwnServers ? describe : describe.skip;
-
-if (canOwnServers) {
+if (canRunFleet) {
   beforeAll(async () => {
     await startPages();
     await startModel();
-    await startFleet();
+    const env = {
+      ARGOSY_LEASE_MS: '2000',
+      ARGOSY_MODEL: specOf(model),
+      ARGOSY_EGRESS_ALLOW: new URL(pageUrls[0] ?? '').host,
+    };
+    fleet = await startFleet({ cwd, args: ['--agents', '2', '--tools', '1'], env });
   }, 90_000);
   afterAll(async () => {
     pages.closeAllConnections();
@@ -145,7 +136,7 @@ function essence(report: Report): unknown {
   };
 }
 
-inFleet(`the fleet${canOwnServers ? '' : ' [needs Redis and PostgreSQL here]'}`, () => {
+describeFleet('the fleet', () => {
   let undisturbed: Report;
 
   it('says where it serves in a file of its own, which only its user can read', () => {
@@ -155,7 +146,7 @@ inFleet(`the fleet${canOwnServers ? '' : ' [needs Redis and PostgreSQL here]'}`,
   });
 
   it('refuses a second one on the same data directory', async () => {
-    const second = await launch([], { cwd, env: { ARGOSY_DATA_DIR: join(cwd, '.argosy') }, script }).finished;
+    const second = await launchFleet({ cwd }).finished;
     expect(second).toMatchObject({ exitCode: 2, stdout: '' });
     expect(second.stderr).toMatch(new RegExp(`^argosy: another fleet \\(process ${fleet.pid}, http.*\\) uses .*\n$`));
   });
