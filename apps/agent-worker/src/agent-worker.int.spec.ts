@@ -1,25 +1,8 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { type ChatModel, type ChatRequest, tongyiV1 } from '#model';
-import { DataDirectory, type EmbeddedRuns, openEmbedded, topics } from '#runs';
-import { useStore } from '../../../test/support/embedded.ts';
-import { keepLooking } from '../../../test/support/looking.ts';
-import { acceptanceOf, answered, replyOf, requestOf } from '../../../test/support/research.ts';
-import { AgentWorker } from './agent-worker.ts';
-
-const settings = { leaseMs: 600_000, relookMs: 50, pollMs: 50 };
-const silent = { log: () => undefined };
-const tenantId = 'acme';
-
-/** The stores of an embedded process on a folder of the test's own. */
-async function open(folder: string) {
-  const directory = DataDirectory.hold(folder);
-  const embedded: EmbeddedRuns = await openEmbedded(directory, settings);
-  const close = async () => {
-    await embedded.close();
-    await directory.release();
-  };
-  return { runs: embedded.runs, close };
-}
+import { topics } from '#runs';
+import { pollMs, tenantId, useAgents } from '../../../test/support/agents.ts';
+import { answered, replyOf } from '../../../test/support/research.ts';
 
 /** A model of the test's own making. */
 function modelOf(reply: ChatModel['reply']): ChatModel {
@@ -37,43 +20,7 @@ const done = answered().reply;
 const turnsOf = ({ turns }: ChatRequest) => turns.filter(({ role }) => role === 'model').length;
 
 describe('AgentWorker', () => {
-  const store = useStore(open);
-  const runs = () => store().runs;
-  const workers: AgentWorker[] = [];
-  const looking: (() => Promise<void>)[] = [];
-  let made = 0;
-
-  afterEach(async () => {
-    await stopLooking();
-    await Promise.all(workers.splice(0).map((worker) => worker.stop(0)));
-  });
-
-  async function work(model: ChatModel): Promise<AgentWorker> {
-    made += 1;
-    const around = { runs: runs(), models: new Map([['scripted', model]]), tools: [], now: () => performance.now() };
-    const worker = await AgentWorker.start(around, { workerId: `agent-${made}`, concurrency: 4 }, silent);
-    workers.push(worker);
-    return worker;
-  }
-
-  /** Accepts a run and keeps the backlog moving. */
-  async function accepted(changes: Parameters<typeof requestOf>[0] = {}): Promise<string> {
-    made += 1;
-    const runId = `run-${made}`;
-    await runs().accept(acceptanceOf(tenantId, runId, { request: requestOf(changes) }));
-    await runs().dispatch();
-    looking.push(keepLooking(runs(), settings.pollMs));
-    return runId;
-  }
-
-  async function stopLooking(): Promise<void> {
-    await Promise.all(looking.splice(0).map((stop) => stop()));
-  }
-
-  async function ended(runId: string) {
-    for await (const { type } of runs().events(tenantId, runId, 0, new AbortController().signal)) void type;
-    return await runs().get(tenantId, runId);
-  }
+  const { runs, work, accepted, ended, stopLooking } = useAgents();
 
   async function handedBack(runId: string): Promise<void> {
     while ((await runs().get(tenantId, runId)).status !== 'queued') {
@@ -82,7 +29,7 @@ describe('AgentWorker', () => {
           unsubscribe();
           resolve();
         });
-        setTimeout(resolve, settings.pollMs);
+        setTimeout(resolve, pollMs);
       });
     }
   }
@@ -147,7 +94,7 @@ describe('AgentWorker', () => {
     expect(run.report?.incomplete_details?.message).toContain('a bug in a model');
   });
 
-  it.each<[string, Parameters<typeof requestOf>[0], string]>([
+  it.each<[string, Parameters<typeof accepted>[0], string]>([
     ['a profile', { profile: 'tongyi-v0' }, 'tongyi-v0'],
     ['a model', { model: 'unheard-of' }, 'unheard-of'],
   ])('fails a run that needs %s which is not there, naming it', async (_what, request, name) => {
