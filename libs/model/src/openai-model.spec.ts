@@ -305,6 +305,13 @@ describe('openAiModel: faults that pass', () => {
     expect(clock.slept).toEqual([waitMs]);
   });
 
+  it('an empty reply to the end is a fault that tells why the server says it ended', async () => {
+    const empty: ScriptedTurn = { text: '\n', finishReason: 'content_filter' };
+    const server = await serving(empty, empty, empty, empty);
+    const thrown = await faultOf(modelAt(server.baseUrl).reply(request, never));
+    expect(thrown.message).toMatch(/sent an empty reply \(finish reason "content_filter"\)\. .*Tried 4 times/);
+  });
+
   it('429 to the end is a quota fault', async () => {
     const server = await serving(fault(429), fault(429), fault(429), fault(429));
     expect((await faultOf(modelAt(server.baseUrl).reply(request, never))).kind).toBe('quota');
