@@ -2,10 +2,10 @@
 import { afterEach } from '@jest/globals';
 import { AgentWorker } from '#agent-worker';
 import type { ChatModel } from '#model';
-import { DataDirectory, type EmbeddedRuns, openEmbedded, type Runs } from '#runs';
+import type { Runs } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import type { Tool } from '#tools';
-import { useStore } from './embedded.ts';
+import { runsOn, useStore } from './embedded.ts';
 import { keepLooking } from './looking.ts';
 import { acceptanceOf, requestOf } from './research.ts';
 
@@ -16,17 +16,6 @@ export const pollMs = 50;
 
 const settings = { leaseMs: 600_000, relookMs: pollMs, pollMs };
 const silent = { log: () => undefined };
-
-/** The stores of an embedded process on a folder of the test's own. */
-async function open(folder: string) {
-  const directory = DataDirectory.hold(folder);
-  const embedded: EmbeddedRuns = await openEmbedded(directory, settings);
-  const close = async () => {
-    await embedded.close();
-    await directory.release();
-  };
-  return { runs: embedded.runs, close };
-}
 
 export interface Agents {
   runs(): Runs;
@@ -42,7 +31,7 @@ export interface Agents {
 
 /** @param tools what the models are offered; to be called where the tests of a block are registered */
 export function useAgents(tools: readonly Tool[] = []): Agents {
-  const store = useStore(open);
+  const store = useStore(runsOn(settings));
   const runs = () => store().runs;
   const workers: { stop(graceMs: number): Promise<void> }[] = [];
   const looking: (() => Promise<void>)[] = [];

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
+import { DataDirectory, openEmbedded, type RunsSettings } from '#runs';
 
 /** A new empty folder, removed after the tests of the block that calls this. */
 export function temporaryFolder(): string {
@@ -31,5 +32,20 @@ export function useStore<S extends Closable>(open: (folder: string) => Promise<S
   return () => {
     if (store === null) throw new Error('The store is open only inside tests and hooks.');
     return store;
+  };
+}
+
+/** Opens the stores of an embedded process on a folder, for {@link useStore}. */
+export function runsOn(settings: RunsSettings) {
+  return async (folder: string) => {
+    const directory = DataDirectory.hold(folder);
+    const { runs, close } = await openEmbedded(directory, settings);
+    return {
+      runs,
+      close: async () => {
+        await close();
+        await directory.release();
+      },
+    };
   };
 }

@@ -47,7 +47,8 @@ afterEach(async () => {
 async function researched(play: Player, changes: Parameters<typeof accepted>[0] = {}) {
   const server = await startModelServer(play);
   servers.push(server);
-  const model = configuredModels(readConfig({ ARGOSY_MODEL: specOf(server) })).byName.get('scripted');
+  const { byName } = await configuredModels(readConfig({ ARGOSY_MODEL: specOf(server) }));
+  const model = byName.get('scripted');
   if (model === undefined) throw new Error('the configuration names no model');
   await work(model);
   const { report } = await ended(await accepted({ limits: limitsOf({ budget: { steps: 50 } }), ...changes }));

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Limits, type Observation, transcriptHash, transcriptOf } from '#domain';
 import { type ChatModel, type ChatRequest, OutputParser, tongyiV1 } from '#model';
-import { type Answering, DataDirectory, type EmbeddedRuns, type Membership, openEmbedded } from '#runs';
-import { useStore } from '../../../test/support/embedded.ts';
+import type { Answering, Membership } from '#runs';
+import { runsOn, useStore } from '../../../test/support/embedded.ts';
 import { keepLooking } from '../../../test/support/looking.ts';
 import { acceptanceOf, limitsOf, observationOf, requestOf, sha256Of } from '../../../test/support/research.ts';
 import { thinkAndAnswer, thinkAndCall } from '../../../test/support/scripted-research.ts';
@@ -19,16 +19,6 @@ const tools = [
     parameters: { type: 'object', properties: { query: { type: 'array', items: { type: 'string' } } } },
   },
 ];
-
-async function open(folder: string) {
-  const directory = DataDirectory.hold(folder);
-  const embedded: EmbeddedRuns = await openEmbedded(directory, settings);
-  const close = async () => {
-    await embedded.close();
-    await directory.release();
-  };
-  return { runs: embedded.runs, close };
-}
 
 /** What the prompt of a request holds, as the model reads it. */
 const promptOf = (request: ChatRequest): string =>
@@ -61,7 +51,7 @@ afterAll(async () => {
   await toolMember.end();
   await stopLooking();
 });
-const store = useStore(open);
+const store = useStore(runsOn(settings));
 const runs = () => store().runs;
 let made = 0;
 let stopLooking: () => Promise<void>;
