@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Observation, PlacedCall, ToolOutcome } from '#domain';
 import { Unavailable } from '#errors';
 import { awaitHint, topics } from './bus.ts';
@@ -19,6 +18,7 @@ import {
 import type { Claim } from './store/claims.ts';
 import { isCancelFlagged } from './store/flags.ts';
 import { callIdOf } from './store/log.ts';
+import { whileHeld } from './while-held.ts';
 
 /** What came of a tool call: `unknown` when a side effect may or may not have happened. */
 export interface CallResult {
@@ -123,14 +123,9 @@ async function performCall(core: Core, owned: CallClaim, perform: PerformCall, s
 
 /** A result that was paid for is written again and again while the database is away, for as long as the lease holds. */
 async function keep(core: Core, owned: CallClaim, result: CallResult, lost: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      await putTexts(core.database, owned.tenantId, result.snapshots);
-      await finishCall(core.database, owned, result.state, result.observation);
-      return;
-    } catch (error) {
-      if (!(error instanceof Unavailable) || lost.aborted) throw error;
-      await sleep(core.settings.pollMs, undefined, { signal: lost }).catch(() => undefined);
-    }
-  }
+  const write = async (): Promise<void> => {
+    await putTexts(core.database, owned.tenantId, result.snapshots);
+    await finishCall(core.database, owned, result.state, result.observation);
+  };
+  await whileHeld({ lost, pollMs: core.settings.pollMs }, write, (fault) => fault instanceof Unavailable);
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidState, messageOf, Unavailable } from '#errors';
 import { traceIdOf } from '#platform';
 import { topics } from './bus.ts';
@@ -8,6 +7,7 @@ import type { Membership } from './membership.ts';
 import { type AnswerSettings, answerOptions, type Core } from './ports.ts';
 import type { Claim } from './store/claims.ts';
 import type { Commit, Committed, HandedBack } from './store/ledger.ts';
+import { whileHeld } from './while-held.ts';
 
 /** Drives a claimed run as far as it goes. `now` fires when it must stop in the middle of a step. */
 export type DriveRun = (claim: Claim, now: AbortSignal) => Promise<void>;
@@ -69,15 +69,11 @@ function reasonOf({ fault, lostReply }: HandedBack): 'fault' | 'step' | 'boundar
  * away, for as long as the lease holds; after that others take over.
  */
 async function handBack(core: Core, owned: Claim, outcome: HandedBack, lost: AbortSignal): Promise<void> {
-  while (!lost.aborted) {
-    try {
-      const { accepted } = await commit(core, owned, { events: [], outcome });
-      if (accepted) handBacks.add(1, { reason: reasonOf(outcome) });
-      return;
-    } catch (error) {
-      // This process has closed its stores: the lease, which nobody renews any more, does the rest.
-      if (error instanceof InvalidState) return;
-      await sleep(core.settings.pollMs, undefined, { signal: lost }).catch(() => undefined);
-    }
-  }
+  const write = async (): Promise<void> => {
+    const { accepted } = await commit(core, owned, { events: [], outcome });
+    if (accepted) handBacks.add(1, { reason: reasonOf(outcome) });
+  };
+  const hold = { lost, pollMs: core.settings.pollMs };
+  // A process that has closed its stores renews no lease: that does the rest.
+  await whileHeld(hold, write, (fault) => !(fault instanceof InvalidState)).catch(() => undefined);
 }

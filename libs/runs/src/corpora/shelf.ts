@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CorpusFile } from '#contracts';
 import { InvalidInput, messageOf, NotFound, Unavailable } from '#errors';
 import type { Answering, Ring } from '../doorbell/doorbell.ts';
 import type { Membership } from '../membership.ts';
 import { type AnswerSettings, answerOptions, type Core, ringOrLose } from '../ports.ts';
+import { whileHeld } from '../while-held.ts';
 import { Draft, putFile, readContent, sweepContents } from './contents.ts';
 import { copyFiles } from './copies.ts';
 import {
@@ -163,31 +163,20 @@ export class CorpusShelf {
     index: IndexCorpus,
     { closing, lost }: { readonly closing: AbortSignal; readonly lost: AbortSignal },
   ): Promise<void> {
-    const { database } = this.#core;
+    const { database, settings } = this.#core;
+    const hold = { lost, pollMs: settings.pollMs };
     const stop = AbortSignal.any([closing, lost]);
     try {
       await index(claim, stop);
       // Without effect where a result was kept.
-      await this.#whileHeld(lost, async () => await releaseCorpus(database, claim, null));
+      await whileHeld(hold, async () => await releaseCorpus(database, claim, null));
     } catch (error) {
       const blamed = !stop.aborted;
-      await this.#whileHeld(lost, async () => {
+      await whileHeld(hold, async () => {
         if (error instanceof InvalidInput) await failCorpus(database, claim, messageOf(error));
         else await releaseCorpus(database, claim, blamed ? messageOf(error) : null);
       });
       if (blamed && !(error instanceof InvalidInput)) throw error;
-    }
-  }
-
-  /** Repeats a write while the database is away, for as long as the lease holds; after that others take over. */
-  async #whileHeld(lost: AbortSignal, write: () => Promise<void>): Promise<void> {
-    while (!lost.aborted) {
-      try {
-        await write();
-        return;
-      } catch {
-        await sleep(this.#core.settings.pollMs, undefined, { signal: lost }).catch(() => undefined);
-      }
     }
   }
 
