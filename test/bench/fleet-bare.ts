@@ -64,7 +64,7 @@ async function takeRows(client: Client): Promise<Batch[]> {
   );
   const events = await client.query<EventRow>(
     `SELECT e.tenant_id, e.run_id, e.seq, e.type, e.schema_version, e.data::text AS data FROM argosy.events e
-     WHERE e.type IN ('model.completed', 'step.started') ORDER BY e.at, e.tenant_id, e.run_id, e.seq`,
+     WHERE e.type NOT LIKE 'run.%' AND e.type <> 'report.completed' ORDER BY e.at, e.tenant_id, e.run_id, e.seq`,
   );
   await client.query('TRUNCATE argosy.steps, argosy.events');
   await client.query('CHECKPOINT');

@@ -1,6 +1,6 @@
 import { Worker } from 'bullmq';
 import { type Claim, Runs } from '#runs';
-import { acceptanceOf, type WorkerOrder } from './fleet-load.ts';
+import { acceptanceOf, type WorkerOrder, withMethods } from './fleet-load.ts';
 
 type Driving = Parameters<Runs['answerRuns']>[2];
 type DriveOne = (claim: Claim) => Promise<void>;
@@ -63,15 +63,6 @@ const never = new Proxy({} as never, {
     throw new Error(`The control used ${String(name)} of a store.`);
   },
 });
-
-function withMethods(runs: Runs, methods: object): Runs {
-  return new Proxy(runs, {
-    get(target, name) {
-      const value: unknown = Reflect.get(name in methods ? methods : target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
 
 async function listening(order: WorkerOrder, drive: DriveOne): Promise<Worker> {
   const { hostname: host, port, password } = new URL(order.redisUrl);

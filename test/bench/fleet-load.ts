@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ModelReply } from '#domain';
+import type { ModelReply, PlacedCall, ToolOutcome } from '#domain';
 import type { ChatModel, ChatRequest } from '#model';
-import type { Acceptance, Runs } from '#runs';
+import type { Acceptance, Claim, Runs } from '#runs';
 
-/** What a run asks of its model: to go on for some steps without a tool call, each after some time, and then answer. */
+/**
+ * What a run is like: so many steps, each after some time, of which the last is its answer. Of three steps one thinks,
+ * one calls a tool and one is what the tool says: replies without a call in a row would end the research.
+ */
 export interface Pace {
   readonly steps: number;
   readonly stepMs: number;
@@ -24,7 +27,7 @@ export interface WorkerOrder {
   /** For the controls: how many, and their pace. */
   readonly runs: number;
   readonly pace: Pace;
-  /** After so many replies of the model the worker collects its garbage and says what is left; 0: never. */
+  /** After so many replies of models the worker collects its garbage and says what is left; 0: never. */
   readonly weighAfter: number;
 }
 
@@ -64,13 +67,15 @@ export function simulatedModel(
   const reply = async ({ turns: [question, ...turns], session }: ChatRequest, signal: AbortSignal) => {
     const { steps, stepMs } = paceOf(question?.role === 'question' ? question.text : '');
     if (stepMs > 0) await pause(stepMs, undefined, { signal });
-    const number = turns.reduce((count, turn) => count + (turn.role === 'model' ? 1 : 0), 1);
+    const number = turns.reduce((count, { role }) => count + (role === 'model' || role === 'tools' ? 1 : 0), 1);
     // Joined by `repeat` it would share its memory with other replies, which a real one does not.
     const text = Buffer.alloc(replyCharacters, `${session} thinks for the ${number}. time. `).toString('latin1');
     const last = number >= steps;
     onReply({ first: number === 1, last });
     const common: ModelReply = { text, calls: [], usage };
     if (last) return { ...common, answer: [{ text: 'Because.', claim: false, citations: [] }] };
+    // New words each time: who asks the same again goes in circles.
+    if (number % 3 === 2) return { ...common, calls: [{ tool: 'look', args: { what: `part ${number}` } }] };
     return { ...common, problem: 'Go on.' };
   };
   return {
@@ -80,6 +85,45 @@ export function simulatedModel(
     countPrompt: async () => ({ tokens: 1000, basis: 'estimate' }),
     reply,
   };
+}
+
+/** Model replies of a run of so many steps. */
+export function repliesOf(steps: number): number {
+  return steps - Math.floor((steps - 1) / 3);
+}
+
+/** Runs whose tool calls are answered in this process, each with a passage that was not seen before. */
+export function withSimulatedTools(runs: Runs): Runs {
+  const callTools = async (
+    { request }: Claim,
+    calls: readonly PlacedCall[],
+    signal: AbortSignal,
+  ): Promise<ToolOutcome[]> => {
+    const { stepMs } = paceOf(request.question);
+    if (stepMs > 0) await pause(stepMs, undefined, { signal });
+    return calls.map(outcomeOf);
+  };
+  return withMethods(runs, { callTools });
+}
+
+function outcomeOf({ tool, args, step }: PlacedCall): ToolOutcome {
+  const sha256 = '0'.repeat(64);
+  const passages = [{ sha256, start: step, end: step + 7, text: 'A text.', headings: [], score: 1 }];
+  const source = { uri: 'corpus:bench/a.md', title: 'A', sha256, bytes: 1000, fetchedAt: '2026-01-31T00:00:00Z' };
+  return {
+    call: { tool, args },
+    observation: { sections: [{ label: String(args['what']), passages }], sources: [source] },
+  };
+}
+
+/** The same runs, but for some methods. */
+export function withMethods(runs: Runs, methods: object): Runs {
+  return new Proxy(runs, {
+    get(target, name) {
+      const value: unknown = Reflect.get(name in methods ? methods : target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 /** Bytes that the replies of a run hold in memory, and nothing else does. */

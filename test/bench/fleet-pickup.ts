@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
 import { DataDirectory, openEmbedded, openFleet, type Runs } from '#runs';
-import { acceptanceOf, acceptMany, modelName, simulatedModel } from './fleet-load.ts';
+import { acceptanceOf, acceptMany, modelName, simulatedModel, withSimulatedTools } from './fleet-load.ts';
 import { type Stages, WorkerProcess } from './fleet-stage.ts';
 import { percentile, type Row, round } from './result.ts';
 
@@ -60,7 +60,7 @@ async function onEmbedded(measure: Measuring): Promise<Row[]> {
   const directory = DataDirectory.hold(folder);
   const store = await openEmbedded(directory);
   const models = new Map([[modelName, simulatedModel()]]);
-  const around = { runs: store.runs, models, tools: [], now: () => performance.now() };
+  const around = { runs: withSimulatedTools(store.runs), models, tools: [], now: () => performance.now() };
   const worker = await AgentWorker.start(around, { workerId: 'bench', concurrency: 2 * load.embedded }, quiet);
   const dispatcher = new Dispatcher(store.runs, { workerId: 'bench', everyMs: 1000 }, quiet);
   dispatcher.start();

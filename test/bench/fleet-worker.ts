@@ -7,7 +7,15 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { AgentWorker, type Surroundings } from '#agent-worker';
 import { openFleet, type Runs } from '#runs';
 import { controlRuns } from './fleet-control.ts';
-import { contextBytes, modelName, simulatedModel, type WorkerFigures, type WorkerOrder } from './fleet-load.ts';
+import {
+  contextBytes,
+  modelName,
+  simulatedModel,
+  type WorkerFigures,
+  type WorkerOrder,
+  withMethods,
+  withSimulatedTools,
+} from './fleet-load.ts';
 import { percentile } from './result.ts';
 
 const order = JSON.parse(process.argv[2] ?? '') as WorkerOrder;
@@ -15,18 +23,13 @@ const commitTimes: number[] = [];
 
 /** Commits as in service, each timed. */
 function timed(runs: Runs): Runs {
-  return new Proxy(runs, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (name !== 'commit') return typeof value === 'function' ? value.bind(target) : value;
-      return async (...commit: Parameters<Runs['commit']>) => {
-        const startedAt = performance.now();
-        const committed = await target.commit(...commit);
-        commitTimes.push(performance.now() - startedAt);
-        return committed;
-      };
-    },
-  });
+  const commit = async (...what: Parameters<Runs['commit']>) => {
+    const startedAt = performance.now();
+    const committed = await runs.commit(...what);
+    commitTimes.push(performance.now() - startedAt);
+    return committed;
+  };
+  return withMethods(runs, { commit });
 }
 
 /** What this process holds when its garbage is collected. */
@@ -52,7 +55,7 @@ const model = simulatedModel(({ first, last }) => {
 const store = order.sink === 'record' ? await openFleet(order) : null;
 const control = store === null ? controlRuns(order) : null;
 const around: Surroundings<Runs> = {
-  runs: store === null ? (control?.runs as Runs) : timed(store.runs),
+  runs: withSimulatedTools(store === null ? (control?.runs as Runs) : timed(store.runs)),
   models: new Map([[modelName, model]]),
   tools: [],
   now: () => performance.now(),

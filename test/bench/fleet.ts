@@ -1,4 +1,5 @@
 import { bareInsert } from './fleet-bare.ts';
+import { repliesOf } from './fleet-load.ts';
 import { pickupRows } from './fleet-pickup.ts';
 import { recoveryRows } from './fleet-recovery.ts';
 import { type Stage, Stages } from './fleet-stage.ts';
@@ -130,9 +131,9 @@ function perSecond(driven: Driven | undefined): number {
   return driven === undefined ? 0 : (0.8 * driven.steps * 1000) / driven.steadyMs;
 }
 
-/** At half of all replies every run is alive; then the garbage is collected and what is left is looked at. */
+/** After half of all replies every run is alive; then the garbage is collected and what is left is looked at. */
 async function memoryRow(stages: Stages): Promise<Row> {
-  const { weighed } = await driveRecorded(stages, { stepMs, weighAfter: (runCount * stepCount) / 2 });
+  const { weighed } = await driveRecorded(stages, { stepMs, weighAfter: (runCount * repliesOf(stepCount)) / 2 });
   if (weighed === null) throw new Error('The worker did not weigh itself.');
   const { bytes, contextBytes, runs } = weighed;
   return {
