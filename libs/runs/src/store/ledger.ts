@@ -134,21 +134,25 @@ function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown
 }
 
 /**
- * The fence and the write in one statement: `held` locks the rows that still belong to their writer, in key order so
- * that two batches cannot deadlock, and everything else joins to it. Events are numbered under that lock.
+ * The fence and the write in one statement: `held` locks the rows that still belong to their writer, one after the other
+ * in key order so that two batches cannot deadlock, and everything else joins to it. Events are numbered under that lock.
+ * Each row is looked up by its key: left to itself, the planner reads every run that is running.
  */
 const commitSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
     ord integer, tenant_id text, run_id text, worker_id text, epoch integer, step_no integer, step jsonb,
     events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text, report jsonb)
+  ORDER BY tenant_id, run_id
 ), held AS MATERIALIZED (
   SELECT i.*, r.last_seq, r.cancel_requested, CASE WHEN i.lost THEN r.asked_tokens END AS lost_tokens
-  FROM argosy.runs r JOIN input i ON r.tenant_id = i.tenant_id AND r.run_id = i.run_id
-  WHERE r.epoch = i.epoch AND r.worker_id = i.worker_id AND r.state = 'running'
-    AND (i.step_no IS NULL OR r.last_step = i.step_no - 1)
-  ORDER BY r.tenant_id, r.run_id
-  FOR NO KEY UPDATE OF r
+  FROM input i CROSS JOIN LATERAL (
+    SELECT last_seq, cancel_requested, asked_tokens FROM argosy.runs r
+    WHERE r.tenant_id = i.tenant_id AND r.run_id = i.run_id
+      AND r.epoch = i.epoch AND r.worker_id = i.worker_id AND r.state = 'running'
+      AND (i.step_no IS NULL OR r.last_step = i.step_no - 1)
+    FOR NO KEY UPDATE
+  ) r
 ), new_steps AS (
   INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, span_id)
   SELECT tenant_id, run_id, step_no, epoch, $2, step, split_part(trace, '-', 3) FROM held WHERE step_no IS NOT NULL
