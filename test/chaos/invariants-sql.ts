@@ -69,7 +69,9 @@ export const sqlInvariants: readonly SqlInvariant[] = [
           ${sumOf('promptTokens')} AS prompt_tokens, ${sumOf('completionTokens')} AS completion_tokens
         FROM scope r LEFT JOIN argosy.steps s USING (tenant_id, run_id) GROUP BY r.tenant_id, r.run_id, r.report)
       SELECT s.run_id, format('usage %s, report %s, steps say %s', to_json(u), s.report -> 'usage', to_json(s)::jsonb - 'report') AS what
-      FROM spent s LEFT JOIN argosy.usage u USING (tenant_id, run_id)
+      FROM spent s JOIN (
+        SELECT tenant_id, run_id, model_calls, tool_calls, prompt_tokens, completion_tokens FROM argosy.runs
+      ) u USING (tenant_id, run_id)
       WHERE (u.model_calls, u.tool_calls, u.prompt_tokens, u.completion_tokens)
           IS DISTINCT FROM (s.model_calls::int, s.tool_calls::int, s.prompt_tokens::bigint, s.completion_tokens::bigint)
         OR s.report IS NOT NULL AND (u.model_calls, u.prompt_tokens, u.completion_tokens) IS DISTINCT FROM (
@@ -78,11 +80,11 @@ export const sqlInvariants: readonly SqlInvariant[] = [
   },
   {
     invariant: 'I4',
-    sql: `WITH ${scope} SELECT r.run_id, format('spent %s of %s', to_json(u), r.request #> '{limits,budget}') AS what
-      FROM scope r JOIN argosy.usage u USING (tenant_id, run_id)
-      WHERE u.model_calls > (r.request #>> '{limits,budget,steps}')::int
-        OR u.prompt_tokens + u.completion_tokens > (r.request #>> '{limits,budget,tokens}')::bigint
-        OR u.usd > (r.request #>> '{limits,budget,usd}')::float8`,
+    sql: `WITH ${scope} SELECT r.run_id, format('spent %s calls, %s tokens, %s usd of %s',
+        r.model_calls, r.prompt_tokens + r.completion_tokens, r.usd, r.request #> '{limits,budget}') AS what
+      FROM scope r WHERE r.model_calls > (r.request #>> '{limits,budget,steps}')::int
+        OR r.prompt_tokens + r.completion_tokens > (r.request #>> '{limits,budget,tokens}')::bigint
+        OR r.usd > (r.request #>> '{limits,budget,usd}')::float8`,
   },
   {
     invariant: 'I5',
@@ -108,8 +110,7 @@ export const sqlInvariants: readonly SqlInvariant[] = [
     sql: `WITH ${scope}, rows AS (
         SELECT tenant_id, run_id, 'step' AS kind FROM argosy.steps
         UNION ALL SELECT tenant_id, run_id, 'event' FROM argosy.events
-        UNION ALL SELECT tenant_id, run_id, 'call' FROM argosy.tool_calls
-        UNION ALL SELECT tenant_id, run_id, 'usage' FROM argosy.usage)
+        UNION ALL SELECT tenant_id, run_id, 'call' FROM argosy.tool_calls)
       SELECT DISTINCT r.run_id, format('a %s of it belongs to %s', rows.kind, rows.tenant_id) AS what
       FROM scope r JOIN rows ON rows.run_id = r.run_id WHERE rows.tenant_id <> r.tenant_id`,
   },

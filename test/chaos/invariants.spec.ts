@@ -61,12 +61,12 @@ const breaches: readonly Breach[] = [
   {
     invariant: 'I3',
     what: 'a model call that was charged twice',
-    sql: 'UPDATE argosy.usage SET model_calls = model_calls + 1 WHERE run_id = $1',
+    sql: 'UPDATE argosy.runs SET model_calls = model_calls + 1 WHERE run_id = $1',
   },
   {
     invariant: 'I3',
     what: 'tokens that no step has',
-    sql: 'UPDATE argosy.usage SET prompt_tokens = prompt_tokens + 1 WHERE run_id = $1',
+    sql: 'UPDATE argosy.runs SET prompt_tokens = prompt_tokens + 1 WHERE run_id = $1',
   },
   {
     invariant: 'I3',

@@ -195,8 +195,8 @@ async function payments(client: Client, { scope, visits }: Observed): Promise<Vi
 /** I3: what the model was asked beyond what counts was lost with a worker, and that is written down. */
 async function waste(client: Client, { scope, asked, cancelled }: Observed): Promise<Violation[]> {
   const { rows } = await client.query<{ run_id: string; tag: Tag; model_calls: number; lost_model_calls: number }>(
-    `SELECT r.run_id, split_part(r.request ->> 'question', ':', 1) AS tag, u.model_calls, u.lost_model_calls
-     FROM argosy.runs r JOIN argosy.usage u USING (tenant_id, run_id) WHERE r.request ->> 'question' LIKE $1 || '%'`,
+    `SELECT r.run_id, split_part(r.request ->> 'question', ':', 1) AS tag, r.model_calls, r.lost_model_calls
+     FROM argosy.runs r WHERE r.request ->> 'question' LIKE $1 || '%'`,
     [scope],
   );
   const byTag = Map.groupBy(asked, ({ tag }) => tag);

@@ -52,10 +52,9 @@ export class Scenario {
         `WITH copied AS (
            INSERT INTO argosy.runs (tenant_id, run_id, state, request, schema_version, request_sha256, last_seq)
            SELECT $1, 'copy_' || run_id, 'queued', replace(request::text, $3, $4)::jsonb, schema_version, request_sha256, 1
-           FROM argosy.runs WHERE run_id = $2 RETURNING *), told AS (
-           INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
-           SELECT tenant_id, run_id, 1, 'run.accepted', schema_version, '{}' FROM copied)
-         INSERT INTO argosy.usage (tenant_id, run_id) SELECT tenant_id, run_id FROM copied`,
+           FROM argosy.runs WHERE run_id = $2 RETURNING *)
+         INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
+         SELECT tenant_id, run_id, 1, 'run.accepted', schema_version, '{}' FROM copied`,
         values,
       );
     });
@@ -120,14 +119,7 @@ export class Scenario {
   async #keep(violations: readonly Violation[]): Promise<string> {
     const ids = [...new Set(violations.map(({ runId }) => runId))].slice(0, 10);
     const known: Record<string, unknown> = { violations };
-    for (const table of [
-      'argosy.runs',
-      'argosy.usage',
-      'argosy.steps',
-      'argosy.tool_calls',
-      'argosy.events',
-      'chaos.history',
-    ]) {
+    for (const table of ['argosy.runs', 'argosy.steps', 'argosy.tool_calls', 'argosy.events', 'chaos.history']) {
       known[table] = await this.#stage.rows(`SELECT * FROM ${table} WHERE run_id = ANY ($1)`, [ids]);
     }
     known['workers'] = await this.#stage.rows(`SELECT * FROM chaos.history WHERE what = 'joined'`);

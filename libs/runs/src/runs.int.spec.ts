@@ -47,7 +47,7 @@ describeStores((stores) => {
     await doorbell.close();
     await Promise.all(members.map((member) => member.end()));
     members = [];
-    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.runs CASCADE');
+    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.tool_calls, argosy.runs');
   });
 
   async function join(workerId: string): Promise<Membership> {

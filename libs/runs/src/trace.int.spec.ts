@@ -29,7 +29,7 @@ describeStores((stores) => {
   });
   afterEach(async () => {
     for (const doorbell of doorbells) await doorbell.close();
-    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.runs CASCADE');
+    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.tool_calls, argosy.runs');
   });
 
   /** The next ring of a bell, as another process hears it. */

@@ -82,7 +82,7 @@ describe('a run whose process is killed again and again', () => {
   });
 
   it(named('was charged for what it committed, once'), async () => {
-    const [usage] = await rowsOf('SELECT model_calls, tool_calls, prompt_tokens::int AS prompt FROM argosy.usage');
+    const [usage] = await rowsOf('SELECT model_calls, tool_calls, prompt_tokens::int AS prompt FROM argosy.runs');
     expect(usage).toEqual({ model_calls: rounds + 1, tool_calls: 2 * rounds, prompt: 10 * (rounds + 1) });
   });
 });

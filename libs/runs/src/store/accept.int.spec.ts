@@ -11,7 +11,7 @@ import { renewLease } from './workers.ts';
 describeStores((stores) => {
   const database = () => stores().database;
 
-  const countIn = async (table: 'runs' | 'events' | 'usage', tenantId: string): Promise<number> => {
+  const countIn = async (table: 'runs' | 'events', tenantId: string): Promise<number> => {
     const { rows } = await database().query<{ n: number }>(
       `SELECT count(*)::int AS n FROM argosy.${table} WHERE tenant_id = $1`,
       [tenantId],
@@ -20,7 +20,7 @@ describeStores((stores) => {
   };
 
   describe('accept', () => {
-    it('writes the run, its first event and its usage', async () => {
+    it('writes the run and its first event', async () => {
       const request = requestOf({ question: 'Why\0?', metadata: { project: 'x' } });
       expect(await accept(database(), acceptanceOf('a1', 'run-a', { request }))).toEqual({
         runId: 'run-a',
@@ -36,7 +36,6 @@ describeStores((stores) => {
       });
       const events = await readEvents(database(), 'a1', 'run-a', 0);
       expect(events).toMatchObject([{ seq: 1, type: 'run.accepted', data: { question: 'Why\ufffd?', mode: 'react' } }]);
-      expect(await countIn('usage', 'a1')).toBe(1);
     });
 
     it('makes one run of fifty parallel requests under one key', async () => {
@@ -47,9 +46,7 @@ describeStores((stores) => {
       );
       expect(new Set(all.map(({ runId }) => runId)).size).toBe(1);
       expect(all.filter(({ fresh }) => fresh)).toHaveLength(1);
-      expect([await countIn('runs', 'a2'), await countIn('events', 'a2'), await countIn('usage', 'a2')]).toEqual([
-        1, 1, 1,
-      ]);
+      expect([await countIn('runs', 'a2'), await countIn('events', 'a2')]).toEqual([1, 1]);
     });
 
     it('refuses another body under a key that was used, and keeps the first', async () => {

@@ -30,7 +30,7 @@ export class IdempotencyConflict extends ArgosyError {
 }
 
 /**
- * Writes run, first event and usage in one statement. With a known idempotency key the earlier run is returned.
+ * Writes run and first event in one statement. With a known idempotency key the earlier run is returned.
  * @throws IdempotencyConflict
  */
 export async function accept(database: Database, acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
@@ -44,11 +44,9 @@ export async function accept(database: Database, acceptance: Acceptance): Promis
        VALUES ($1, $2, 'queued', $3::jsonb, $4, $5, $6, 1, $8)
        ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
        RETURNING tenant_id, run_id
-     ), told AS (
-       INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
-       SELECT tenant_id, run_id, 1, 'run.accepted', $4, $7::jsonb FROM accepted
      )
-     INSERT INTO argosy.usage (tenant_id, run_id) SELECT tenant_id, run_id FROM accepted RETURNING run_id`,
+     INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
+     SELECT tenant_id, run_id, 1, 'run.accepted', $4, $7::jsonb FROM accepted RETURNING run_id`,
     [tenantId, runId, toJsonb(request), eventSchemaVersion, idempotencyKey, requestSha256, toJsonb(data), traceparent],
   );
   if (rows.length > 0 || idempotencyKey === null) return { runId, fresh: true };

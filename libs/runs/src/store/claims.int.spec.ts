@@ -20,7 +20,7 @@ describeStores((stores) => {
   // What sweeps look at spans tenants, so each test begins with an empty record.
   beforeEach(async () => {
     ledger = new Ledger(database());
-    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.runs, argosy.workers CASCADE');
+    await database().script('TRUNCATE argosy.steps, argosy.events, argosy.tool_calls, argosy.runs, argosy.workers');
     for (const workerId of ['w1', 'w2'])
       await renewLease(database(), { workerId: workerId, role: 'agent-worker', slots: 1 }, longMs);
   });

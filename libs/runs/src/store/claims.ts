@@ -65,19 +65,16 @@ WITH input AS MATERIALIZED (
     epoch = r.epoch + 1, worker_id = h.worker_id, state = 'running', started_at = coalesce(started_at, now()),
     last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END,
     lost_claims = r.lost_claims + h.lost::int,
-    asked_tokens = CASE WHEN r.last_step = 0 THEN coalesce(r.asked_tokens, 0) ELSE r.asked_tokens END
+    asked_tokens = CASE WHEN r.last_step = 0 THEN coalesce(r.asked_tokens, 0) ELSE r.asked_tokens END,
+    lost_model_calls = r.lost_model_calls + (h.lost AND r.asked_tokens IS NOT NULL)::int,
+    lost_prompt_tokens = r.lost_prompt_tokens + CASE WHEN h.lost THEN coalesce(r.asked_tokens, 0) ELSE 0 END
   FROM held h WHERE r.tenant_id = h.tenant_id AND r.run_id = h.run_id
-  RETURNING r.*, h.lost, h.ord
+  RETURNING r.*, h.ord
 ), told AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
   SELECT tenant_id, run_id, last_seq - 1, 'run.started', $2::int, '{}'::jsonb FROM claimed WHERE epoch = 1
   UNION ALL
   SELECT tenant_id, run_id, last_seq, 'step.started', $2::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
-), wasted AS (
-  UPDATE argosy.usage u SET
-    lost_model_calls = u.lost_model_calls + 1, lost_prompt_tokens = u.lost_prompt_tokens + c.asked_tokens
-  FROM claimed c
-  WHERE u.tenant_id = c.tenant_id AND u.run_id = c.run_id AND c.lost AND c.asked_tokens IS NOT NULL
 )
 SELECT ord, epoch, last_step, request, cancel_requested, lost_claims, traceparent, error,
   extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`;

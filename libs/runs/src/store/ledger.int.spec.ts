@@ -64,7 +64,7 @@ describeStores((stores) => {
   }
 
   async function usageOf({ tenantId, runId }: Claim): Promise<unknown> {
-    const sql = 'SELECT * FROM argosy.usage WHERE tenant_id = $1 AND run_id = $2';
+    const sql = 'SELECT * FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2';
     return (await database().query(sql, [tenantId, runId])).rows[0];
   }
 

@@ -168,16 +168,6 @@ WITH input AS MATERIALIZED (
   FROM held h CROSS JOIN LATERAL jsonb_to_recordset(h.calls)
     AS c (call_id text, step integer, index integer, tool text, args jsonb)
   ON CONFLICT DO NOTHING
-), new_usage AS (
-  UPDATE argosy.usage u SET
-    model_calls = (h.usage ->> 'modelCalls')::int, tool_calls = (h.usage ->> 'toolCalls')::int,
-    prompt_tokens = (h.usage ->> 'promptTokens')::bigint, cached_tokens = (h.usage ->> 'cachedTokens')::bigint,
-    completion_tokens = (h.usage ->> 'completionTokens')::bigint, usd = (h.usage ->> 'usd')::float8
-  FROM held h WHERE u.tenant_id = h.tenant_id AND u.run_id = h.run_id AND h.usage IS NOT NULL
-), lost_replies AS (
-  UPDATE argosy.usage u SET
-    lost_model_calls = u.lost_model_calls + 1, lost_prompt_tokens = u.lost_prompt_tokens + h.lost_tokens
-  FROM held h WHERE u.tenant_id = h.tenant_id AND u.run_id = h.run_id AND h.lost_tokens IS NOT NULL
 )
 UPDATE argosy.runs r SET
   last_seq = r.last_seq + jsonb_array_length(h.events),
@@ -188,6 +178,14 @@ UPDATE argosy.runs r SET
   error = coalesce(h.fault, r.error),
   lost_claims = CASE WHEN h.step_no IS NOT NULL THEN 0 ELSE r.lost_claims + (h.fault IS NOT NULL)::int END,
   asked_tokens = CASE WHEN h.step_no IS NOT NULL THEN h.asked ELSE r.asked_tokens END,
+  model_calls = CASE WHEN h.usage IS NULL THEN r.model_calls ELSE (h.usage ->> 'modelCalls')::int END,
+  tool_calls = CASE WHEN h.usage IS NULL THEN r.tool_calls ELSE (h.usage ->> 'toolCalls')::int END,
+  prompt_tokens = CASE WHEN h.usage IS NULL THEN r.prompt_tokens ELSE (h.usage ->> 'promptTokens')::bigint END,
+  cached_tokens = CASE WHEN h.usage IS NULL THEN r.cached_tokens ELSE (h.usage ->> 'cachedTokens')::bigint END,
+  completion_tokens = CASE WHEN h.usage IS NULL THEN r.completion_tokens ELSE (h.usage ->> 'completionTokens')::bigint END,
+  usd = CASE WHEN h.usage IS NULL THEN r.usd ELSE (h.usage ->> 'usd')::float8 END,
+  lost_model_calls = r.lost_model_calls + (h.lost_tokens IS NOT NULL)::int,
+  lost_prompt_tokens = r.lost_prompt_tokens + coalesce(h.lost_tokens, 0),
   worker_id = CASE WHEN h.state IS NULL THEN r.worker_id END,
   rung_at = CASE WHEN h.state = 'queued' THEN CASE WHEN h.fault IS NOT NULL THEN now() END ELSE r.rung_at END,
   ended_at = CASE WHEN h.state IS NULL OR h.state = 'queued' THEN NULL ELSE now() END

@@ -59,29 +59,24 @@ export async function takeDue(database: Database): Promise<DueRun[]> {
  * @returns how many were put back
  */
 export async function putBackStranded(database: Database, relookMs: number): Promise<number> {
-  const { rows } = await database.query(
+  const { changed } = await database.query(
     `WITH stranded AS MATERIALIZED (
        SELECT tenant_id, run_id, epoch, rings, state FROM argosy.runs r
        WHERE (state = 'running' AND NOT EXISTS (
            SELECT 1 FROM argosy.workers w WHERE w.worker_id = r.worker_id AND w.lease_until > now()))
          OR (state = 'queued' AND rung_at < now() - $1 * interval '1 ms')
-     ), back AS (
-       UPDATE argosy.runs r SET
-         state = 'queued', worker_id = NULL, rung_at = NULL, lost_claims = r.lost_claims + (s.state = 'running')::int
-       FROM stranded s WHERE r.tenant_id = s.tenant_id AND r.run_id = s.run_id
-         -- As in a claim: a run that was taken, rung or ended meanwhile is not stranded any more.
-         AND r.epoch = s.epoch AND r.rings = s.rings AND r.state = s.state
-       RETURNING r.tenant_id, r.run_id, r.asked_tokens, s.state = 'running' AS lost
-     ), wasted AS (
-       UPDATE argosy.usage u SET
-         lost_model_calls = u.lost_model_calls + 1, lost_prompt_tokens = u.lost_prompt_tokens + b.asked_tokens
-       FROM back b
-       WHERE u.tenant_id = b.tenant_id AND u.run_id = b.run_id AND b.lost AND b.asked_tokens IS NOT NULL
      )
-     SELECT 1 FROM back`,
+     UPDATE argosy.runs r SET
+       state = 'queued', worker_id = NULL, rung_at = NULL, lost_claims = r.lost_claims + (s.state = 'running')::int,
+       lost_model_calls = r.lost_model_calls + (s.state = 'running' AND r.asked_tokens IS NOT NULL)::int,
+       lost_prompt_tokens =
+         r.lost_prompt_tokens + CASE WHEN s.state = 'running' THEN coalesce(r.asked_tokens, 0) ELSE 0 END
+     FROM stranded s WHERE r.tenant_id = s.tenant_id AND r.run_id = s.run_id
+       -- As in a claim: a run that was taken, rung or ended meanwhile is not stranded any more.
+       AND r.epoch = s.epoch AND r.rings = s.rings AND r.state = s.state`,
     [relookMs],
   );
-  return rows.length;
+  return changed;
 }
 
 /**

@@ -45,16 +45,14 @@ interface RunRow {
 }
 
 const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
-  r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, u.lost_model_calls, u.lost_prompt_tokens`;
-
-const from = 'FROM argosy.runs r JOIN argosy.usage u USING (tenant_id, run_id)';
+  r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
 
 /** One run with its report, or null. */
 export async function getRun(database: Database, tenantId: string, runId: string): Promise<RunView | null> {
   const { rows } = await database.query<RunRow>(
     `SELECT ${columns}, r.report, CASE WHEN r.state = 'queued' THEN (
        SELECT count(*)::int FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at) END AS ahead
-     ${from} WHERE r.tenant_id = $1 AND r.run_id = $2`,
+     FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
     [tenantId, runId],
   );
   return rows[0] === undefined ? null : toView(rows[0]);
@@ -68,7 +66,7 @@ export async function listRuns(
   limit: number,
 ): Promise<RunView[]> {
   const { rows } = await database.query<RunRow>(
-    `SELECT ${columns}, NULL AS report, NULL::int AS ahead ${from}
+    `SELECT ${columns}, NULL AS report, NULL::int AS ahead FROM argosy.runs r
      WHERE r.tenant_id = $1 AND ($2::text IS NULL OR r.run_id < $2) ORDER BY r.run_id DESC LIMIT $3`,
     [tenantId, before, limit],
   );
