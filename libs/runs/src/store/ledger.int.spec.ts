@@ -63,7 +63,7 @@ describeStores((stores) => {
     return [...(await database().query<StepRow>(sql, [tenantId, runId])).rows];
   }
 
-  async function usageOf({ tenantId, runId }: Claim): Promise<unknown> {
+  async function rowOf({ tenantId, runId }: Claim): Promise<unknown> {
     const sql = 'SELECT * FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2';
     return (await database().query(sql, [tenantId, runId])).rows[0];
   }
@@ -85,7 +85,7 @@ describeStores((stores) => {
       expect(calls.rows).toMatchObject([
         { call_id: callId, step: 0, index: 0, tool: 'search', state: 'intent', attempt: 0 },
       ]);
-      expect(await usageOf(run)).toMatchObject({
+      expect(await rowOf(run)).toMatchObject({
         model_calls: 2,
         tool_calls: 3,
         prompt_tokens: 400,
@@ -112,7 +112,7 @@ describeStores((stores) => {
       await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, usd: 2 } });
       await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, usd: 99 } });
       await ledger.commit(run, stepCommit(3));
-      expect(await usageOf(run)).toMatchObject({ usd: 2 });
+      expect(await rowOf(run)).toMatchObject({ usd: 2 });
     });
 
     it('tells its owner that cancelling was asked for', async () => {
@@ -225,6 +225,19 @@ describeStores((stores) => {
       ]);
       expect(await Promise.all(runs.map(async (run) => (await stepsOf(run)).length))).toEqual([1, 1, 0, 1, 0, 1]);
       expect(await ledger.commit(runs[2] ?? (await owned()), stepCommit(1))).toMatchObject({ accepted: true });
+    });
+  });
+
+  describe('a step that is there although its run does not know of it', () => {
+    it('is not passed over: the commit fails, and the run stays where it is', async () => {
+      const run = await owned();
+      const { tenantId, runId } = run;
+      await database().query(
+        `INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload) VALUES ($1, $2, 1, 1, 1, '{}')`,
+        [tenantId, runId],
+      );
+      await expect(ledger.commit(run, stepCommit(1))).rejects.toMatchObject({ code: '23505' });
+      expect(await rowOf(run)).toMatchObject({ last_step: 0, model_calls: 0 });
     });
   });
 

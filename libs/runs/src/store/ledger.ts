@@ -136,11 +136,13 @@ function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown
 /**
  * The fence and the write in one statement: `held` locks the rows that still belong to their writer, one after the other
  * in key order so that two batches cannot deadlock, and everything else joins to it. Events are numbered under that lock.
- * Each row is looked up by its key: left to itself, the planner reads every run that is running.
+ * Each row is looked up by its key: left to itself, the planner reads every run that is running. Under the fence no row
+ * can be there already; one that is breaks a promise, and the commit fails. The input is json, not jsonb, because its
+ * parts are stored and the whole is not.
  */
 const commitSql = `
 WITH input AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (
+  SELECT * FROM json_to_recordset($1::json) AS i (
     ord integer, tenant_id text, run_id text, worker_id text, epoch integer, step_no integer, step jsonb,
     events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text, report jsonb)
   ORDER BY tenant_id, run_id
@@ -156,18 +158,15 @@ WITH input AS MATERIALIZED (
 ), new_steps AS (
   INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, span_id)
   SELECT tenant_id, run_id, step_no, epoch, $2, step, split_part(trace, '-', 3) FROM held WHERE step_no IS NOT NULL
-  ON CONFLICT DO NOTHING
 ), new_events AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
   SELECT h.tenant_id, h.run_id, h.last_seq + e.place, e.event ->> 'type', $2, e.event -> 'data'
   FROM held h CROSS JOIN LATERAL jsonb_array_elements(h.events) WITH ORDINALITY AS e (event, place)
-  ON CONFLICT DO NOTHING
 ), new_calls AS (
   INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args, traceparent)
   SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args, h.trace
   FROM held h CROSS JOIN LATERAL jsonb_to_recordset(h.calls)
     AS c (call_id text, step integer, index integer, tool text, args jsonb)
-  ON CONFLICT DO NOTHING
 )
 UPDATE argosy.runs r SET
   last_seq = r.last_seq + jsonb_array_length(h.events),
