@@ -22,16 +22,29 @@ interface EventRow {
   readonly data: string;
 }
 
+interface CallRow {
+  readonly tenant_id: string;
+  readonly run_id: string;
+  readonly call_id: string;
+  readonly step: number;
+  readonly index: number;
+  readonly tool: string;
+  readonly args: string;
+}
+
 const sql = `
   WITH told AS (
     INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
     SELECT * FROM unnest($7::text[], $8::text[], $9::bigint[], $10::text[], $11::int[], $12::jsonb[])
+  ), asked AS (
+    INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args)
+    SELECT * FROM unnest($13::text[], $14::text[], $15::text[], $16::int[], $17::int[], $18::text[], $19::jsonb[])
   )
   INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload)
   SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::jsonb[])`;
 
 /**
- * The control of the ledger: the rows that a round committed, steps and events, inserted again in the order of their
+ * The control of the ledger: the rows that a round committed, steps, events and calls, inserted again in the order of their
  * commits into the same tables, 500 steps a statement, and nothing else.
  * @param connections as many as the ledger has statements under way
  * @returns steps per second
@@ -66,14 +79,20 @@ async function takeRows(client: Client): Promise<Batch[]> {
     `SELECT e.tenant_id, e.run_id, e.seq, e.type, e.schema_version, e.data::text AS data FROM argosy.events e
      WHERE e.type NOT LIKE 'run.%' AND e.type <> 'report.completed' ORDER BY e.at, e.tenant_id, e.run_id, e.seq`,
   );
-  await client.query('TRUNCATE argosy.steps, argosy.events');
+  const calls = await client.query<CallRow>(
+    'SELECT tenant_id, run_id, call_id, step, index, tool, args::text AS args FROM argosy.tool_calls ORDER BY step, tenant_id, run_id',
+  );
+  await client.query('TRUNCATE argosy.steps, argosy.events, argosy.tool_calls');
   await client.query('CHECKPOINT');
-  const perStep = events.rows.length / steps.rows.length;
   const batches: Batch[] = [];
   for (let at = 0; at < steps.rows.length; at += batchSize) {
     const some = steps.rows.slice(at, at + batchSize);
-    const told = events.rows.slice(Math.round(at * perStep), Math.round((at + batchSize) * perStep));
-    batches.push({ count: some.length, rows: () => [...columns(some), ...columns(told)] });
+    const share = <R>(rows: readonly R[]): R[] => {
+      const perStep = rows.length / steps.rows.length;
+      return rows.slice(Math.round(at * perStep), Math.round((at + batchSize) * perStep));
+    };
+    const [told, asked] = [share(events.rows), share(calls.rows)];
+    batches.push({ count: some.length, rows: () => [...columns(some), ...columns(told), ...columns(asked)] });
   }
   return batches;
 }
