@@ -109,9 +109,26 @@ describe('RunProgress', () => {
     expect(
       shown(null, [
         ['delta', { text: 'x' }],
-        ['context.compacted', {}],
+        ['something.new', {}],
       ]),
     ).toEqual([]);
+  });
+
+  it('tells what the loop does to keep a run on its way', () => {
+    const told = shown(null, [
+      ['context.compacted', { step: 4, folded_turns: 12, kept_passages: 3 }],
+      ['loop.detected', { step: 4, action: 'nudge' }],
+      ['loop.detected', { step: 5, action: 'answer' }],
+      ['budget.warning', { step: 6, reason: 'max_tokens' }],
+      ['answer.checked', { step: 6, supported: 1, unsupported: 2 }],
+    ]);
+    expect(told.map((line) => line.replace(/ \[.*/, ''))).toEqual([
+      'context full: 12 turns folded, 3 passages kept',
+      'going in circles: told so',
+      'going in circles: the answer is demanded',
+      'answering now: max_tokens',
+      'answer checked: 2 claims without proof',
+    ]);
   });
 
   it('shortens long arguments', () => {

@@ -109,6 +109,16 @@ function describe(type: string, data: ClientEvent['data']): string | null {
       return `${String(data['tool'])} ${argumentsOf(data['args'])}`;
     case 'tool.completed':
       return `${String(data['tool'])} done`;
+    case 'context.compacted':
+      return `context full: ${String(data['folded_turns'])} turns folded, ${String(data['kept_passages'])} passages kept`;
+    case 'loop.detected':
+      return data['action'] === 'answer' ? 'going in circles: the answer is demanded' : 'going in circles: told so';
+    case 'budget.warning':
+      return `answering now: ${String(data['reason'])}`;
+    case 'answer.checked':
+      return data['unsupported'] === 0
+        ? 'answer checked'
+        : `answer checked: ${String(data['unsupported'])} claims without proof`;
     case 'report.completed':
       return `report with ${String(data['claims'])} claims`;
     default:

@@ -71,6 +71,50 @@ describe('announce', () => {
   );
 });
 
+describe('announce, of what the loop itself does', () => {
+  const same = {
+    kind: 'tools-returned' as const,
+    outcomes: [{ call: searchOf('a'), observation: observationOf('a') }],
+  };
+  const claim = { text: 'So it is.', claim: true, citations: [] };
+
+  it('tells of a circle once, with what is done about it, in the step that it was noticed in', () => {
+    let [state] = begin(requestOf());
+    const seen: [string, unknown, unknown][] = [];
+    for (const event of [1, 2, 3, 4, 5].flatMap((): ResearchEvent[] => [asked(searchOf('a')), same])) {
+      const { after, events } = told(state, event);
+      state = after;
+      for (const { type, data } of events)
+        if (type === 'loop.detected') seen.push([type, data['step'], data['action']]);
+    }
+    expect(seen).toEqual([
+      ['loop.detected', 1, 'nudge'],
+      ['loop.detected', 2, 'nudge'],
+      ['loop.detected', 3, 'nudge'],
+      ['loop.detected', 4, 'answer'],
+    ]);
+  });
+
+  it('warns of the limit that forced an answer, and tells what the check of it found', () => {
+    const { after, events } = told(start, { ...answered(claim), forced: 'max_tokens' });
+    expect(events[0]).toEqual({ type: 'budget.warning', data: { step: 0, reason: 'max_tokens' } });
+    const faults = [{ text: 'So it is.', reason: 'it cites nothing.' }];
+    const checked = told(after, { kind: 'answer-checked', supported: 0, faults });
+    expect(checked.events).toEqual([
+      { type: 'answer.checked', data: { step: 0, supported: 0, unsupported: 1 } },
+      { type: 'step.started', data: { step: 1 } },
+    ]);
+  });
+
+  it('tells how much of a full context was folded', () => {
+    const [first, second] = [asked(searchOf('a')), asked(searchOf('b'))].map((event): ResearchEvent[] => [event, same]);
+    const state = [...(first ?? []), ...(second ?? [])].reduce((before, event) => told(before, event).after, start);
+    const { events } = told(state, { kind: 'context-compacted', promptTokens: 900, from: 3, kept: [] });
+    const data = { step: 2, prompt_tokens: 900, folded_turns: 2, kept_passages: 0 };
+    expect(events[0]).toEqual({ type: 'context.compacted', data });
+  });
+});
+
 describe('announceEnd', () => {
   it.each(['completed', 'incomplete', 'failed', 'cancelled'] as const)(
     'closes a %s run with one terminal event',

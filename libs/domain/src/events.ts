@@ -63,7 +63,8 @@ export function announce(event: ResearchEvent, after: ResearchState, command: Co
 }
 
 function happened(event: ResearchEvent, after: ResearchState): RunEvent[] {
-  const { step } = after;
+  /** The step that this came to; what begins now is the next one. */
+  const step = after.step - 1;
   switch (event.kind) {
     case 'model-replied': {
       const { forced } = event;
@@ -71,13 +72,13 @@ function happened(event: ResearchEvent, after: ResearchState): RunEvent[] {
       return [...warning, modelCompleted(event, after)];
     }
     case 'tools-returned':
-      return event.outcomes.map((outcome, index) => toolCompleted(outcome, step - 1, index));
+      return event.outcomes.map((outcome, index) => toolCompleted(outcome, step, index));
     case 'context-compacted':
       return [
         {
           type: 'context.compacted',
           data: {
-            step,
+            step: after.step,
             prompt_tokens: event.promptTokens,
             folded_turns: event.from - 1,
             kept_passages: event.kept.length,
@@ -102,7 +103,7 @@ function circling({ kind }: ResearchEvent, after: ResearchState): RunEvent[] {
   const isNew = kind === 'model-replied' || kind === 'tools-returned';
   if (circle === null || !isNew) return [];
   const action = after.phase === 'thinking' && after.aim.kind === 'answer' ? 'answer' : 'nudge';
-  return [{ type: 'loop.detected', data: { step: after.step, ...circle, action } }];
+  return [{ type: 'loop.detected', data: { step: after.step - 1, ...circle, action } }];
 }
 
 /** The last two events of a run: its report, and how it ended. */
