@@ -2,6 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { openFleet } from '#runs';
 import { startModelServer } from '../support/model-server.ts';
+import { observationOf } from '../support/research.ts';
+import { thinkAndCall } from '../support/scripted-research.ts';
 import { acceptMany } from './fleet-load.ts';
 import { RoleProcess } from './fleet-role.ts';
 import type { Stage, Stages } from './fleet-stage.ts';
@@ -30,10 +32,11 @@ interface Moved {
  * times. Lease, lock and grace are the defaults.
  */
 export async function recoveryRows(stages: Stages, say: (line: string) => void): Promise<Row[]> {
-  const model = await startModelServer(() => ({ text: 'Let me think.', delayMs: stepMs / 4, eventCharacters: 100 }), {
-    model: modelName,
-    purpose: 'benchmark',
-  });
+  // A new page each time, so that the runs never come to an end.
+  const model = await startModelServer(
+    (_request, index) => ({ text: thinkAndCall('visit', pageOf(index)), delayMs: stepMs / 4, eventCharacters: 100 }),
+    { model: modelName, purpose: 'benchmark' },
+  );
   try {
     const { kills, terms, stuck } = await stages.use(async (stage) => await endWorkers(stage, model.baseUrl, say));
     return [
@@ -45,6 +48,10 @@ export async function recoveryRows(stages: Stages, say: (line: string) => void):
   }
 }
 
+function pageOf(index: number): object {
+  return { url: [`https://example.org/${index}`], goal: 'what it says' };
+}
+
 function seconds(ms: readonly number[]) {
   const at = (p: number) => round(percentile(ms, p) / 1000, 3);
   return { runs: ms.length, p50: at(0.5), p95: at(0.95), most: at(1) };
@@ -53,6 +60,10 @@ function seconds(ms: readonly number[]) {
 async function endWorkers(stage: Stage, baseUrl: string, say: (line: string) => void): Promise<Moved> {
   const fleet = await openFleet(stage);
   await watchMoves(stage.client);
+  const tools = await fleet.runs.join({ workerId: 'pages', role: 'tool-worker', slots: runCount });
+  const answering = await fleet.runs.answerCalls(tools, { concurrency: runCount }, async ({ args }) => {
+    return { state: 'done', observation: observationOf(`Read at ${String(args['url'])}.`), snapshots: new Map() };
+  });
   const settings = { ARGOSY_MODEL: `openai:${baseUrl}#${modelName}`, ARGOSY_AGENT_CONCURRENCY: String(2 * runCount) };
   const started: RoleProcess[] = [await RoleProcess.start('dispatcher', stage)];
   const nextWorker = async () => {
@@ -80,6 +91,8 @@ async function endWorkers(stage: Stage, baseUrl: string, say: (line: string) => 
     return { ...moved, stuck };
   } finally {
     for (const role of started) await role.kill();
+    await answering.close();
+    await tools.end();
     await fleet.close();
   }
 }
