@@ -21,6 +21,7 @@ describe('outputSchemaFault', () => {
     ['no object', { type: 'array' }, /"type": "object"/],
     ['a type that does not exist', { type: 'object', properties: { a: { type: 'text' } } }, /no usable JSON Schema/],
     ['a reference to elsewhere', { type: 'object', properties: { a: { $ref: 'https://example.org/s' } } }, /reference/],
+    ['an asynchronous one', { type: 'object', $async: true, required: ['a'] }, /\$async/],
     ['a pattern that is none', { type: 'object', properties: { a: { pattern: '(' } } }, /no usable JSON Schema/],
     ['more than anybody writes', { type: 'object', description: 'x'.repeat(50_001) }, /at most 50000/],
   ])('refuses %s', (_what, bad, why) => {

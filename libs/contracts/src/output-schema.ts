@@ -19,6 +19,8 @@ const mostFaults = 20;
 export function outputSchemaFault(schema: OutputSchema): string | null {
   const { length } = JSON.stringify(schema);
   if (length > mostCharacters) return `the schema has ${length} characters; at most ${mostCharacters} can be used`;
+  // Ajv would check such a schema later, and nobody would be there to hear of its faults.
+  if ('$async' in schema) return 'the schema must not be one of ajv\'s asynchronous ones: leave "$async" out';
   if (schema['type'] !== 'object') return 'the schema must describe an object: give it "type": "object"';
   try {
     inTime(() => compile(schema));
