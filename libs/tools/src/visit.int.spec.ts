@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SourcePolicy } from '#domain';
 import { Egress, parseAllow } from '#egress';
-import { InvalidInput } from '#errors';
+import { Aborted, InvalidInput } from '#errors';
 import { Corpora } from './corpus/corpora.ts';
 import { contextWith } from './testing/context.contract.ts';
 import { smallPdf } from './testing/pdf.contract.ts';
@@ -38,6 +38,8 @@ const site: RequestListener = (request, response) => {
       return send(200, { 'content-type': 'image/png' }, 'x');
     case '/busy':
       return send(429, { 'retry-after': '9' });
+    case '/never':
+      return;
     case '/moved':
       return send(302, { location: '/page' });
     default:
@@ -119,6 +121,26 @@ describe('visit', () => {
     expect(observation.sections[0]?.fault?.message).toContain('404');
     expect(observation.sections[1]?.fault?.retryAfterMs).toBe(9_000);
     expect(observation.sources).toHaveLength(1);
+  });
+
+  it('waits for no page longer than the call may take, and keeps the others', async () => {
+    const tool = visitTool({ corpora, extraction, egress, totalMs: 2_000 });
+    const url = [`${origin}/never`, `${origin}/data.json`];
+    const { observation, snapshots } = await tool.run({ url, goal: 'lock' }, contextWith({ web: true }));
+    expect(observation.sections).toMatchObject([
+      { label: url[0], passages: [], fault: { kind: 'transient' } },
+      { label: url[1], passages: [{ text: '{"lock": 30}' }] },
+    ]);
+    expect(snapshots.size).toBe(1);
+  });
+
+  it('stops with its caller, however many pages are under way', async () => {
+    const caller = new AbortController();
+    const tool = visitTool({ corpora, extraction, egress });
+    const context = { ...contextWith({ web: true }), signal: caller.signal };
+    const called = tool.run({ url: [`${origin}/never`, `${origin}/page`], goal: 'lock' }, context);
+    caller.abort();
+    await expect(called).rejects.toThrow(Aborted);
   });
 
   it('asks for no page that the run may not visit', async () => {

@@ -13,12 +13,16 @@ import { ACCEPT, documentOf, statusFault } from './web-page.ts';
 const PASSAGES = 8;
 const PDF_MS = 20_000;
 const PAGE_MS = 5_000;
+/** Below the deadline of the tool, which would lose the pages that were read. */
+const TOTAL_MS = 60_000;
 
 /** The parts that `visit` works with. Without `egress` only documents of the corpora can be visited. */
 export interface VisitParts {
   readonly corpora: Corpora;
   readonly extraction: Extraction;
   readonly egress: Pick<Egress, 'fetch'> | null;
+  /** Longest that the pages of one call may take together; what is not read by then is a fault of its own. Default 60,000. */
+  readonly totalMs?: number;
 }
 
 /** What a model is shown of `visit`. */
@@ -46,7 +50,8 @@ export function visitTool(parts: VisitParts): Tool {
     async run(args, context) {
       const goal = stringArgument(args, 'goal');
       const urls = stringsArgument(args, 'url');
-      return output(await Promise.all(urls.map((url) => visitOne(parts, { url, goal }, context))));
+      const late = AbortSignal.timeout(parts.totalMs ?? TOTAL_MS);
+      return output(await Promise.all(urls.map((url) => visitOne(parts, { url, goal, late }, context))));
     },
   };
 }
@@ -54,6 +59,8 @@ export function visitTool(parts: VisitParts): Tool {
 interface Target {
   readonly url: string;
   readonly goal: string;
+  /** Fires when nobody waits for the page any more. */
+  readonly late: AbortSignal;
 }
 
 interface Visit {
@@ -62,13 +69,19 @@ interface Visit {
   readonly text?: string;
 }
 
+const tooLate: ToolFault = {
+  kind: 'transient',
+  message: 'It was not there in the time that a call has for its pages.',
+};
+
 /** A document on hand: where it came from and its text in passages. */
 interface Opened {
   readonly source: SourceDocument;
   readonly page: Page;
 }
 
-async function visitOne(parts: VisitParts, target: Target, context: ToolContext): Promise<Visit> {
+async function visitOne(parts: VisitParts, target: Target, call: ToolContext): Promise<Visit> {
+  const context = { ...call, signal: AbortSignal.any([call.signal, target.late]) };
   try {
     const opened = target.url.startsWith('corpus:')
       ? await openDocument(parts, target.url, context)
@@ -82,7 +95,9 @@ async function visitOne(parts: VisitParts, target: Target, context: ToolContext)
     });
     return { section: { label: target.url, passages }, source, text: page.text };
   } catch (error) {
-    if (error instanceof Aborted || context.signal.aborted) throw error;
+    if (call.signal.aborted) throw error;
+    if (target.late.aborted) return failed(target.url, tooLate);
+    if (error instanceof Aborted) throw error;
     if (!(error instanceof ArgosyError)) throw error;
     return failed(target.url, faultOf(error));
   }
