@@ -23,6 +23,11 @@ export async function writeReport(
   bundle: Uint8Array,
   target: { readonly outDir: string; readonly jsonFile: string | null },
 ): Promise<WrittenReport> {
+  if (!/^[\w-]{1,100}$/.test(runId)) {
+    throw new InvalidInput([
+      { path: 'id', message: `the server calls the run ${JSON.stringify(runId)}, which is no name for a folder` },
+    ]);
+  }
   const files = unpack(bundle);
   const folder = join(target.outDir, runId);
   await writable(join(folder, 'snapshots'), async (path) => await mkdir(path, { recursive: true }));

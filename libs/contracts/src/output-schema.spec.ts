@@ -7,6 +7,13 @@ const schema = {
   required: ['year'],
   additionalProperties: false,
 };
+/** An object in an object in an object ... */
+function deep(levels: number): Record<string, unknown> {
+  let schema: Record<string, unknown> = { type: 'object' };
+  for (let level = 0; level < levels; level++) schema = { type: 'object', properties: { a: schema } };
+  return schema;
+}
+
 const faults = (value: unknown, citations = {}) => outputFaults(schema, { value, citations });
 
 describe('outputSchemaFault', () => {
@@ -23,6 +30,7 @@ describe('outputSchemaFault', () => {
     ['a reference to elsewhere', { type: 'object', properties: { a: { $ref: 'https://example.org/s' } } }, /reference/],
     ['an asynchronous one', { type: 'object', $async: true, required: ['a'] }, /\$async/],
     ['a pattern that is none', { type: 'object', properties: { a: { pattern: '(' } } }, /no usable JSON Schema/],
+    ['deeper than anybody writes', deep(20_000), /too deep/],
     ['more than anybody writes', { type: 'object', description: 'x'.repeat(50_001) }, /at most 50000/],
   ])('refuses %s', (_what, bad, why) => {
     expect(outputSchemaFault(bad)).toMatch(why);
@@ -47,6 +55,13 @@ describe('outputFaults', () => {
     expect(faults({ year: 1911 }, { '/month': [] })).toEqual([
       '"citations" names "/month", and the output has no such field',
     ]);
+  });
+
+  it('hold numbers that no store can keep, and pointers to what is no item', () => {
+    const numbers = { type: 'object', properties: { n: { type: 'number' }, list: { type: 'array' } } };
+    expect(outputFaults(numbers, { value: { n: Number.POSITIVE_INFINITY }, citations: {} })).toHaveLength(1);
+    expect(outputFaults(numbers, { value: { list: [1] }, citations: { '/list/length': [] } })).toHaveLength(1);
+    expect(outputFaults(numbers, { value: { list: [1] }, citations: { '/list/0': [] } })).toEqual([]);
   });
 
   it('break off a pattern that would take for ever', () => {

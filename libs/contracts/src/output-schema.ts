@@ -17,8 +17,9 @@ const mostFaults = 20;
  * `$ref` may point only inside.
  */
 export function outputSchemaFault(schema: OutputSchema): string | null {
-  const { length } = JSON.stringify(schema);
-  if (length > mostCharacters) return `the schema has ${length} characters; at most ${mostCharacters} can be used`;
+  const length = lengthOf(schema);
+  if (length > mostCharacters)
+    return `the schema is too long or too deep (${length} characters); at most ${mostCharacters} can be used`;
   // Ajv would check such a schema later, and nobody would be there to hear of its faults.
   if ('$async' in schema) return 'the schema must not be one of ajv\'s asynchronous ones: leave "$async" out';
   if (schema['type'] !== 'object') return 'the schema must describe an object: give it "type": "object"';
@@ -49,9 +50,18 @@ export function outputFaults(schema: OutputSchema, { value, citations }: DraftOu
   }
 }
 
+/** Infinite for one that is nested too deeply to be written. */
+function lengthOf(schema: OutputSchema): number {
+  try {
+    return JSON.stringify(schema).length;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 function compile(schema: OutputSchema) {
   // Unknown keywords are notes to the reader, as the standard has it.
-  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false });
+  const ajv = new Ajv2020({ allErrors: true, strict: false, strictNumbers: true, logger: false });
   addFormats.default(ajv);
   return ajv.compile(schema);
 }
@@ -62,6 +72,7 @@ function has(value: unknown, pointer: string): boolean {
   for (const part of pointer.split('/').slice(1)) {
     const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
     if (typeof here !== 'object' || here === null || !Object.hasOwn(here, name)) return false;
+    if (Array.isArray(here) && !/^(?:0|[1-9]\d*)$/.test(name)) return false;
     here = Object.entries(here).find(([key]) => key === name)?.[1];
   }
   return true;

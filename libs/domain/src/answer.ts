@@ -93,6 +93,10 @@ export function concludeWith(
   what: Partial<Output> & Omit<Conclusion, keyof Output>,
 ): [ResearchState, Command] {
   const conclusion: Conclusion = { ...noOutput, ...what };
+  if (state.outputSchema !== null && conclusion.output === null && conclusion.outputFaults.length === 0) {
+    const outputFaults = [`The run ended as ${conclusion.ending.status} before it.`];
+    return concludeWith(state, { ...conclusion, outputFaults });
+  }
   return [
     { ...common(state), phase: 'concluding', conclusion },
     { kind: 'conclude', ...conclusion },

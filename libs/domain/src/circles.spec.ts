@@ -50,6 +50,21 @@ describe('a circle', () => {
     expect(signs(...steps.slice(1))).not.toContain('dead_url');
   });
 
+  it('is not seen in calls that failed as a whole, whatever they asked for', () => {
+    const outage = (query: string): ToolOutcome => {
+      const fault = { kind: 'transient' as const, message: 'no answer' };
+      const observation = { sections: [{ label: 'search', passages: [], fault }], sources: [] };
+      return { call: { tool: 'search', args: { query } }, observation };
+    };
+    expect(signs(outage('lease'), outage('epoch'), outage('fence'))).toEqual([null, null, null]);
+  });
+
+  it('is no address that was read in between', () => {
+    const url = 'https://example.org/now-and-then';
+    const read: ToolOutcome = { call: { tool: 'visit', args: { url } }, observation: observationOf('A page.', url) };
+    expect(signs(failed(url, 'blocked'), read, failed(url, 'blocked'))).not.toContain('dead_url');
+  });
+
   it('is four steps without anything that was not seen before', () => {
     const steps = ['alpha', 'beta', 'gamma', 'delta', 'epsilon'].map((word) => found(`${word} subject`, 'a'));
     expect(signs(...steps)).toEqual([null, null, null, null, 'no_new_evidence']);

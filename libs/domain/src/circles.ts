@@ -1,4 +1,5 @@
 import type { ToolOutcome } from './conversation.ts';
+import { shortened } from './instructions.ts';
 import { stems, subjectWords } from './words.ts';
 
 /** What tells that a researcher goes in circles. */
@@ -67,7 +68,7 @@ export function isStuck({ nudges, unusableReplies }: Progress): boolean {
 /** A reply that could not be used. What was wrong with it, the model is told anyway. */
 export function afterUnusableReply(progress: Progress): Progress {
   const unusableReplies = progress.unusableReplies + 1;
-  const message = `${unusableReplies} replies in a row were neither a tool call nor an answer.`;
+  const message = `${unusableReplies} replies in a row came to nothing.`;
   const circle: Circle | null = unusableReplies < 2 ? null : { sign: 'unusable_replies', message };
   return { ...progress, unusableReplies, circle };
 }
@@ -80,8 +81,13 @@ export function afterResults(progress: Progress, outcomes: readonly ToolOutcome[
   const places = sections.flatMap(({ passages }) => passages.map((p) => `${p.sha256}:${p.start}-${p.end}`));
   const fresh = places.some((place) => !progress.seen.has(place));
   const failures = new Map(progress.failures);
-  for (const { label, fault } of sections) if (fault) failures.set(label, (failures.get(label) ?? 0) + 1);
-  const asked = sections.map(({ tool, label }) => ({
+  for (const { label, fault } of sections) {
+    if (fault) failures.set(label, (failures.get(label) ?? 0) + 1);
+    else failures.delete(label);
+  }
+  // A call that failed as a whole names no query, and an outage says nothing about one.
+  const heard = sections.filter(({ tool, label, fault }) => label !== tool && (!fault || fault.kind === 'empty'));
+  const asked = heard.map(({ tool, label }) => ({
     tool,
     label,
     words: new Set(subjectWords(label).flatMap(stems)),
@@ -107,11 +113,11 @@ export function afterResults(progress: Progress, outcomes: readonly ToolOutcome[
 
 function circleOf(dead: string | undefined, again: Asked | undefined, barrenSteps: number): Circle | null {
   if (dead !== undefined) {
-    const message = `${dead} has failed again and again. Do not ask for it any more: look for another source of the same.`;
+    const message = `${shortened(dead)} has failed again and again. Do not ask for it any more: look for another source of the same.`;
     return { sign: 'dead_url', message };
   }
   if (again !== undefined) {
-    const message = `You have asked "${again.label}" before, and nothing new came of it. Ask for something else, read one of the sources, or answer with what you have.`;
+    const message = `You have asked "${shortened(again.label)}" before, and nothing new came of it. Ask for something else, read one of the sources, or answer with what you have.`;
     return { sign: 'repeated_call', message };
   }
   if (barrenSteps < mostBarrenSteps) return null;

@@ -228,6 +228,21 @@ describe('an unsupported claim', () => {
     expect(removed).toBe(1);
   });
 
+  it('leaves its line break and its list marker to the sentence behind it', () => {
+    const proof = { source: 's1', quote: 'Locks' };
+    const draft: AnswerPart[] = [
+      { text: '## Result', claim: false, citations: [] },
+      claim('\n\nOne is unproven.'),
+      claim(' Two holds.', proof),
+      claim('\n\n- alpha unproven.'),
+      claim(' Beta holds.', proof),
+      claim('\n- gamma holds.', proof),
+    ];
+    expect(verifyAnswer({ draft, rule: 'strict' }, evidence).answer).toBe(
+      '## Result\n\nTwo holds. [1]\n\n- Beta holds. [1]\n- gamma holds. [1]',
+    );
+  });
+
   it.each<[string, readonly DraftCitation[], string]>([
     ['no citation', [], 'it cites nothing.'],
     ['a wrong quote', [{ source: 's1', quote: 'never' }], 'the quote "never" does not stand in s1.'],

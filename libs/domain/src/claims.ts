@@ -74,9 +74,13 @@ export function verifyAnswer({ draft, fields = {}, rule = 'mark' }: Verifiable, 
   const faults: ClaimFault[] = [];
   const blocks: string[] = [];
   let removed = 0;
+  /** The line break and list marker of a claim that was taken out: what follows it in its line begins with them. */
+  let orphaned = '';
   for (const part of draft) {
+    const text = adopted(orphaned, part.text);
     if (!part.claim) {
-      blocks.push(part.text);
+      blocks.push(text);
+      orphaned = '';
       continue;
     }
     const { proofs, misses } = lookUp.prove(part.citations);
@@ -84,17 +88,27 @@ export function verifyAnswer({ draft, fields = {}, rule = 'mark' }: Verifiable, 
     if (!supported) faults.push({ text: part.text.trim(), reason: misses.join(' ') || 'it cites nothing.' });
     if (!supported && rule === 'strict') {
       removed += 1;
+      orphaned = LEAD.exec(text)?.[0] ?? '';
       continue;
     }
     const citations = proofs.map((proof) => lookUp.cite(proof));
     claims.push({ text: part.text.trim(), verdict: supported ? 'supported' : 'unsupported', citations });
-    blocks.push(`${isQuotation(part) ? blockquote(part.text) : part.text} ${marks(citations)}`);
+    orphaned = '';
+    blocks.push(`${isQuotation(part) ? blockquote(part.text) : text} ${marks(citations)}`);
   }
   const proven = Object.entries(fields).map(([path, quotations]): FieldProof => {
     const citations = lookUp.prove(quotations).proofs.map((proof) => lookUp.cite(proof));
     return { path, verdict: citations.length > 0 ? 'supported' : 'unsupported', citations };
   });
   return { answer: joined(blocks), claims, removed, fields: proven, sources: lookUp.cited, faults };
+}
+
+/** White space and the marker of a list item before the words of a claim. */
+const LEAD = /^\s*(?:(?:[-*+>]|\d{1,3}[.)])\s+)?/;
+
+/** A part behind a removed one, which begins a line if that one did. */
+function adopted(lead: string, text: string): string {
+  return lead === '' || /^\s*\n/.test(text) ? text : lead + text.trimStart();
 }
 
 /** The snapshots that a draft leans on, by sha256: what must be at hand to verify it. */

@@ -8,7 +8,7 @@ const mostCharacters = 300;
 
 /** Asks for the answer once more, with the proofs that were missing. */
 export function repairNotice(faults: readonly ClaimFault[]): string {
-  const listed = faults.map(({ text, reason }) => `"${shortened(text)}": ${reason}`);
+  const listed = faults.map(({ text, reason }) => `"${shortened(text)}": ${shortened(reason)}`);
   return `Your answer was checked, and these sentences have no proof:
 ${list(listed)}
 Give the whole answer again. Behind each of these sentences put a quote that is copied character by character from a passage above, with the source id of that passage. Where no passage supports a sentence, change it to what the passages do say, or leave it out. Keep everything else as it is.`;
@@ -34,7 +34,8 @@ function list(items: readonly string[]): string {
   return lines.join('\n');
 }
 
-function shortened(text: string): string {
+/** In one line, and no longer than tells what is meant. */
+export function shortened(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length <= mostCharacters ? line : `${line.slice(0, mostCharacters - 1).toWellFormed()}…`;
 }

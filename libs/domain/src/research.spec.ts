@@ -297,6 +297,8 @@ describe('an output schema', () => {
     expect(command).toMatchObject({ ending: { status: 'completed' }, output: null });
     expect(command).toMatchObject({ outputFaults: [expect.stringContaining('max_seconds')] });
     expect(fold([...answer, modelFailed], withSchema)[1]).toMatchObject({ outputFaults: ['the server is gone'] });
+    const early = { output: null, outputFaults: ['The run ended as cancelled before it.'] };
+    expect(fold([cancelled], withSchema)[1]).toMatchObject(early);
   });
 
   it('asks in one more turn each time, so that every prompt begins with the one before', () => {
@@ -365,6 +367,8 @@ describe('calls of one reply', () => {
     const [state, command] = advance(thinking, many, limits);
     expect(command).toEqual(ask);
     expect(state.turns.at(-1)).toMatchObject({ text: expect.stringContaining('at most 16') });
+    // Servers refuse a prompt with a call that has no result.
+    expect(state.turns.at(-2)).toMatchObject({ role: 'model', calls: [] });
   });
 
   it('are paid for, each at the price of its tool', () => {

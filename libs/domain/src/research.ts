@@ -157,8 +157,9 @@ function onResearch(after: Common, { reply, forced }: ReplyEvent, limits: Limits
     return check(after, { kind: 'answer', draft: reply.answer, ending });
   }
   if (forced !== null) return conclude(after, { status: 'incomplete', reason: forced }, 'There was no answer to it.');
-  if (reply.calls.length > mostCalls) return refuse(after, tooManyCalls(reply.calls.length, mostCalls));
-  if (!canPay(after, reply, limits)) return refuse(after, unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
+  if (reply.calls.length > mostCalls) return refuse(callless(after), tooManyCalls(reply.calls.length, mostCalls));
+  if (!canPay(after, reply, limits))
+    return refuse(callless(after), unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
   if (reply.calls.length > 0) {
     const calls = reply.calls.map((call, index) => ({ ...call, step: after.step - 1, index }));
     return [
@@ -167,6 +168,14 @@ function onResearch(after: Common, { reply, forced }: ReplyEvent, limits: Limits
     ];
   }
   return refuse(after, reply.problem ?? 'Your reply held neither a tool call nor an answer.');
+}
+
+/** A call that is shown to a model must have a result: one that is not made is not shown as a call. */
+function callless(after: Common): Common {
+  const turns = after.turns.map((turn, index): Turn => {
+    return index === after.turns.length - 1 && turn.role === 'model' ? { ...turn, calls: [] } : turn;
+  });
+  return { ...after, turns };
 }
 
 /** Nothing came of a reply, and the model is told why. */

@@ -28,6 +28,7 @@ describe('a report', () => {
     ['a quote of other words', citing({ quote: 'keeps its lease' }), /^claim 1 "Silence costs the lease\.": its quote/],
     ['a quote one character further on', citing({ start: 0 }), /is not what stands at 0-/],
     ['a source that is none', citing({ source: 's9' }), /cites s9, which is no source$/],
+    ['a quote of nothing', citing({ start: 3, end: 3, quote: '' }), /quotes nothing$/],
     ['support without a citation', { citations: [] }, /is called supported but cites nothing$/],
   ])('is not sound with %s', (_what, claim, fault) => {
     expect(faultOf(claim)).toMatch(fault);

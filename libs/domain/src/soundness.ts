@@ -37,6 +37,7 @@ function firstBadCitation(report: Report, texts: ReadonlyMap<string, string>): s
     for (const { source, start, end, quote } of citations) {
       const text = texts.get(source);
       if (text === undefined) return `${name} cites ${source}, which is no source`;
+      if (quote.trim() === '') return `${name}: a citation of ${source} quotes nothing`;
       if (text.slice(start, end) !== quote)
         return `${name}: its quote is not what stands at ${start}-${end} of ${source}`;
     }

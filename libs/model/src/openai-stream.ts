@@ -175,7 +175,8 @@ function usageOf({ usage }: Chunk): ModelUsage | undefined {
   if (!usage) return undefined;
   return {
     promptTokens: usage.prompt_tokens,
-    cachedTokens: usage.prompt_tokens_details?.cached_tokens ?? 0,
+    // Some servers count apart what they had cached; a prompt cannot have more of it than it has.
+    cachedTokens: Math.min(usage.prompt_tokens, usage.prompt_tokens_details?.cached_tokens ?? 0),
     completionTokens: usage.completion_tokens,
   };
 }

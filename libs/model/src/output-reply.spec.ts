@@ -17,6 +17,12 @@ describe('readOutput', () => {
     expect(readOutput(JSON.stringify({ output, citations }))).toEqual({ output: { value: output, citations } });
   });
 
+  it('takes an empty list for no quotation', () => {
+    expect(readOutput(JSON.stringify({ output, citations: { '/year': [] } }))).toEqual({
+      output: { value: output, citations: {} },
+    });
+  });
+
   it.each<[string, string, RegExp]>([
     ['words around it', `Here it is: ${JSON.stringify({ output })}`, /not valid JSON/],
     ['JSON that ends early', '{"output": {', /not valid JSON/],

@@ -25,6 +25,7 @@ export function readOutput(text: string): { readonly output: DraftOutput } | { r
   const quoted: Record<string, readonly DraftCitation[]> = {};
   for (const [path, list] of Object.entries(citations)) {
     const quotes = Array.isArray(list) ? list.map(citationOf) : [];
+    if (Array.isArray(list) && quotes.length === 0) continue;
     if (!path.startsWith('/') || quotes.length === 0 || quotes.includes(undefined)) {
       return wrong(`"citations" has an entry "${path}" that is not of this form.`);
     }
