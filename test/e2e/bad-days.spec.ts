@@ -75,6 +75,19 @@ async function endOf(url: string, runId: string): Promise<Run> {
   }, `the end of run ${runId}`);
 }
 
+describe('a reader that has seen enough', () => {
+  it('neither stops nor holds up the research: the report is written all the same', async () => {
+    const cwd = await workplace(join(base, 'unread'));
+    const out = join(cwd, 'reports');
+    const running = launch(['research', 'How often does the ferry leave?', '--corpus', corpus, '--out', out], { cwd });
+    await running.said(/starting/);
+    running.deafen();
+    expect((await running.finished).exitCode).toBe(0);
+    const [run = ''] = readdirSync(out);
+    expect(existsSync(join(out, run, 'report.md'))).toBe(true);
+  });
+});
+
 describe('Ctrl-C', () => {
   it('in the middle cancels the run, reports what it had found, and harms nothing that follows', async () => {
     const cwd = await workplace(join(base, 'interrupted'));

@@ -46,6 +46,8 @@ export interface Running {
   /** Resolves with the first match in stderr, also one that is there already; rejects when the process ends without. */
   said(pattern: RegExp): Promise<string>;
   kill(signal: NodeJS.Signals): void;
+  /** Closes our ends of its output, as `| head` does. */
+  deafen(): void;
   readonly ended: boolean;
   readonly pid: number;
   /** All of stderr so far. */
@@ -96,6 +98,10 @@ export function launch(args: readonly string[], { cwd, env = {}, script = progra
       return await within(found, () => `argosy has not said ${pattern}; stderr:\n${stderr}`);
     },
     kill: (signal) => void child.kill(signal),
+    deafen() {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    },
     get ended() {
       return ended;
     },

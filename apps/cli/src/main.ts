@@ -23,6 +23,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+// A reader that has seen enough, such as `head`, is no fault: the research goes on, and its files are written.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 function progressFor(args: readonly string[]) {
   if (args.includes('--quiet')) return silentProgress;
   return process.stderr.isTTY
