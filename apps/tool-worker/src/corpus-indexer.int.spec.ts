@@ -2,29 +2,16 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { jsonLogger } from '#platform';
-import { DataDirectory, type OfferedCorpus, openEmbedded } from '#runs';
+import type { OfferedCorpus } from '#runs';
 import { type BuildRequest, Corpora, Extraction, type SyncOptions, searchTool, visitTool } from '#tools';
-import { temporaryFolder, useStore } from '../../../test/support/embedded.ts';
+import { runsOn, temporaryFolder, useStore } from '../../../test/support/embedded.ts';
 import { ToolWorker } from './tool-worker.ts';
 
 const tenantId = 'acme';
 const settings = { leaseMs: 60_000, relookMs: 60_000, pollMs: 50 };
 
-/** The stores of an embedded process on a folder of the test's own. */
-async function open(folder: string) {
-  const directory = DataDirectory.hold(folder);
-  const { runs, close } = await openEmbedded(directory, settings);
-  return {
-    runs,
-    close: async () => {
-      await close();
-      await directory.release();
-    },
-  };
-}
-
 describe('ToolWorker with uploaded folders', () => {
-  const store = useStore(open);
+  const store = useStore(runsOn(settings));
   const folder = temporaryFolder();
   const workers: ToolWorker[] = [];
   const corpora: Corpora[] = [];

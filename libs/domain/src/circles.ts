@@ -73,7 +73,7 @@ export function afterUnusableReply(progress: Progress): Progress {
   return { ...progress, unusableReplies, circle };
 }
 
-/** Results came. Cost O(passages of them + queries of the run). */
+/** Results came. Cost O(queries of the run), and O(places seen in it) where something new was found. */
 export function afterResults(progress: Progress, outcomes: readonly ToolOutcome[]): Progress {
   const sections = outcomes.flatMap(({ call, observation }) =>
     observation.sections.map((section) => ({ tool: call.tool, ...section })),

@@ -87,7 +87,7 @@ function messageCall({ tool, args }: ToolCall, number: number): MessageCall {
   return { id: idOf(number), type: 'function', function: { name: tool, arguments: sortedJson(args) } };
 }
 
-/** Counted over the run: ids only pair a call with its result. Nine letters and digits, as Mistral's templates want it. */
+/** Counted over the context that is shown: ids only pair a call with its result. Nine letters and digits, as Mistral's templates want it. */
 function idOf(number: number): string {
   return `call${String(number).padStart(5, '0')}`;
 }
