@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
-import { EgressFault, faultOf } from './faults.ts';
+import { faultOf, troubled } from './faults.ts';
 import type { EgressPolicy } from './policy.ts';
 import { defaultPort, vetAnswers } from './policy.ts';
 import { within } from './waiting.ts';
@@ -37,33 +37,36 @@ export function dialer(): Dial {
   };
 }
 
-/**
- * The guard: resolver and dialler in one, so that no path of undici reaches an address that was not vetted, and a name
- * is resolved once per connection. (undici calls a `connect.lookup` only for names, never for address literals.)
- */
-export function vettedConnector(parts: {
-  policy: EgressPolicy;
-  resolve: Resolve;
-  dial: Dial;
-  connectMs: number;
-}): buildConnector.connector {
+/** What a connection is vetted and made by. */
+export interface Guard {
+  readonly policy: EgressPolicy;
+  readonly resolve: Resolve;
+  readonly dial: Dial;
+  /** For the DNS answer, and again for all dialled addresses. */
+  readonly connectMs: number;
+}
+
+/** {@link connectVetted} as undici asks for it. (undici calls a `connect.lookup` only for names, never for literals.) */
+export function vettedConnector(guard: Guard): buildConnector.connector {
   return (target, callback) => {
-    connectVetted(target, parts).then(
+    connectVetted(target, guard).then(
       (socket) => callback(null, socket),
       (error: unknown) => callback(faultOf(error, target.hostname), null),
     );
   };
 }
 
-async function connectVetted(
-  target: buildConnector.Options,
-  parts: Parameters<typeof vettedConnector>[0],
-): Promise<Socket> {
+/**
+ * The guard: resolver and dialler in one, so that no path reaches an address that was not vetted, and a name is resolved
+ * once per connection.
+ * @throws EgressBlocked when the host has an address that the policy forbids; EgressFault, or what the dial throws
+ */
+export async function connectVetted(target: buildConnector.Options, parts: Guard): Promise<Socket> {
   const host = target.hostname;
   const port = Number(target.port) || defaultPort(target.protocol);
   const answers = isIP(host) ? [host] : await resolveWithin(host, parts);
   const addresses = dialOrder(vetAnswers({ host, port }, answers, parts.policy));
-  if (addresses.length === 0) throw new EgressFault('invalid', `${host} has no address in DNS; check the spelling`);
+  if (addresses.length === 0) throw troubled('destination_not_found', host);
 
   // The certificate and SNI stay those of the name; getServerName(target.host) sees to it for literals.
   const named = target.protocol === 'https:' && !isIP(host) ? { servername: host } : {};
@@ -79,9 +82,8 @@ async function connectVetted(
   throw last;
 }
 
-function resolveWithin(host: string, parts: { resolve: Resolve; connectMs: number }): Promise<readonly string[]> {
-  const late = () => new EgressFault('transient', `${host} had no DNS answer within ${parts.connectMs} ms`);
-  return within(parts.resolve(host), parts.connectMs, late);
+function resolveWithin(host: string, { resolve, connectMs }: Guard): Promise<readonly string[]> {
+  return within(resolve(host), connectMs, () => troubled('dns_timeout', host));
 }
 
 /** The resolver's order, but with the second try in the other family: one of the two is often dead as a whole. */

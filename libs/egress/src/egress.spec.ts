@@ -1,56 +1,18 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Aborted, InvalidInput, InvalidState } from '#errors';
+import { atEnd, listening, serve, serveRaw } from '../../../test/support/web-servers.ts';
 import type { Dial } from './connector.ts';
 import { Egress, type EgressOptions, type EgressRequest } from './egress.ts';
 import { EgressBlocked, EgressFault } from './faults.ts';
-
-const cleanups: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function listening(server: Server, sockets = new Set<Socket>()): Promise<number> {
-  server.on('connection', (socket) => sockets.add(socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-/** A web server on loopback; `seen` holds every request. */
-async function serve(answer: RequestListener): Promise<{ port: number; at: string; seen: IncomingMessage[] }> {
-  const seen: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    seen.push(request);
-    answer(request, response);
-  });
-  const port = await listening(server);
-  return { port, at: `http://127.0.0.1:${port}`, seen };
-}
-
-/** A server that answers every connection's first bytes by `answer`, free of any HTTP manners. */
-async function serveRaw(answer: (socket: Socket) => void): Promise<{ port: number; at: string }> {
-  const server = createTcpServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.once('data', () => answer(socket));
-  });
-  const port = await listening(server);
-  return { port, at: `http://127.0.0.1:${port}` };
-}
 
 /** Opens the given loopback ports and nothing else. */
 function egressTo(ports: readonly number[], options: Partial<EgressOptions> = {}, dial?: Dial): Egress {
   const allow = ports.map((port) => ({ host: '127.0.0.1', port }));
   const egress = new Egress({ userAgent: 'argosy-test (+mailto:ops@example.org)', allow, ...options }, dial);
-  cleanups.push(() => egress.close());
+  atEnd(() => egress.close());
   return egress;
 }
 
@@ -112,7 +74,7 @@ describe('private targets', () => {
   it('are not reached by any spelling while only the exact one is allowed', async () => {
     const site = await serve((_, response) => response.end('secret'));
     const egress = new Egress({ userAgent: 'test', ports: [site.port] });
-    cleanups.push(() => egress.close());
+    atEnd(() => egress.close());
     for (const host of ['127.0.0.1', '0x7f.1', '2130706433', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '0.0.0.0']) {
       await expect(get(egress, `http://${host}:${site.port}/`)).rejects.toThrow(EgressBlocked);
     }

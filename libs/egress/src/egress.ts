@@ -1,26 +1,19 @@
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { Aborted, InvalidState, messageOf } from '#errors';
 import { ACCEPT_ENCODING, readBody } from './body.ts';
-import { type Dial, dialer, type Resolve, resolveByLookup, vettedConnector } from './connector.ts';
+import type { Dial } from './connector.ts';
 import { EgressFault, faultOf } from './faults.ts';
 import { DEFAULT_LIMITS, type EgressLimits } from './limits.ts';
-import { type AllowedTarget, compilePolicy, type EgressPolicy, vetUrl } from './policy.ts';
+import { Outlet, type Rules } from './outlet.ts';
+import { vetUrl } from './policy.ts';
 import { type Hop, isRedirect, type Method, nextHop, ownHeaders } from './redirects.ts';
 import { orAborted } from './waiting.ts';
 
 /** How a process may reach the outside. */
-export interface EgressOptions {
-  /** Private targets that the operator named (`ARGOSY_EGRESS_ALLOW`, see `parseAllow`); any port. Default: none. */
-  readonly allow?: readonly AllowedTarget[];
-  /** CIDRs refused besides everything that is not public: cluster ranges, node addresses. Default: none. */
-  readonly deny?: readonly string[];
-  /** Ports on which public hosts may be asked. Default: 80 and 443. */
-  readonly ports?: readonly number[];
+export interface EgressOptions extends Rules {
   /** Who asks, with an address for complaints; sent with every request. */
   readonly userAgent: string;
   readonly limits?: Partial<EgressLimits>;
-  /** All addresses of a host name. Default: the machine's resolver. */
-  readonly resolve?: Resolve;
 }
 
 export interface EgressRequest {
@@ -48,12 +41,6 @@ export interface EgressResponse {
   readonly body: Uint8Array;
 }
 
-/** A server that keeps sending 1xx responses would renew the header timeout with each. */
-const MAX_INFORMATIONAL = 8;
-
-/** Idle connections are kept for the next page of the same site, no longer. */
-const KEEP_ALIVE_MS = 4_000;
-
 const DESCRIBES_ENCODING = new Set(['content-encoding', 'content-length', 'transfer-encoding']);
 
 /**
@@ -61,35 +48,19 @@ const DESCRIBES_ENCODING = new Set(['content-encoding', 'content-length', 'trans
  * answer must be public, a connection to exactly the vetted address, bounded time and bytes.
  */
 export class Egress {
-  readonly #policy: EgressPolicy;
+  readonly #outlet: Outlet;
   readonly #limits: EgressLimits;
   readonly #userAgent: string;
-  readonly #agent: Agent;
   #closed = false;
 
   /**
    * @param dial replaced only where a test must see what is dialled
    * @throws InvalidInput naming unusable entries of `allow` and `deny`
    */
-  constructor(options: EgressOptions, dial: Dial = dialer()) {
-    this.#policy = compilePolicy({
-      allow: options.allow ?? [],
-      deny: options.deny ?? [],
-      ports: options.ports ?? [80, 443],
-    });
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#userAgent = options.userAgent;
-    const { connectMs, headersMs, headerBytes } = this.#limits;
-    this.#agent = new Agent({
-      connect: vettedConnector({ policy: this.#policy, resolve: options.resolve ?? resolveByLookup, dial, connectMs }),
-      allowH2: false,
-      headersTimeout: headersMs,
-      // The pace of the body is watched by readBody, which a byte now and then does not satisfy.
-      bodyTimeout: 0,
-      maxHeaderSize: headerBytes,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    });
+  constructor({ userAgent, limits, ...rules }: EgressOptions, dial?: Dial) {
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#userAgent = userAgent;
+    this.#outlet = new Outlet(rules, this.#limits, dial);
   }
 
   /**
@@ -100,7 +71,7 @@ export class Egress {
   async fetch(url: string, request: EgressRequest): Promise<EgressResponse> {
     if (this.#closed) throw new InvalidState('This egress is closed; open a new one to fetch');
     const headers = { accept: request.accept ?? '*/*', ...ownHeaders(request.headers ?? {}) };
-    const target = vetUrl(url, this.#policy);
+    const target = vetUrl(url, this.#outlet.policy);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#limits.totalMs);
     const signals = { caller: request.signal, deadline: deadline.signal };
@@ -117,7 +88,7 @@ export class Egress {
   /** Cuts every connection; fetches under way fail as `transient`. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#agent.destroy();
+    await this.#outlet.close();
   }
 
   async #follow(first: Hop, signals: Signals): Promise<EgressResponse> {
@@ -125,7 +96,7 @@ export class Egress {
     for (let redirects = 0; redirects <= this.#limits.redirects; redirects += 1) {
       const response = await this.#ask(hop, signals);
       if (!('location' in response)) return response;
-      hop = nextHop(hop, response.status, response.location, this.#policy);
+      hop = nextHop(hop, response.status, response.location, this.#outlet.policy);
     }
     throw new EgressFault('invalid', `${first.target.host} redirected more than ${this.#limits.redirects} times`);
   }
@@ -152,27 +123,9 @@ export class Egress {
     }
   }
 
-  async #send(hop: Hop, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { url, host } = hop.target;
-    const chatter = new AbortController();
-    let informational = 0;
-    const onInfo = () => {
-      informational += 1;
-      if (informational > MAX_INFORMATIONAL) {
-        chatter.abort(
-          new EgressFault('invalid', `${host} sent more than ${MAX_INFORMATIONAL} informational responses`),
-        );
-      }
-    };
-    return await this.#agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: hop.method,
-      headers: { ...hop.headers, 'user-agent': this.#userAgent, 'accept-encoding': ACCEPT_ENCODING },
-      body: hop.body,
-      signal: AbortSignal.any([signal, chatter.signal]),
-      onInfo,
-    });
+  async #send({ target, method, headers, body }: Hop, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const own = { 'user-agent': this.#userAgent, 'accept-encoding': ACCEPT_ENCODING };
+    return await this.#outlet.ask({ target, method, headers: { ...headers, ...own }, body, signal });
   }
 
   #explain(error: unknown, host: string, signals: Signals): Error {

@@ -23,32 +23,57 @@ export class EgressBlocked extends ArgosyError {
   }
 }
 
+/**
+ * What can come between a host and us: the kind of fault, and words that follow the host's name. The keys are the error
+ * types of RFC 9209 (2.3), by which a proxy tells its clients of them.
+ */
+const TROUBLES = {
+  destination_not_found: ['invalid', 'has no such host name in DNS; check the spelling'],
+  dns_error: ['transient', 'could not be looked up in DNS'],
+  dns_timeout: ['transient', 'had no DNS answer in time'],
+  connection_timeout: ['transient', 'did not accept a connection in time'],
+  connection_refused: ['transient', 'refused the connection'],
+  destination_ip_unroutable: ['transient', 'cannot be reached over this network'],
+  connection_terminated: ['transient', 'broke the connection off'],
+  destination_unavailable: ['transient', 'could not be fetched'],
+  tls_certificate_error: ['invalid', 'has a TLS set-up or certificate that cannot be trusted'],
+  http_response_timeout: ['transient', 'sent no complete response header in time'],
+  http_response_header_section_size: ['invalid', 'sent response headers over the size limit'],
+  http_response_content_coding: ['invalid', 'sent a body that its content-encoding cannot decode'],
+  http_protocol_error: ['invalid', 'did not answer with valid HTTP'],
+} as const satisfies Readonly<Record<string, readonly [FaultKind, string]>>;
+
+export type Trouble = keyof typeof TROUBLES;
+
 /** A fetch that the rules allow came to nothing. `kind` says how to treat it; `cause` keeps what the network said. */
 export class EgressFault extends ArgosyError {
   override readonly name = 'EgressFault';
   readonly code = 'egress_failed';
   readonly kind: FaultKind;
   readonly retryable: boolean;
-  constructor(kind: FaultKind, message: string, options?: ErrorOptions) {
+  /** Undefined where a bound of ours was reached. */
+  readonly trouble: Trouble | undefined;
+  constructor(kind: FaultKind, message: string, options: ErrorOptions & { readonly trouble?: Trouble } = {}) {
     super(message, options);
     this.kind = kind;
     this.retryable = kind === 'transient' || kind === 'quota';
+    this.trouble = options.trouble;
   }
 }
 
-/** Words for what sockets, TLS, the HTTP parser and zlib report by code; first match wins. */
-const KNOWN: readonly (readonly [RegExp, FaultKind, string])[] = [
-  [/^ENOTFOUND$/, 'invalid', 'has no such host name in DNS; check the spelling'],
-  [/^EAI_/, 'transient', 'could not be looked up in DNS'],
-  [/^(UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT)$/, 'transient', 'did not accept a connection in time'],
-  [/^UND_ERR_HEADERS_TIMEOUT$/, 'transient', 'sent no complete response header in time'],
-  [/^(UND_ERR_HEADERS_OVERFLOW|HPE_HEADER_OVERFLOW)$/, 'invalid', 'sent response headers over the size limit'],
-  [/^(HPE_|HTTPParserError$)/, 'invalid', 'did not answer with valid HTTP'],
-  [/^ECONNREFUSED$/, 'transient', 'refused the connection'],
-  [/^(ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)$/, 'transient', 'cannot be reached over this network'],
-  [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, 'transient', 'broke the connection off'],
-  [/^(Z_|ERR__|ERR_BROTLI|ERR_ZSTD|ZSTD_)/, 'invalid', 'sent a body that its content-encoding cannot decode'],
-  [/(CERT|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_)/, 'invalid', 'has a TLS set-up or certificate that cannot be trusted'],
+/** What sockets, TLS, the HTTP parser and zlib report by code; first match wins. */
+const KNOWN: readonly (readonly [RegExp, Trouble])[] = [
+  [/^ENOTFOUND$/, 'destination_not_found'],
+  [/^EAI_/, 'dns_error'],
+  [/^(UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT)$/, 'connection_timeout'],
+  [/^UND_ERR_HEADERS_TIMEOUT$/, 'http_response_timeout'],
+  [/^(UND_ERR_HEADERS_OVERFLOW|HPE_HEADER_OVERFLOW)$/, 'http_response_header_section_size'],
+  [/^(HPE_|HTTPParserError$)/, 'http_protocol_error'],
+  [/^ECONNREFUSED$/, 'connection_refused'],
+  [/^(ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)$/, 'destination_ip_unroutable'],
+  [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, 'connection_terminated'],
+  [/^(Z_|ERR__|ERR_BROTLI|ERR_ZSTD|ZSTD_)/, 'http_response_content_coding'],
+  [/(CERT|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_)/, 'tls_certificate_error'],
 ];
 
 /**
@@ -58,9 +83,15 @@ const KNOWN: readonly (readonly [RegExp, FaultKind, string])[] = [
 export function faultOf(thrown: unknown, host: string): ArgosyError {
   if (thrown instanceof ArgosyError) return thrown;
   const code = codeOf(thrown);
-  const known = KNOWN.find(([pattern]) => pattern.test(code));
-  const [kind, words] = known ? [known[1], known[2]] : (['transient', 'could not be fetched'] as const);
-  return new EgressFault(kind, `${host} ${words}${code ? ` (${code})` : ''}`, { cause: thrown });
+  const [, trouble] = KNOWN.find(([pattern]) => pattern.test(code)) ?? [/$/, 'destination_unavailable' as const];
+  return troubled(trouble, host, { code, cause: thrown });
+}
+
+/** @param source the `code` that the network reported, and the error itself */
+export function troubled(trouble: Trouble, host: string, source: { code?: string; cause?: unknown } = {}): EgressFault {
+  const [kind, words] = TROUBLES[trouble];
+  const { code = '', cause } = source;
+  return new EgressFault(kind, `${host} ${words}${code ? ` (${code})` : ''}`, { cause, trouble });
 }
 
 /** The code, or the class where there is none: undici's parser errors often come without. */

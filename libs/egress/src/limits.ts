@@ -35,3 +35,31 @@ export const DEFAULT_LIMITS: EgressLimits = {
   ratio: 100,
   redirects: 5,
 };
+
+/** Bounds of a {@link EgressProxy} and of each exchange over it: a tunnel, or a request and its response. */
+export interface ProxyLimits {
+  /** For the DNS answer, and again for TCP over all dialled addresses. */
+  readonly connectMs: number;
+  /** For a request header of a client, and for a response header of a server. */
+  readonly headersMs: number;
+  /** Longest time without a byte in either direction. */
+  readonly idleMs: number;
+  /** Longest life of one exchange. */
+  readonly exchangeMs: number;
+  /** Header bytes of a request or a response. */
+  readonly headerBytes: number;
+  /** Bytes of both directions of one exchange. */
+  readonly exchangeBytes: number;
+  /** Connections of clients at the same time; more are closed unanswered. */
+  readonly connections: number;
+}
+
+export const DEFAULT_PROXY_LIMITS: ProxyLimits = {
+  connectMs: 5_000,
+  headersMs: 10_000,
+  idleMs: 30_000,
+  exchangeMs: 600_000,
+  headerBytes: 32 * 1024,
+  exchangeBytes: 256 * 1024 * 1024,
+  connections: 512,
+};

@@ -1,0 +1,48 @@
+import { EgressBlocked, EgressFault, type Trouble } from './faults.ts';
+
+/** What the proxy answers in place of a server. */
+export interface Refusal {
+  readonly status: number;
+  /** Of RFC 9209 (2.3). */
+  readonly error: Trouble | 'http_request_denied' | 'http_request_error' | 'proxy_internal_error';
+  readonly words: string;
+}
+
+/** Of RFC 9209: tells the proxy's own answers from those of servers, from which it takes this header away. */
+export const PROXY_STATUS = 'proxy-status';
+
+const NAME = 'argosy-egress';
+
+/** Also the answer to whatever is neither. */
+const WANTED = 'This proxy takes requests for http:// URLs, and CONNECT host:port for https.';
+
+/**
+ * The answer to a request that came to nothing. Names neither host nor address, and says the same of everything that the
+ * rules forbid: whoever asks learns nothing of the network behind the proxy.
+ */
+export function refusalOf(fault: unknown): Refusal {
+  if (fault instanceof EgressBlocked) {
+    return { status: 403, error: 'http_request_denied', words: 'The egress rules forbid this target.' };
+  }
+  if (!(fault instanceof EgressFault)) {
+    return { status: 502, error: 'proxy_internal_error', words: 'The egress proxy failed; its log says why.' };
+  }
+  const { trouble: error, kind } = fault;
+  if (error === undefined) return { status: 400, error: 'http_request_error', words: WANTED };
+  const late = error.endsWith('timeout');
+  const words = `The server could not be asked (${error}); ${kind === 'transient' ? 'try again' : 'check the address'}.`;
+  return { status: late ? 504 : 502, error, words };
+}
+
+/** The header fields of a refusal, and its body. */
+export function written({ error, words }: Refusal): { headers: Record<string, string>; body: string } {
+  const body = `${words}\n`;
+  const headers = {
+    [PROXY_STATUS]: `${NAME}; error=${error}`,
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
+    connection: 'close',
+  };
+  return { headers, body };
+}
