@@ -14,8 +14,8 @@ interface AddedToken {
 /** What is used of the library, written down here because its own declarations do not resolve as an ES module's. */
 export interface Encoder {
   readonly normalizer: unknown;
-  /** Models of byte pairs keep the words they have seen. */
-  readonly model: { clear_cache?(): void };
+  /** By id; models of byte pairs keep the words they have seen. */
+  readonly model: { readonly vocab: readonly string[]; clear_cache?(): void };
   encode(text: string, options: { add_special_tokens: boolean }): { readonly ids: number[] };
   decode(ids: number[], options: { clean_up_tokenization_spaces: boolean }): string;
   get_added_tokens_decoder(): ReadonlyMap<number, AddedToken>;

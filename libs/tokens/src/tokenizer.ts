@@ -7,6 +7,8 @@ import { type Cut, exactCut } from './pieces.ts';
  * control tokens, so that a rendered prompt is; text from outside is made harmless where it enters a message.
  */
 export interface Tokenizer {
+  /** One more than the largest id. */
+  readonly size: number;
   /** Tokens of a text. Cost O(characters log characters) at worst, some 5 µs a token; holds the event loop. */
   count(text: string): number;
   /** Nothing is put in front or behind. */
@@ -40,7 +42,9 @@ export function tokenizerOf(encoder: Encoder, template: ChatTemplate): Tokenizer
     return encoder.encode(text, { add_special_tokens: false }).ids;
   };
   const cut: Cut = exactCut(encode, controlsOf(encoder));
+  const added = [...encoder.get_added_tokens_decoder().keys()];
   return {
+    size: added.reduce((most, id) => Math.max(most, id + 1), encoder.model.vocab.length),
     count: (text) => cut(text).reduce((sum, piece) => sum + encode(piece).length, 0),
     encode: (text) => cut(text).flatMap(encode),
     decode: (ids) => (ids.length === 0 ? '' : encoder.decode([...ids], { clean_up_tokenization_spaces: false })),

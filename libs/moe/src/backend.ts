@@ -1,0 +1,48 @@
+import type { BlockOutput, BlockShape, BlockWeights, HeadWeights } from './block.ts';
+import type { HeadShape } from './kernels/attention.ts';
+import type { ExpertWeights } from './kernels/feed-forward.ts';
+
+/** Something that a backend holds until it is freed. Belongs to the backend that made it. */
+interface Resident<Kind extends string> {
+  readonly kind: Kind;
+  readonly id: number;
+  /** Memory held, weights as the backend keeps them. */
+  readonly bytes: number;
+}
+
+export type ResidentExpert = Resident<'expert'>;
+export type ResidentBlock = Resident<'block'>;
+export type ResidentHead = Resident<'head'>;
+/** The keys and values of one sequence over all layers; `bytes` does not count what grows with its tokens. */
+export type ResidentCache = Resident<'cache'>;
+export type ResidentAny = ResidentExpert | ResidentBlock | ResidentHead | ResidentCache;
+
+/** Rows of one sequence in a batch. What its cache holds from `position` on is replaced. */
+export interface Span {
+  readonly cache: ResidentCache;
+  readonly position: number;
+  readonly rows: number;
+}
+
+/**
+ * Where arithmetic happens. Weights are loaded once and stay; activations go in and out by the call, so that threads or
+ * a GPU can join. A row gives the same bits alone and in any batch. Calls may overlap, except that a cache must be in one
+ * call at a time.
+ * @throws Unavailable from any call once the backend is closed or its threads have died
+ */
+export interface ComputeBackend {
+  readonly name: string;
+  loadExpert(weights: ExpertWeights): Promise<ResidentExpert>;
+  /** @param x [rows, hidden] @returns [rows, hidden] */
+  runExpert(expert: ResidentExpert, x: Float32Array, rows: number): Promise<Float32Array>;
+  loadBlock(weights: BlockWeights, shape: BlockShape): Promise<ResidentBlock>;
+  /** @param x [rows, hidden], the rows of the spans one after another */
+  runBlock(block: ResidentBlock, x: Float32Array, spans: readonly Span[]): Promise<BlockOutput>;
+  loadHead(weights: HeadWeights): Promise<ResidentHead>;
+  /** @param x [rows, hidden] @returns logits [rows, vocabulary] */
+  runHead(head: ResidentHead, x: Float32Array, rows: number): Promise<Float32Array>;
+  openCache(layers: number, shape: HeadShape): ResidentCache;
+  /** Calls under way that use it still end well. */
+  free(resident: ResidentAny): void;
+  close(): Promise<void>;
+}
