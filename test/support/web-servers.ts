@@ -1,8 +1,10 @@
 /** Small servers on loopback for one test, which ends them. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterEach } from '@jest/globals';
+import type { Certified } from './certificates.ts';
 
 const cleanups: (() => unknown)[] = [];
 
@@ -17,7 +19,7 @@ export function atEnd(cleanup: () => unknown): void {
 
 /** Listens on a free port of 127.0.0.1. */
 export async function listening(server: Server, sockets = new Set<Socket>()): Promise<number> {
-  server.on('connection', (socket) => sockets.add(socket));
+  server.on('connection', (socket: Socket) => sockets.add(socket));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   atEnd(() => {
@@ -36,6 +38,20 @@ export async function serve(answer: RequestListener): Promise<{ port: number; at
   });
   const port = await listening(server);
   return { port, at: `http://127.0.0.1:${port}`, seen };
+}
+
+/** As {@link serve}, over TLS under a certificate for some name. */
+export async function serveTls(
+  certified: Certified,
+  answer: RequestListener,
+): Promise<{ port: number; seen: IncomingMessage[] }> {
+  const seen: IncomingMessage[] = [];
+  const server = createTlsServer({ cert: certified.cert, key: certified.key }, (request, response) => {
+    seen.push(request);
+    answer(request, response);
+  });
+  server.on('tlsClientError', () => undefined);
+  return { port: await listening(server), seen };
 }
 
 /** A server that answers every connection's first bytes by `answer`, free of any HTTP manners. */

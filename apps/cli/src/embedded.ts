@@ -7,7 +7,7 @@ import { configuredModels, type ModelSpec } from '#model';
 import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSigningKey } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';
-import { Corpora, openToolbox, type Toolbox, toolSignatures } from '#tools';
+import { Corpora, openToolbox, type Toolbox, toolSignatures, wayOut } from '#tools';
 
 /** The tenant of everyone on this machine. */
 const localTenant = 'local';
@@ -85,7 +85,7 @@ async function startIn(
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
-  const toolbox = openToolbox(corpora, config.ARGOSY_EGRESS_ALLOW);
+  const toolbox = openToolbox(corpora, wayOut(config));
   undo.push(async () => await toolbox.close());
   const models = await configuredModels(config, model);
   const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };

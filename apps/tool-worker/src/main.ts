@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseAllow } from '#egress';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
-import { Corpora, openToolbox } from '#tools';
+import { Corpora, openToolbox, wayOut } from '#tools';
 import { ToolWorker } from './tool-worker.ts';
 
 await serve(
@@ -12,7 +12,7 @@ await serve(
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
-    const { tools } = keep(openToolbox(corpora, config.ARGOSY_EGRESS_ALLOW));
+    const { tools } = keep(openToolbox(corpora, wayOut(config)));
     const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
     return await ToolWorker.start(runs, tools, options, logger);
   },

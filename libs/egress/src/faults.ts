@@ -23,6 +23,12 @@ export class EgressBlocked extends ArgosyError {
   }
 }
 
+/** The fault of every host that has an address which is not public, whatever that address is. */
+export function notPublic(host: string, detail: string): EgressBlocked {
+  const why = 'it is not a public web host. Private targets must be named by the operator';
+  return new EgressBlocked(`${host} was not fetched: ${why}`, detail);
+}
+
 /**
  * What can come between a host and us: the kind of fault, and words that follow the host's name. The keys are the error
  * types of RFC 9209 (2.3), by which a proxy tells its clients of them.
@@ -44,6 +50,10 @@ const TROUBLES = {
 } as const satisfies Readonly<Record<string, readonly [FaultKind, string]>>;
 
 export type Trouble = keyof typeof TROUBLES;
+
+export function isTrouble(name: string): name is Trouble {
+  return Object.hasOwn(TROUBLES, name);
+}
 
 /** A fetch that the rules allow came to nothing. `kind` says how to treat it; `cause` keeps what the network said. */
 export class EgressFault extends ArgosyError {

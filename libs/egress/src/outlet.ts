@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 import {
@@ -11,7 +11,16 @@ import {
   vettedConnector,
 } from './connector.ts';
 import { EgressFault, faultOf } from './faults.ts';
-import { type AllowedTarget, compilePolicy, type EgressPolicy, type VettedUrl } from './policy.ts';
+import {
+  type AllowedTarget,
+  compilePolicy,
+  type EgressPolicy,
+  isExempt,
+  type VettedUrl,
+  vetAnswers,
+} from './policy.ts';
+import { faultOfRefusal, isRefusal, PROXY_STATUS, PUBLIC_ONLY } from './refusals.ts';
+import { Upstream } from './upstream.ts';
 
 /** What may be reached. */
 export interface Rules {
@@ -23,6 +32,8 @@ export interface Rules {
   readonly ports?: readonly number[];
   /** All addresses of a host name. Default: the machine's resolver. */
   readonly resolve?: Resolve;
+  /** The proxy that everything goes by (`ARGOSY_EGRESS_URL`), such as `http://egress:3128`; it resolves. Default: none. */
+  readonly via?: string | undefined;
 }
 
 /** The bounds that every connection keeps. */
@@ -52,18 +63,21 @@ const KEEP_ALIVE_MS = 4_000;
 export class Outlet {
   readonly policy: EgressPolicy;
   readonly #guard: Guard;
+  readonly #upstream: Upstream | null;
   readonly #agent: Agent;
 
   /**
    * @param dial replaced only where a test must see what is dialled
-   * @throws InvalidInput naming unusable entries of `allow` and `deny`
+   * @throws InvalidInput naming unusable entries of `allow` and `deny`, or an unusable `via`
    */
   constructor(rules: Rules, { connectMs, headersMs, headerBytes }: OutletLimits, dial: Dial = dialer()) {
-    const { allow = [], deny = [], ports = [80, 443], resolve = resolveByLookup } = rules;
+    const { allow = [], deny = [], ports = [80, 443], resolve = resolveByLookup, via } = rules;
     this.policy = compilePolicy({ allow, deny, ports });
     this.#guard = { policy: this.policy, resolve, dial, connectMs };
+    this.#upstream = via === undefined ? null : new Upstream(via, { connectMs, headerBytes }, dial);
     this.#agent = new Agent({
-      connect: vettedConnector(this.#guard),
+      connect:
+        this.#upstream?.connector((host, port) => isExempt(this.policy, host, port)) ?? vettedConnector(this.#guard),
       allowH2: false,
       headersTimeout: headersMs,
       // The pace of a body is watched by whoever reads it: a byte now and then would satisfy undici.
@@ -85,27 +99,52 @@ export class Outlet {
       const message = `${host} sent more than ${MAX_INFORMATIONAL} informational responses`;
       chatter.abort(new EgressFault('invalid', message, { trouble: 'http_protocol_error' }));
     };
-    return await this.#agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
+    const response = await this.#agent.request({
+      ...this.#route(target, headers),
       method: method as Dispatcher.HttpMethod, // undici checks that it is a token
-      headers,
       body,
       signal: AbortSignal.any([signal, chatter.signal]),
       onInfo,
     });
+    const refusal = this.#upstream && url.protocol === 'http:' ? String(response.headers[PROXY_STATUS] ?? '') : '';
+    if (!isRefusal(refusal)) return response;
+    response.body.on('error', () => undefined).destroy();
+    throw faultOfRefusal(response.statusCode, refusal, host);
   }
 
   /**
    * Opens a TCP connection to a vetted address of the target.
    * @throws EgressBlocked or EgressFault
    */
-  async open({ host, port }: VettedUrl): Promise<Socket> {
+  async open(target: VettedUrl): Promise<Socket> {
+    const { host, port } = target;
     try {
+      this.#vetLiteral(target);
+      if (this.#upstream) return await this.#upstream.open(target);
       return await connectVetted({ hostname: host, host, protocol: 'http:', port: String(port) }, this.#guard);
     } catch (error) {
       throw faultOf(error, host);
     }
+  }
+
+  /** What undici is to connect to and ask for. A proxy gets the whole URL of http; of https it only sees the host. */
+  #route(
+    target: VettedUrl,
+    headers: Question['headers'],
+  ): Pick<Dispatcher.RequestOptions, 'origin' | 'path' | 'headers'> {
+    this.#vetLiteral(target);
+    const { url, exempt } = target;
+    if (this.#upstream === null || url.protocol === 'https:') {
+      return { origin: url.origin, path: url.pathname + url.search, headers };
+    }
+    const more = { host: url.host, ...(exempt ? {} : PUBLIC_ONLY) };
+    const all = Array.isArray(headers) ? [...headers, ...Object.entries(more).flat()] : { ...headers, ...more };
+    return { origin: this.#upstream.origin, path: url.href, headers: all };
+  }
+
+  /** Of a host that is an address no resolver is asked, here or elsewhere. */
+  #vetLiteral({ host, port }: VettedUrl): void {
+    if (isIP(host)) vetAnswers({ host, port }, [host], this.policy);
   }
 
   /** Cuts every connection of {@link ask}. */

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Problem } from '#errors';
 import { InvalidInput } from '#errors';
-import { EgressBlocked, EgressFault } from './faults.ts';
+import { EgressBlocked, EgressFault, notPublic } from './faults.ts';
 
 /** One private target that the operator named: exactly this host (as written in URLs) on exactly this port. */
 export interface AllowedTarget {
@@ -98,7 +98,7 @@ export function compilePolicy(rules: {
 }
 
 /** True when the operator named this host and port. */
-function isExempt(policy: EgressPolicy, host: string, port: number): boolean {
+export function isExempt(policy: EgressPolicy, host: string, port: number): boolean {
   return policy.allowed.has(targetKey(host, port));
 }
 
@@ -159,10 +159,7 @@ export function vetAnswers(target: AllowedTarget, answers: readonly string[], po
   return answers.map((answer) => {
     const reason = whyNotPublic(answer, policy.denied);
     if (reason === undefined) return ipaddr.parse(answer).toString();
-    throw new EgressBlocked(
-      `${target.host} was not fetched: it is not a public web host. Private targets must be named by the operator`,
-      `${target.host}:${target.port} resolved to ${answer}: ${reason}`,
-    );
+    throw notPublic(target.host, `${target.host}:${target.port} resolved to ${answer}: ${reason}`);
   });
 }
 

@@ -9,7 +9,7 @@ import { FORWARDED_METHODS, forward } from './forward.ts';
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from './limits.ts';
 import { Outlet, type Rules } from './outlet.ts';
 import { type EgressPolicy, type VettedUrl, vetUrl } from './policy.ts';
-import { refusalOf, written } from './refusals.ts';
+import { isPublicOnly, refusalOf, written } from './refusals.ts';
 import { tunnel } from './tunnel.ts';
 import { orAborted } from './waiting.ts';
 
@@ -54,6 +54,8 @@ const CROWDED: Exchange = {
 export class EgressProxy {
   readonly #server: Server;
   readonly #outlet: Outlet;
+  /** Without the operator's list, for clients whose own is shorter. */
+  readonly #publicOutlet: Outlet;
   readonly #limits: ProxyLimits;
   readonly #onExchange: (exchange: Exchange) => void;
   readonly #sockets = new Set<Socket>();
@@ -64,6 +66,7 @@ export class EgressProxy {
     this.#limits = { ...DEFAULT_PROXY_LIMITS, ...limits };
     this.#onExchange = onExchange ?? (() => undefined);
     this.#outlet = new Outlet(rules, this.#limits, dial);
+    this.#publicOutlet = new Outlet({ ...rules, allow: [] }, this.#limits, dial);
     const { headersMs, headerBytes, exchangeMs, connections } = this.#limits;
     this.#server = createServer({
       maxHeaderSize: headerBytes,
@@ -110,7 +113,7 @@ export class EgressProxy {
     if (graceMs > 0) await this.#emptied(graceMs);
     for (const flow of this.#flows) flow.cut('stopped');
     for (const socket of this.#sockets) socket.destroy();
-    await this.#outlet.close();
+    await Promise.all([this.#outlet.close(), this.#publicOutlet.close()]);
     await this.#emptied(CUT_MS);
     await closed;
   }
@@ -140,8 +143,8 @@ export class EgressProxy {
         if (!response.writableFinished) flow.cut('left');
       });
       try {
-        const target = vetRequest(request, this.#outlet.policy);
-        await forward({ request, response, target }, this.#outlet, flow);
+        const outlet = this.#outletFor(request);
+        await forward({ request, response, target: vetRequest(request, outlet.policy) }, outlet, flow);
       } catch (error) {
         const refusal = refusalOf(error);
         const { headers, body } = written(refusal);
@@ -163,7 +166,8 @@ export class EgressProxy {
 
   async #dialled(request: IncomingMessage, client: Socket, signal: AbortSignal): Promise<Socket> {
     try {
-      const opening = this.#outlet.open(vetAuthority(request, this.#outlet.policy));
+      const outlet = this.#outletFor(request);
+      const opening = outlet.open(vetAuthority(request, outlet.policy));
       opening.then((late) => signal.aborted && late.destroy()).catch(() => undefined);
       return await orAborted(opening, signal);
     } catch (error) {
@@ -174,6 +178,10 @@ export class EgressProxy {
       client.destroySoon();
       throw error;
     }
+  }
+
+  #outletFor({ headers }: IncomingMessage): Outlet {
+    return isPublicOnly(headers) ? this.#publicOutlet : this.#outlet;
   }
 
   async #watched(form: Exchange['form'], { url = '' }: IncomingMessage, act: (flow: Flow) => Promise<void>) {

@@ -1,4 +1,5 @@
-import { EgressBlocked, EgressFault, type Trouble } from './faults.ts';
+import type { ArgosyError } from '#errors';
+import { EgressBlocked, EgressFault, isTrouble, notPublic, type Trouble, troubled } from './faults.ts';
 
 /** What the proxy answers in place of a server. */
 export interface Refusal {
@@ -12,6 +13,14 @@ export interface Refusal {
 export const PROXY_STATUS = 'proxy-status';
 
 const NAME = 'argosy-egress';
+
+/** Sent to a proxy whose allow list is not to count for this request. Anyone may send it: it opens nothing. */
+export const PUBLIC_ONLY = { 'argosy-egress': 'public-only' } as const;
+
+/** True when a request bears {@link PUBLIC_ONLY}. */
+export function isPublicOnly(headers: Readonly<Record<string, unknown>>): boolean {
+  return headers['argosy-egress'] !== undefined;
+}
 
 /** Also the answer to whatever is neither. */
 const WANTED = 'This proxy takes requests for http:// URLs, and CONNECT host:port for https.';
@@ -45,4 +54,18 @@ export function written({ error, words }: Refusal): { headers: Record<string, st
     connection: 'close',
   };
   return { headers, body };
+}
+
+/** True when a response is the proxy's own and no server's. */
+export function isRefusal(proxyStatus: string): boolean {
+  return proxyStatus.startsWith(`${NAME};`);
+}
+
+/** The fault that a client of the proxy meets, in the words that it would have met without one. */
+export function faultOfRefusal(status: number, proxyStatus: string, host: string): ArgosyError {
+  const error = /;\s*error=(\w+)/.exec(proxyStatus)?.[1] ?? 'none';
+  if (isTrouble(error)) return troubled(error, host);
+  if (status === 403) return notPublic(host, `${host} was refused by the egress proxy, whose log says why`);
+  const message = `The egress proxy could not fetch from ${host} (status ${status}, ${error}); its log says why`;
+  return new EgressFault(status >= 500 ? 'transient' : 'invalid', message);
 }

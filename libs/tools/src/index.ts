@@ -15,5 +15,5 @@ export type { FoundFile, NamedFile, Skip } from './corpus/walk.ts';
 export { searchTool } from './search.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';
 export * from './tool.ts';
-export { openToolbox, type Toolbox, toolSignatures } from './toolbox.ts';
+export { openToolbox, type Toolbox, toolSignatures, type WayOut, wayOut } from './toolbox.ts';
 export { type VisitParts, visitTool } from './visit.ts';

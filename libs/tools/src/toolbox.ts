@@ -18,13 +18,25 @@ export interface Toolbox {
 /** Says who asks, as robots should. */
 const userAgent = 'Argosy/0.1 (research agent; run by its user)';
 
+/** How runs may reach the outside. */
+export interface WayOut {
+  /** `host:port,...` that they may reach although they are private. */
+  readonly allow: string;
+  /** The egress proxy that everything goes by; undefined: nothing is between. */
+  readonly via: string | undefined;
+}
+
+/** The way out that the configuration names. */
+export function wayOut(config: { ARGOSY_EGRESS_ALLOW: string; ARGOSY_EGRESS_URL?: string | undefined }): WayOut {
+  return { allow: config.ARGOSY_EGRESS_ALLOW, via: config.ARGOSY_EGRESS_URL };
+}
+
 /**
  * Costs next to nothing: threads start with the first call that needs them.
- * @param egressAllow `host:port,...` that runs may reach although they are private
- * @throws InvalidInput when it is not that
+ * @throws InvalidInput when `out` cannot be used
  */
-export function openToolbox(corpora: Corpora, egressAllow: string): Toolbox {
-  const egress = new Egress({ allow: parseAllow(egressAllow), userAgent });
+export function openToolbox(corpora: Corpora, out: WayOut): Toolbox {
+  const egress = new Egress({ allow: parseAllow(out.allow), via: out.via, userAgent });
   const extraction = new Extraction();
   return {
     tools: [searchTool(corpora), visitTool({ corpora, extraction, egress })],
