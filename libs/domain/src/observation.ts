@@ -11,6 +11,13 @@ export interface SourceDocument {
   readonly bytes: number;
   /** ISO 8601 instant. */
   readonly fetchedAt: string;
+  /** When the page says that it was published and last changed: ISO 8601, as precise as it tells. */
+  readonly published?: string;
+  readonly modified?: string;
+  /** BCP 47, as the page says. */
+  readonly language?: string;
+  /** The address that the page gives for its own; a claim of the page. */
+  readonly canonical?: string;
 }
 
 /** Verbatim text of a source: `snapshot.slice(start, end) === text`, offsets in UTF-16 code units. */

@@ -7,7 +7,7 @@ import { pageFault, redirectFault } from './policy.ts';
 import type { DocumentType } from './text/document.ts';
 import type { Extraction, Page } from './text/extraction.ts';
 import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
-import { ACCEPT, documentOf, statusFault } from './web-page.ts';
+import { ACCEPT, documentOf, statusFault, toldBy } from './web-page.ts';
 
 /** Passages returned of one page. */
 const PASSAGES = 8;
@@ -74,6 +74,11 @@ const tooLate: ToolFault = {
   message: 'It was not there in the time that a call has for its pages.',
 };
 
+const needsBrowser: ToolFault = {
+  kind: 'invalid',
+  message: 'The page holds no text of its own: its scripts would make it, and they are not run here.',
+};
+
 /** A document on hand: where it came from and its text in passages. */
 interface Opened {
   readonly source: SourceDocument;
@@ -128,10 +133,12 @@ async function openPage(parts: VisitParts, address: string, context: ToolContext
   if (strayed) return strayed;
   const document = documentOf(reply);
   if ('kind' in document) return document;
-  const read = await parts.extraction.extract(document, { timeoutMs: limitOf(document.type), signal });
-  const { sha256, bytes, text, spans } = read;
-  const title = read.title ?? (decodeURIComponentSafely(url.pathname.split('/').pop() ?? '') || url.host);
-  return { source: { uri: reply.url, title, sha256, bytes, fetchedAt: now }, page: { text, spans } };
+  const { extracted, facts } = await parts.extraction.read(document, { timeoutMs: limitOf(document.type), signal });
+  if (!extracted) return needsBrowser;
+  const { sha256, bytes, text, spans } = extracted;
+  const title = extracted.title ?? (decodeURIComponentSafely(url.pathname.split('/').pop() ?? '') || url.host);
+  const told = facts ? toldBy(facts, reply.url) : {};
+  return { source: { uri: reply.url, title, sha256, bytes, fetchedAt: now, ...told }, page: { text, spans } };
 }
 
 function limitOf(type: DocumentType): number {

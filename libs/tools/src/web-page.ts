@@ -1,7 +1,8 @@
-import type { ToolFault } from '#domain';
+import type { SourceDocument, ToolFault } from '#domain';
 import type { EgressResponse } from '#egress';
 import { type DocumentType, typeOfName } from './text/document.ts';
 import type { RawDocument } from './text/extract.ts';
+import type { PageFacts } from './text/facts.ts';
 
 export const ACCEPT =
   'text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/json;q=0.8,application/pdf;q=0.8,*/*;q=0.1';
@@ -54,6 +55,20 @@ function typeOf(mime: string, { url, body }: EgressResponse): DocumentType | nul
   if (mime !== '' && mime !== 'application/octet-stream') return null;
   if (/^<(?:!doctype html|html)/i.test(head)) return 'html';
   return named === 'pdf' || body.includes(0) ? null : named;
+}
+
+/** What a page says of itself, for its source. @param url where it was read: an address of its own may be relative */
+export function toldBy(
+  { published, modified, language, canonical }: PageFacts,
+  url: string,
+): Pick<SourceDocument, 'published' | 'modified' | 'language' | 'canonical'> {
+  const own = canonical === null ? null : URL.parse(canonical, url);
+  return {
+    ...(published !== null && { published }),
+    ...(modified !== null && { modified }),
+    ...(language !== null && { language }),
+    ...(own && /^https?:$/.test(own.protocol) && { canonical: own.href }),
+  };
 }
 
 function retryAfter(value: string | undefined, now: number): number | null {

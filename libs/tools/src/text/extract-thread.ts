@@ -1,5 +1,5 @@
 import { serve } from '../thread/serve.ts';
-import { extract } from './extract.ts';
+import { extract, readWebPage } from './extract.ts';
 import type { ExtractionRequest } from './extraction.ts';
 import { fittingSpans } from './fit.ts';
 
@@ -8,6 +8,8 @@ serve((message) => {
   switch (request.kind) {
     case 'extract':
       return extract(request.document);
+    case 'read':
+      return readWebPage(request.document);
     case 'fit':
       return fittingSpans(request.page, request.goal, request.limit);
   }

@@ -1,13 +1,25 @@
+import { charsetOf } from './charset.ts';
 import type { DocumentType, Extracted } from './document.ts';
+import type { PageFacts } from './facts.ts';
 import { htmlToText } from './html.ts';
 import { pdfToText } from './pdf.ts';
-import { declaredCharset, extractText, snapshotOf } from './snapshot.ts';
+import { extractText, snapshotOf } from './snapshot.ts';
 
 /** A document as it came. `charset` is what its sender declared, if it did. */
 export interface RawDocument {
   readonly bytes: Uint8Array;
   readonly type: DocumentType;
   readonly charset?: string | undefined;
+}
+
+/** A page of the web as it was read. */
+export interface WebPage {
+  /** Null when it holds no text at all, as shells of scripts do. */
+  readonly extracted: Extracted | null;
+  /** What the page says of itself; null where its format has no place for it. */
+  readonly facts: PageFacts | null;
+  /** Whether the page is a shell that its scripts fill: a browser would show more. */
+  readonly thin: boolean;
 }
 
 /**
@@ -21,18 +33,25 @@ export async function extract(raw: RawDocument): Promise<Extracted> {
       return snapshotOf(title, text, 'pdf');
     }
     case 'html': {
-      const { title, text } = htmlToText(decode(raw.bytes, raw.charset ?? declaredCharset(raw.bytes)));
+      const { title, text } = htmlToText(decode(raw));
       return snapshotOf(title, text, 'html');
     }
     default:
-      return extractText(decode(raw.bytes, raw.charset), raw.type);
+      return extractText(decode(raw), raw.type);
   }
 }
 
-function decode(bytes: Uint8Array, charset: string | undefined): string {
-  try {
-    return new TextDecoder(charset ?? 'utf-8').decode(bytes);
-  } catch {
-    return new TextDecoder('utf-8').decode(bytes);
-  }
+/**
+ * As {@link extract}, with what a page of the web says of itself, and without a fault for a page that only scripts fill.
+ * @throws InvalidInput when the document cannot be read, or holds no text and no scripts that would make some
+ */
+export async function readWebPage(raw: RawDocument): Promise<WebPage> {
+  if (raw.type !== 'html') return { extracted: await extract(raw), facts: null, thin: false };
+  const { text, thin, ...facts } = htmlToText(decode(raw));
+  const empty = thin && text.trim() === '';
+  return { extracted: empty ? null : snapshotOf(facts.title, text, 'html'), facts, thin };
+}
+
+function decode({ bytes, type, charset }: RawDocument): string {
+  return new TextDecoder(charsetOf(bytes, type, charset)).decode(bytes);
 }

@@ -1,12 +1,12 @@
 import { Aborted, Unavailable } from '#errors';
 import { Thread } from '../thread/thread.ts';
 import type { Extracted, Span } from './document.ts';
-import type { RawDocument } from './extract.ts';
+import type { RawDocument, WebPage } from './extract.ts';
 import type { FittingSpan } from './fit.ts';
 
 /** What the pool's threads are asked. */
 export type ExtractionRequest =
-  | { readonly kind: 'extract'; readonly document: RawDocument }
+  | { readonly kind: 'extract' | 'read'; readonly document: RawDocument }
   | { readonly kind: 'fit'; readonly page: Page; readonly goal: string; readonly limit: number };
 
 /** A text with its passages. */
@@ -60,6 +60,11 @@ export class Extraction {
   /** @throws InvalidInput (unreadable), DeadlineExceeded, Unavailable (thread died, e.g. out of heap), Aborted */
   async extract(document: RawDocument, limits: ExtractionLimits): Promise<Extracted> {
     return (await this.#run({ kind: 'extract', document }, limits)) as Extracted; // extract-thread answers so
+  }
+
+  /** A page of the web with what it says of itself; one that only scripts fill is no fault. @throws as {@link extract} */
+  async read(document: RawDocument, limits: ExtractionLimits): Promise<WebPage> {
+    return (await this.#run({ kind: 'read', document }, limits)) as WebPage; // extract-thread answers so
   }
 
   /** The spans of a page that fit a goal, in page order. @throws as {@link extract} */

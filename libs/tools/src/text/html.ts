@@ -1,137 +1,128 @@
 import { Readability } from '@mozilla/readability';
-import { parseHTML } from 'linkedom';
-import TurndownService from 'turndown';
+import { clean, proseLength } from './clean.ts';
+import { type DomDocument, type DomElement, depthOf, oneLine, type ParseDom, parseDom } from './dom.ts';
+import { factsOf, type PageFacts } from './facts.ts';
+import { toMarkdown } from './markdown.ts';
 
 /** Above this many characters Readability is left out: it costs seconds and reference pages lose parts in it. */
 const READABILITY_LIMIT = 500_000;
-/** Readability's article is taken when it keeps at least this share of the text outside links. */
+/** An article is taken for the page when it keeps at least this share of the text outside links. */
 const ARTICLE_SHARE = 0.6;
+/** Deeper pages (browsers themselves stop at 512) are read without Readability, which is recursive. */
+const READABILITY_DEPTH = 500;
 
-const NOISE =
-  'title,script,style,noscript,template,svg,iframe,canvas,object,embed,link,meta,input,select,textarea,button,dialog,[hidden],[aria-hidden="true"]';
-const CHROME = 'nav,footer,[role="navigation"],[role="contentinfo"],[role="search"]';
-
-/** The little of the DOM that is used here; linkedom's own types want the browser's library. */
-interface DomElement {
-  readonly textContent: string;
-  readonly tagName: string;
-  readonly outerHTML: string;
-  innerHTML: string;
-  querySelectorAll(selector: string): Iterable<DomElement>;
-  querySelector(selector: string): DomElement | null;
-  getAttribute(name: string): string | null;
-  remove(): void;
-}
-interface DomDocument extends DomElement {
-  readonly body: DomElement;
+/** A page as text. */
+export interface HtmlText extends PageFacts {
+  readonly text: string;
+  /** Whether the page is a shell that its scripts fill: a browser would show more. */
+  readonly thin: boolean;
 }
 
 /**
  * An HTML page as Markdown-like text: headings, lists, tables and code stay, links and images keep their words only.
- * The article as Readability finds it, or the whole body without navigation where that would lose much of the text.
- * CPU-bound, about 1 s per 700 kB: call it in a worker thread.
+ * The part that the page itself marks as its main one, else the article as Readability finds it, or the whole body without
+ * navigation where either would lose much of the text. CPU-bound, about 0.5 s per megabyte: call it in a worker thread.
  */
-export function htmlToText(html: string): { title: string | null; text: string } {
-  const document = parse(html);
-  const title = titleOf(document);
-  removeHidden(document);
-  for (const element of [...document.querySelectorAll(CHROME)]) element.remove();
-  const article = html.length <= READABILITY_LIMIT ? articleOf(document, title) : null;
-  return { title, text: article ?? toMarkdown(document.body) };
+export function htmlToText(html: string, parse: ParseDom = parseDom): HtmlText {
+  const document = parse(whole(html));
+  const facts = factsOf(document);
+  const shell = shellOf(document);
+  clean(document.body);
+  // Before Readability: it takes the page apart.
+  const thin = isThin(document.body, shell);
+  return { ...facts, text: mainText(document, facts.title, html.length <= READABILITY_LIMIT), thin };
 }
 
-function parse(html: string): DomDocument {
-  // linkedom takes the first element for the root: a bare fragment would lose all but that.
-  const whole = /<html[\s>]/i.test(html) ? html : `<!doctype html><html><head></head><body>${html}</body></html>`;
-  const { document } = parseHTML(whole);
-  return document as unknown as DomDocument; // the subset declared above
+/** linkedom takes the first element for the root: a bare fragment would lose all but that. */
+function whole(html: string): string {
+  const page = html.startsWith('<?xml') ? closed(html) : html;
+  if (!/<html[\s>]/i.test(page)) return `<!doctype html><html><head></head><body>${page}</body></html>`;
+  return /<body[\s>]/i.test(page) ? page : page.replace(/<\/html\s*>\s*$/i, '').replace(/<\/head\s*>|$/i, '$&<body>');
 }
 
-function titleOf(document: DomDocument): string | null {
-  const candidates = [
-    document.querySelector('title')?.textContent,
-    document.querySelector('meta[property="og:title"]')?.getAttribute('content'),
-    document.querySelector('h1')?.textContent,
-  ];
-  for (const candidate of candidates) {
-    const title = candidate?.replace(/\s+/g, ' ').trim();
-    if (title) return title.slice(0, 300);
+const VOID = 'area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr';
+
+/** In XHTML any element may close itself, which HTML takes for its start. */
+function closed(xhtml: string): string {
+  return xhtml.replace(new RegExp(`<(?!(?:${VOID})\\b)([a-z][\\w:-]*)((?:\\s[^<>]*)?)/>`, 'gi'), '<$1$2></$1>');
+}
+
+function mainText(document: DomDocument, title: string | null, readable: boolean): string {
+  const { body } = document;
+  const prose = proseLength(body);
+  const enough = (part: DomElement) => proseLength(part) >= ARTICLE_SHARE * prose;
+  const heading = headingOf(body, title);
+  const marked = markedMain(body);
+  if (marked && enough(marked)) return withMainHeading(toMarkdown(marked), heading);
+  const all = toMarkdown(body);
+  const article = readable && depthOf(body) <= READABILITY_DEPTH ? articleOf(document) : null;
+  if (!article?.content || !enough(article.content)) return all;
+  return withMainHeading(toMarkdown(article.content), heading || oneLine(article.title ?? ''));
+}
+
+/** The page's own main heading, else its title. Of several headings the one that the title repeats. */
+function headingOf(body: DomElement, title: string | null): string {
+  const headings = [...body.querySelectorAll('h1')].map((h1) => oneLine(h1.textContent ?? ''));
+  const named = headings.length === 1 ? headings[0] : headings.find((text) => text !== '' && title?.includes(text));
+  return named?.replace(/\s*[¶§#]$/u, '') || title || '';
+}
+
+/** The one part that the page marks as its main content. */
+function markedMain(body: DomElement): DomElement | null {
+  for (const selector of ['main,[role="main"]', 'article']) {
+    const [only, second] = body.querySelectorAll(selector);
+    if (only && !second) return only;
   }
   return null;
 }
 
-/** Text that a reader never sees must not reach the index or a model. */
-function removeHidden(document: DomDocument): void {
-  for (const element of [...document.querySelectorAll(NOISE)]) element.remove();
-  for (const element of [...document.querySelectorAll('[style]')]) {
-    if (/display\s*:\s*none|visibility\s*:\s*hidden/i.test(element.getAttribute('style') ?? '')) element.remove();
-  }
+interface Article {
+  readonly title: string | null | undefined;
+  readonly content: DomElement | null | undefined;
 }
 
-function articleOf(document: DomDocument, title: string | null): string | null {
-  const copy = parse(document.outerHTML ?? `<html>${document.body.outerHTML}</html>`);
-  const article = new Readability(copy as never, { charThreshold: 200, keepClasses: true }).parse();
-  if (!article?.content) return null;
-  const body = parse(article.content).body;
-  if (proseLength(body) < ARTICLE_SHARE * proseLength(document.body)) return null;
-  return withMainHeading(toMarkdown(body), oneLine(article.title || title || ''));
+function articleOf(document: DomDocument): Article | null {
+  const serializer = (node: unknown) => node;
+  const options = { charThreshold: 200, keepClasses: true, disableJSONLD: true, serializer };
+  // linkedom's documents are none of the browser library's that the type asks for.
+  return new Readability(document as never, options).parse() as Article | null;
 }
 
 /** Readability drops the main heading or makes it one of second rank; a reader of the snapshot wants it back. */
 function withMainHeading(text: string, title: string): string {
   const first = /^#{1,2} (.+)$/m.exec(text.slice(0, 400));
-  if (title === '' || first?.[0].startsWith('# ')) return text;
+  if (title === '' || text === '' || first?.[0].startsWith('# ')) return text;
   if (first?.[1] && title.toLowerCase().includes(first[1].toLowerCase()))
     return text.replace(first[0], `# ${first[1]}`);
   return `# ${title}\n\n${text}`;
 }
 
-/** Characters of text outside links: menus and link lists do not count as text lost. */
-function proseLength(root: DomElement): number {
-  const length = (text: string) => text.replace(/\s+/g, ' ').length;
-  let linked = 0;
-  for (const link of root.querySelectorAll('a')) linked += length(link.textContent);
-  return length(root.textContent) - linked;
+/** What tells a page that is made by its scripts. */
+interface Shell {
+  readonly scripts: number;
+  /** A notice asks to switch scripts on, or an element waits for a framework to fill it. */
+  readonly waits: boolean;
 }
 
-function toMarkdown(root: DomElement): string {
-  const service = new TurndownService({
-    headingStyle: 'atx',
-    codeBlockStyle: 'fenced',
-    bulletListMarker: '-',
-    emDelimiter: '*',
-  });
-  // A snapshot is quoted word for word: no backslashes that the page does not have.
-  service.escape = (text) => text;
-  service.addRule('link', { filter: 'a', replacement: (content) => content });
-  service.addRule('image', { filter: 'img', replacement: (_content, node) => attribute(node, 'alt') });
-  service.addRule('cell', { filter: ['td', 'th'], replacement: (content) => ` ${oneLine(content)} |` });
-  service.addRule('row', { filter: 'tr', replacement: (content) => `\n|${content}` });
-  service.addRule('table', {
-    filter: 'table',
-    replacement: (content) => `\n\n${content.replace(/\n{2,}/g, '\n')}\n\n`,
-  });
-  service.addRule('pre', { filter: 'pre', replacement: (_content, node) => fenced(node as unknown as DomElement) });
-  const text = service.turndown(root as never);
-  return text
-    .replace(/[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]/g, '')
-    .replace(/[ \t\u00a0]+$/gm, '')
-    .replace(/\n{3,}/g, '\n\n')
-    .trim();
+const DATA = /json|template|importmap/i;
+const MOUNTS = '#root,#app,#__next,#__nuxt,#___gatsby,#svelte,app-root,[ng-app],[data-reactroot]';
+
+function shellOf(document: DomDocument): Shell {
+  let scripts = 0;
+  for (const script of document.querySelectorAll('script')) {
+    if (!DATA.test(script.getAttribute('type') ?? '')) scripts++;
+  }
+  if (scripts === 0) return { scripts, waits: false };
+  const notices = [...document.querySelectorAll('noscript')].map((notice) => notice.textContent ?? '');
+  const asked = notices.some((notice) => /javascript/i.test(notice));
+  return { scripts, waits: asked || document.querySelector(MOUNTS) !== null };
 }
 
-function fenced(pre: DomElement): string {
-  const classes = `${pre.getAttribute('class') ?? ''} ${pre.querySelector('code')?.getAttribute('class') ?? ''}`;
-  const language = /(?:language|lang|highlight)-([\w+#-]+)/.exec(classes)?.[1] ?? '';
-  const code = pre.textContent.replace(/\r\n?/g, '\n').replace(/^\n|\s+$/g, '');
-  const fence = code.includes('```') ? '~~~~' : '```';
-  return `\n\n${fence}${language}\n${code}\n${fence}\n\n`;
-}
+/** With less text than this, in characters, a page with scripts is a shell; and one that waits for them. */
+const BARE = 80;
+const BARE_WHEN_WAITING = 600;
 
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
-}
-
-function attribute(node: unknown, name: string): string {
-  return (node as DomElement).getAttribute(name) ?? '';
+function isThin(body: DomElement, { scripts, waits }: Shell): boolean {
+  if (scripts === 0) return false;
+  return oneLine(body.textContent ?? '').length < (waits ? BARE_WHEN_WAITING : BARE);
 }

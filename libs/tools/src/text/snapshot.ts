@@ -34,9 +34,3 @@ function withoutTitle(span: Span, heading: string, title: string | null): Span {
   const repeats = span.headings[0] === heading && title?.toLowerCase().includes(heading.toLowerCase());
   return repeats ? { ...span, headings: span.headings.slice(1) } : span;
 }
-
-/** The charset that an HTML page names in its first kilobyte. */
-export function declaredCharset(bytes: Uint8Array): string | undefined {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1_024)).toString('latin1');
-  return /<meta[^>]+charset\s*=\s*["']?([\w-]+)/i.exec(head)?.[1];
-}
