@@ -1,34 +1,6 @@
-import {
-  type BlockOutput,
-  type BlockShape,
-  type BlockWeights,
-  type HeadWeights,
-  type Kernels,
-  runBlock,
-  runHead,
-} from './block.ts';
-import { type HeadShape, KeyValues } from './kernels/attention.ts';
-import type { ExpertWeights } from './kernels/feed-forward.ts';
-
-/** What is held under a number. */
-export type Holding =
-  | { readonly kind: 'expert'; readonly weights: ExpertWeights }
-  | { readonly kind: 'block'; readonly weights: BlockWeights; readonly shape: BlockShape }
-  | { readonly kind: 'head'; readonly weights: HeadWeights }
-  | { readonly kind: 'cache'; readonly layers: number; readonly shape: HeadShape };
-
-/** Rows of one sequence, its cache by number. */
-export interface SpanById {
-  readonly cache: number;
-  readonly position: number;
-  readonly rows: number;
-}
-
-/** Work on what is held; `x` is f32 [rows, hidden]. */
-export type Task =
-  | { readonly kind: 'expert'; readonly id: number; readonly x: Float32Array; readonly rows: number }
-  | { readonly kind: 'head'; readonly id: number; readonly x: Float32Array; readonly rows: number }
-  | { readonly kind: 'block'; readonly id: number; readonly x: Float32Array; readonly spans: readonly SpanById[] };
+import { type Kernels, runBlock, runHead } from './block.ts';
+import { KeyValues } from './kernels/attention.ts';
+import type { Holding, Output, Task } from './task.ts';
 
 type Cache = { readonly kind: 'cache'; readonly layers: readonly KeyValues[] };
 type Held = Exclude<Holding, { kind: 'cache' }> | Cache;
@@ -50,18 +22,19 @@ export class Holdings {
     this.#held.delete(id);
   }
 
-  feedForward({ id, x, rows }: Task & { kind: 'expert' }): Float32Array {
-    return this.#kernels.feedForward(this.#get(id, 'expert').weights, x, rows);
-  }
-
-  block({ id, x, spans }: Task & { kind: 'block' }): BlockOutput {
-    const { weights, shape } = this.#get(id, 'block');
-    const rows = spans.map(({ cache, ...span }) => ({ ...span, cache: this.#layerOf(cache, weights.layer) }));
-    return runBlock({ weights, shape, kernels: this.#kernels }, x, rows);
-  }
-
-  head({ id, x, rows }: Task & { kind: 'head' }): Float32Array {
-    return runHead(this.#get(id, 'head').weights, x, rows, this.#kernels);
+  run(task: Task): Output {
+    const { id, x } = task;
+    switch (task.kind) {
+      case 'expert':
+        return { kind: 'rows', rows: this.#kernels.feedForward(this.#get(id, 'expert').weights, x, task.rows) };
+      case 'head':
+        return { kind: 'rows', rows: runHead(this.#get(id, 'head').weights, x, task.rows, this.#kernels) };
+      case 'block': {
+        const { weights, shape } = this.#get(id, 'block');
+        const spans = task.spans.map((span) => ({ ...span, cache: this.#layerOf(span.cache, weights.layer) }));
+        return { kind: 'block', block: runBlock({ weights, shape, kernels: this.#kernels }, x, spans) };
+      }
+    }
   }
 
   #layerOf(id: number, layer: number): KeyValues {

@@ -6,4 +6,5 @@ export type { Routing } from './kernels/route.ts';
 export type { Model, Sequence } from './model.ts';
 export { openModel } from './open-model.ts';
 export { plainBackend } from './plain-backend.ts';
+export { threadBackend } from './thread-backend.ts';
 export { tinyShape, writeRandomCheckpoint } from './tiny-checkpoint.ts';

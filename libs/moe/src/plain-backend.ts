@@ -1,7 +1,8 @@
 import { Unavailable } from '#errors';
-import type { ComputeBackend, ResidentAny, Span } from './backend.ts';
+import type { ComputeBackend } from './backend.ts';
 import { type Kernels, plainKernels } from './block.ts';
-import { type Holding, Holdings } from './holdings.ts';
+import { Holdings } from './holdings.ts';
+import { blockIn, bytesOf, type Holding, rowsIn, type Task } from './task.ts';
 
 /**
  * Computes on the calling thread, whose event loop it holds: for tests and for tools that do nothing beside.
@@ -18,29 +19,22 @@ export function plainBackend(kernels: Kernels = plainKernels): ComputeBackend {
     open().hold(++lastId, holding);
     return { kind: holding.kind as H['kind'], id: lastId, bytes: bytesOf(holding) };
   };
+  const run = async (task: Task) => open().run(task);
   return {
     name: 'plain',
     loadExpert: async (weights) => hold({ kind: 'expert', weights }),
-    runExpert: async ({ id }, x, rows) => open().feedForward({ kind: 'expert', id, x, rows }),
+    runExpert: async ({ id }, x, rows) => rowsIn(await run({ kind: 'expert', id, x, rows })),
     loadBlock: async (weights, shape) => hold({ kind: 'block', weights, shape }),
-    runBlock: async ({ id }, x, spans) => open().block({ kind: 'block', id, x, spans: spans.map(spanById) }),
+    runBlock: async ({ id }, x, spans) => {
+      const byId = spans.map(({ cache, ...span }) => ({ ...span, cache: cache.id }));
+      return blockIn(await run({ kind: 'block', id, x, spans: byId }));
+    },
     loadHead: async (weights) => hold({ kind: 'head', weights }),
-    runHead: async ({ id }, x, rows) => open().head({ kind: 'head', id, x, rows }),
+    runHead: async ({ id }, x, rows) => rowsIn(await run({ kind: 'head', id, x, rows })),
     openCache: (layers, shape) => hold({ kind: 'cache', layers, shape }),
-    free: ({ id }: ResidentAny) => holdings?.drop(id),
+    free: ({ id }) => holdings?.drop(id),
     close: async () => {
       holdings = null;
     },
   };
-}
-
-function spanById({ cache, position, rows }: Span) {
-  return { cache: cache.id, position, rows };
-}
-
-/** Of the weights. */
-function bytesOf(holding: Holding): number {
-  if (holding.kind === 'cache') return 0;
-  const parts: readonly unknown[] = Object.values(holding.weights);
-  return parts.reduce((sum: number, part) => sum + (ArrayBuffer.isView(part) ? part.byteLength : 0), 0);
 }

@@ -1,0 +1,58 @@
+/** What backends keep and compute, by number: the words between a backend and whoever does its work. */
+import type { BlockOutput, BlockShape, BlockWeights, HeadWeights } from './block.ts';
+import type { HeadShape } from './kernels/attention.ts';
+import type { ExpertWeights } from './kernels/feed-forward.ts';
+
+/** What is held under a number. */
+export type Holding =
+  | { readonly kind: 'expert'; readonly weights: ExpertWeights }
+  | { readonly kind: 'block'; readonly weights: BlockWeights; readonly shape: BlockShape }
+  | { readonly kind: 'head'; readonly weights: HeadWeights }
+  | { readonly kind: 'cache'; readonly layers: number; readonly shape: HeadShape };
+
+/** Rows of one sequence, its cache by number. */
+export interface SpanById {
+  readonly cache: number;
+  readonly position: number;
+  readonly rows: number;
+}
+
+/** Work on what is held; `x` is f32 [rows, hidden]. */
+export type Task =
+  | { readonly kind: 'expert' | 'head'; readonly id: number; readonly x: Float32Array; readonly rows: number }
+  | { readonly kind: 'block'; readonly id: number; readonly x: Float32Array; readonly spans: readonly SpanById[] };
+
+/** `rows` of an expert or the head, `block` of a block. */
+export type Output =
+  | { readonly kind: 'rows'; readonly rows: Float32Array }
+  | { readonly kind: 'block'; readonly block: BlockOutput };
+
+/** What a compute thread is sent; in order, and only `run` is answered. */
+export type Request =
+  | { readonly kind: 'hold'; readonly id: number; readonly holding: Holding }
+  | { readonly kind: 'drop'; readonly id: number }
+  | { readonly kind: 'run'; readonly call: number; readonly task: Task };
+
+/** What it posts back. */
+export type Reply =
+  | { readonly call: number; readonly kind: 'done'; readonly output: Output }
+  | { readonly call: number; readonly kind: 'failed'; readonly message: string };
+
+/** Memory of the weights. A cache's grows with its tokens and is not counted. */
+export function bytesOf(holding: Holding): number {
+  if (holding.kind === 'cache') return 0;
+  const parts: readonly unknown[] = Object.values(holding.weights);
+  return parts.reduce((sum: number, part) => sum + (ArrayBuffer.isView(part) ? part.byteLength : 0), 0);
+}
+
+/** @throws Error when it is none: a bug of the backend */
+export function rowsIn(output: Output): Float32Array {
+  if (output.kind === 'rows') return output.rows;
+  throw new Error('a block was computed in place of rows');
+}
+
+/** @throws Error when it is none: a bug of the backend */
+export function blockIn(output: Output): BlockOutput {
+  if (output.kind === 'block') return output.block;
+  throw new Error('rows were computed in place of a block');
+}

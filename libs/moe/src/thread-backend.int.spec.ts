@@ -1,0 +1,103 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  Checkpoint,
+  type ComputeBackend,
+  localExperts,
+  type Model,
+  openModel,
+  plainBackend,
+  threadBackend,
+  tinyShape,
+  writeRandomCheckpoint,
+} from '#moe';
+import { ComputeWorker } from './compute-worker.ts';
+
+const signal = new AbortController().signal;
+
+describe('a backend of threads', () => {
+  let folder: string;
+  let checkpoint: Checkpoint;
+  const backends: ComputeBackend[] = [];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'argosy-moe-'));
+    await writeRandomCheckpoint(folder, { ...tinyShape, layers: 2 }, 3);
+    checkpoint = await Checkpoint.open(folder);
+  });
+  afterAll(async () => {
+    await Promise.all(backends.map((backend) => backend.close()));
+    await checkpoint.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const modelOn = async (backend: ComputeBackend): Promise<Model> => {
+    backends.push(backend);
+    return await openModel(checkpoint, backend, await localExperts(checkpoint, backend));
+  };
+
+  it('gives the bits that the plain kernels give on the calling thread', async () => {
+    const plain = await modelOn(plainBackend());
+    const threaded = await modelOn(threadBackend({ threads: 3 }));
+    const texts = Array.from({ length: 7 }, (_, i) =>
+      Array.from({ length: 1 + 5 * i }, (_, j) => (i * 31 + j * 7) % 256),
+    );
+    const both = [plain, threaded].map(async (model) => {
+      const batch = texts.map((tokens) => ({ sequence: model.open(), tokens }));
+      const first = await model.step(batch, signal);
+      batch[3]?.sequence.truncate(8);
+      batch[1]?.sequence.close();
+      const second = await model.step(
+        batch.filter((_, i) => i !== 1).map(({ sequence }) => ({ sequence, tokens: [9] })),
+        signal,
+      );
+      return [...first, ...second];
+    });
+    const [wanted, given] = await Promise.all(both);
+    expect(given).toEqual(wanted);
+  });
+
+  it('takes weights that lie in the memory of one thread alone', async () => {
+    const backend = threadBackend({ threads: 2 });
+    backends.push(backend);
+    const eye = (scale: number) => Float32Array.of(scale, 0, 0, scale);
+    const expert = await backend.loadExpert({ gate: eye(1000), up: eye(1), down: eye(0.001) });
+    expect(expert.bytes).toBe(3 * 4 * 4);
+    // silu(1000) is 1000: each number times itself.
+    expect(await backend.runExpert(expert, Float32Array.of(1, 2, 3, 4), 2)).toEqual(Float32Array.of(1, 4, 9, 16));
+    backend.free(expert);
+    await expect(backend.runExpert(expert, new Float32Array(2), 1)).rejects.toThrow(/no expert 1: it was freed/);
+  });
+
+  it('fails what is under way when it is closed, and all calls after', async () => {
+    const backend = threadBackend({ threads: 1 });
+    const model = await modelOn(backend);
+    const step = model.step([{ sequence: model.open(), tokens: Array(200).fill(1) }], signal);
+    const failed = expect(step).rejects.toMatchObject({ code: 'unavailable' });
+    await backend.close();
+    await failed;
+    await expect(model.step([{ sequence: model.open(), tokens: [1] }], signal)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+  });
+
+  it('gives up a task that takes longer than its limit', async () => {
+    const model = await modelOn(threadBackend({ threads: 1, taskLimitMs: 1 }));
+    const step = model.step([{ sequence: model.open(), tokens: Array(2_000).fill(1) }], signal);
+    await expect(step).rejects.toMatchObject({ code: 'deadline_exceeded', limitMs: 1 });
+  });
+
+  it('fails the calls of a thread that dies', async () => {
+    const dying = `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => process.exit(1));`;
+    const worker = new ComputeWorker(60_000, new URL(`data:text/javascript,${encodeURIComponent(dying)}`));
+    const task = { kind: 'expert', id: 1, x: new Float32Array(1), rows: 1 } as const;
+    const both = await Promise.allSettled([worker.run(task), worker.run(task)]);
+    const gone = { status: 'rejected', reason: { code: 'unavailable' } };
+    expect(both).toMatchObject([gone, gone]);
+    expect(worker.load).toBe(0);
+    await expect(worker.run(task)).rejects.toMatchObject({ code: 'unavailable' });
+    await worker.close();
+  });
+});

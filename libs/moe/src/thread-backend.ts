@@ -1,0 +1,160 @@
+import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
+import { types } from 'node:util';
+import type { ComputeBackend, ResidentCache, Span } from './backend.ts';
+import type { BlockOutput } from './block.ts';
+import { ComputeWorker } from './compute-worker.ts';
+import type { Routing } from './kernels/route.ts';
+import { blockIn, bytesOf, type Holding, type Output, rowsIn, type Task } from './task.ts';
+
+/** `threads` default: one fewer than the processors; `taskLimitMs` default 300,000. */
+export interface ThreadOptions {
+  readonly threads?: number | undefined;
+  readonly taskLimitMs?: number | undefined;
+}
+
+/**
+ * Computes in worker threads with the plain kernels. Weights lie once in shared memory; a sequence's keys and values are
+ * with one thread, which computes all of that sequence's attention. When a thread dies, so does the backend.
+ */
+export function threadBackend(options: ThreadOptions = {}): ComputeBackend {
+  const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
+  const entry = new URL(`./compute-thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
+  const start = () => new ComputeWorker(options.taskLimitMs ?? 300_000, entry);
+  return new ThreadBackend(Array.from({ length: threads }, start));
+}
+
+class ThreadBackend implements ComputeBackend {
+  readonly name = 'threads';
+  readonly #workers: readonly ComputeWorker[];
+  /** Which thread has a cache, by the cache's number. */
+  readonly #owners = new Map<number, ComputeWorker>();
+  #lastId = 0;
+
+  constructor(workers: readonly ComputeWorker[]) {
+    this.#workers = workers;
+  }
+
+  async loadExpert(weights: Parameters<ComputeBackend['loadExpert']>[0]) {
+    return this.#hold({ kind: 'expert', weights });
+  }
+
+  async loadBlock(...[weights, shape]: Parameters<ComputeBackend['loadBlock']>) {
+    return this.#hold({ kind: 'block', weights, shape });
+  }
+
+  async loadHead(weights: Parameters<ComputeBackend['loadHead']>[0]) {
+    return this.#hold({ kind: 'head', weights });
+  }
+
+  async runExpert({ id }: { readonly id: number }, x: Float32Array, rows: number): Promise<Float32Array> {
+    return rowsIn(await this.#run({ kind: 'expert', id, x, rows }));
+  }
+
+  async runHead({ id }: { readonly id: number }, x: Float32Array, rows: number): Promise<Float32Array> {
+    return rowsIn(await this.#run({ kind: 'head', id, x, rows }));
+  }
+
+  async runBlock({ id }: { readonly id: number }, x: Float32Array, spans: readonly Span[]): Promise<BlockOutput> {
+    const width = x.length / spans.reduce((sum, { rows }) => sum + rows, 0);
+    let end = 0;
+    const running = spans.map(async ({ cache, position, rows }) => {
+      const start = end;
+      end += rows * width;
+      const span = { cache: cache.id, position, rows };
+      return blockIn(await this.#ownerOf(cache).run({ kind: 'block', id, x: x.subarray(start, end), spans: [span] }));
+    });
+    return joined(await Promise.all(running));
+  }
+
+  openCache(...[layers, shape]: Parameters<ComputeBackend['openCache']>): ResidentCache {
+    const id = ++this.#lastId;
+    const held = (worker: ComputeWorker) => [...this.#owners.values()].filter((owner) => owner === worker).length;
+    const worker = least(this.#workers, held);
+    this.#owners.set(id, worker);
+    worker.hold(id, { kind: 'cache', layers, shape });
+    return { kind: 'cache', id, bytes: 0 };
+  }
+
+  free({ id }: { readonly id: number }): void {
+    const owner = this.#owners.get(id);
+    this.#owners.delete(id);
+    for (const worker of owner === undefined ? this.#workers : [owner]) worker.drop(id);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+  }
+
+  #hold<H extends Exclude<Holding, { kind: 'cache' }>>(holding: H) {
+    const id = ++this.#lastId;
+    const shared = inSharedMemory(holding);
+    for (const worker of this.#workers) worker.hold(id, shared);
+    return { kind: holding.kind as H['kind'], id, bytes: bytesOf(holding) };
+  }
+
+  #run(task: Task): Promise<Output> {
+    return least(this.#workers, ({ load }) => load).run(task);
+  }
+
+  #ownerOf({ id }: ResidentCache): ComputeWorker {
+    const owner = this.#owners.get(id);
+    if (owner === undefined) throw new Error(`there is no cache ${id}: it was freed, or belongs to another backend`);
+    return owner;
+  }
+}
+
+/** Of equals the first. */
+function least(workers: readonly ComputeWorker[], measure: (worker: ComputeWorker) => number): ComputeWorker {
+  const [first, ...others] = workers;
+  if (first === undefined) throw new RangeError('a backend needs a thread');
+  return others.reduce((best, worker) => (measure(worker) < measure(best) ? worker : best), first);
+}
+
+/** Copied there unless it lies there already, as what a checkpoint has read does. */
+function inSharedMemory<H extends Exclude<Holding, { kind: 'cache' }>>(holding: H): H {
+  const weights = Object.entries(holding.weights).map(([name, value]: [string, unknown]) => {
+    const isPrivate = value instanceof Float32Array && !types.isSharedArrayBuffer(value.buffer);
+    return [name, isPrivate ? sharedCopy(value) : value];
+  });
+  return { ...holding, weights: Object.fromEntries(weights) };
+}
+
+function sharedCopy(x: Float32Array): Float32Array<SharedArrayBuffer> {
+  const copy = new Float32Array(new SharedArrayBuffer(x.byteLength));
+  copy.set(x);
+  return copy;
+}
+
+function joined(blocks: readonly BlockOutput[]): BlockOutput {
+  const [first] = blocks;
+  if (first === undefined || blocks.length === 1) return first ?? { residual: none, normed: none, routing: null };
+  return {
+    residual: concatenated(blocks.map(({ residual }) => residual)),
+    normed: concatenated(blocks.map(({ normed }) => normed)),
+    routing: joinedRouting(blocks.flatMap(({ routing }) => (routing === null ? [] : [routing]))),
+  };
+}
+
+const none = new Float32Array(0);
+
+function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function joinedRouting(parts: readonly Routing[]): Routing | null {
+  const [first] = parts;
+  if (first === undefined) return null;
+  return {
+    tokens: parts.reduce((sum, { tokens }) => sum + tokens, 0),
+    topK: first.topK,
+    ids: Uint16Array.from(parts.flatMap(({ ids }) => [...ids])),
+    weights: concatenated(parts.map(({ weights }) => weights)),
+  };
+}
