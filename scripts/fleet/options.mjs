@@ -11,8 +11,8 @@ const most = 100;
 
 export const usage = `npm run fleet [-- --agents N --tools N --gateways N --port N]
 
-Runs Argosy as a fleet on this machine: Redis, PostgreSQL, gateways, a dispatcher, agent workers and tool workers, each a
-process of its own. Ctrl-C drains it.
+Runs Argosy as a fleet on this machine: Redis, PostgreSQL, gateways, a dispatcher, agent workers, tool workers and the
+egress proxy that these reach the web by, each a process of its own. Ctrl-C drains it.
 
   --agents N     agent workers, 2 unless told
   --tools N      tool workers, 2 unless told

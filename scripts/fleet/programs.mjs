@@ -27,6 +27,7 @@ export async function programsFor({ counts, port, host, dataDir }, stores) {
     ...more,
   });
   const several = (count, make) => Array.from({ length: count }, (_, index) => make(index));
+  const { egress, toolEnv } = await wayOut(env, host);
   const gateways = several(counts.gateways, async (index) =>
     member(`gateway-${index + 1}`, 'gateway', {
       port: { variable: 'ARGOSY_PORT', number: await gatewayPort(index) },
@@ -37,7 +38,25 @@ export async function programsFor({ counts, port, host, dataDir }, stores) {
     member('dispatcher-1', 'dispatcher'),
     ...several(counts.agents, (index) => member(`agent-${index + 1}`, 'agent-worker')),
     // Agent workers hand their runs back at the end of a step, and a step may wait for a tool call.
-    ...several(counts.tools, (index) => member(`tool-${index + 1}`, 'tool-worker', { stage: 2 })),
+    ...several(counts.tools, (index) => member(`tool-${index + 1}`, 'tool-worker', { stage: 2, env: toolEnv })),
+    // The last, for the sake of pages that are being read.
+    ...egress.map((more) => member('egress-1', 'egress', { stage: 3, ...more })),
   ];
-  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${firstPort}`, programs };
+  return { url: addressOf(host, firstPort), programs };
+}
+
+const addressOf = (host, port) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/**
+ * The proxy that the tool workers go by: one of our own, on a port that it keeps when it is started again, or the one
+ * that ARGOSY_EGRESS_URL names. Ours does not learn where the stores are.
+ */
+async function wayOut(env, host) {
+  if (env.ARGOSY_EGRESS_URL) return { egress: [], toolEnv: env };
+  const port = await freePort();
+  const { ARGOSY_DATABASE_URL, ARGOSY_REDIS_URL, ...rest } = env;
+  return {
+    egress: [{ env: { ...rest, ARGOSY_PORT: String(port) } }],
+    toolEnv: { ...env, ARGOSY_EGRESS_URL: addressOf(host, port) },
+  };
 }

@@ -48,7 +48,9 @@ function tellHowToAsk(url, file) {
 
 function tellTheEnd({ graceMs }) {
   const limit = `at most ${graceMs / 1000} s each`;
-  say(`stopping: gateways, dispatcher and agent workers first, then tool workers (${limit}), servers last`);
+  say(
+    `stopping: gateways, dispatcher and agent workers first, then tool workers, then egress (${limit}), servers last`,
+  );
 }
 
 async function serve(options, asked) {

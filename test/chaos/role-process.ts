@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { within } from '../support/argosy.ts';
 import { FaultProxy } from './fault-proxy.ts';
 
-export type Role = 'gateway' | 'dispatcher' | 'agent-worker' | 'tool-worker';
+export type Role = 'gateway' | 'dispatcher' | 'agent-worker' | 'tool-worker' | 'egress';
 
 export interface Launch {
   readonly role: Role;

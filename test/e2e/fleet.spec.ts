@@ -9,6 +9,7 @@ import { reportSchema } from '#contracts';
 import { argosy, emptyWorkplace, endLeftovers, eventually, type Running } from '../support/argosy.ts';
 import { canRunFleet, describeFleet, fleetFileOf, launchFleet, startFleet } from '../support/local-fleet.ts';
 import { type ModelServer, startModelServer } from '../support/model-server.ts';
+import { parsePrometheus, reading } from '../support/prometheus.ts';
 import { specOf, thinkAndAnswer, thinkAndCall, toolResponsesIn } from '../support/scripted-research.ts';
 
 type Report = z.infer<typeof reportSchema>;
@@ -158,6 +159,14 @@ describeFleet('the fleet', () => {
     expect(report.claims.map(({ verdict }) => verdict)).toEqual(facts.map(() => 'supported'));
     undisturbed = report;
   }, 60_000);
+
+  it('has its pages fetched by its egress proxy', async () => {
+    const [, port] = /egress-1 +\| .* ready port=(\d+)/.exec(fleet.stderr) ?? [];
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    const families = parsePrometheus(await response.text());
+    expect(reading(families, 'argosy_egress_exchanges_total', { outcome: 'done' })).toBe(facts.length);
+    expect(reading(families, 'argosy_egress_bytes_total', { direction: 'received' })).toBeGreaterThan(700);
+  });
 
   it('gives the same report while each of its processes is killed, one after the other', async () => {
     const victims: Disturbance[] = [

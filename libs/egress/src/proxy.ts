@@ -60,6 +60,7 @@ export class EgressProxy {
   readonly #onExchange: (exchange: Exchange) => void;
   readonly #sockets = new Set<Socket>();
   readonly #flows = new Set<Flow>();
+  #url = '';
   #onEmpty = (): void => undefined;
 
   private constructor({ limits, onExchange, host, port, ...rules }: ProxyOptions, dial?: Dial) {
@@ -94,15 +95,16 @@ export class EgressProxy {
       await once(proxy.#server, 'listening');
     } catch (cause) {
       const message = `port ${port} on ${host} cannot be used: ${messageOf(cause)}; choose another`;
-      throw new InvalidInput([{ path: 'port', message }], { cause });
+      throw new InvalidInput([{ path: 'ARGOSY_PORT', message }], { cause });
     }
+    const at = proxy.#server.address() as AddressInfo; // it listens on a host and a port
+    proxy.#url = `http://${at.family === 'IPv6' ? `[${at.address}]` : at.address}:${at.port}`;
     return proxy;
   }
 
   /** Such as `http://127.0.0.1:40123`. */
   get url(): string {
-    const { address, port } = this.#server.address() as AddressInfo; // it listens on a host and a port
-    return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+    return this.#url;
   }
 
   /** Takes no new connection, lets exchanges under way end for so long, and cuts what is left. */

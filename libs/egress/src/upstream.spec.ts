@@ -218,10 +218,21 @@ describe('a proxy that does not work', () => {
     const via = `http://127.0.0.1:${await listening(gone)}`;
     gone.close();
     for (const at of ['http://a.example/', 'https://a.example/']) {
-      const fault = await faultOf(egressBy(via), at);
+      const fault = await faultOf(egressBy(via, { limits: { connectMs: 100 } }), at);
       expect(fault).toMatchObject({ name: 'EgressFault', kind: 'transient', message: expect.stringMatching(words) });
       expect(String(fault)).not.toContain('127.0.0.1');
     }
+  });
+
+  it('is waited for while it is started again', async () => {
+    const site = await serve((_, response) => response.end('page'));
+    const allow = local(site.port);
+    const first = await EgressProxy.start({ allow });
+    const port = Number(new URL(first.url).port);
+    await first.close(0);
+    const fetching = get(egressBy(first.url, { allow }), site.at);
+    await proxy({ allow, port });
+    expect((await fetching).status).toBe(200);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { buildConnector } from 'undici';
 import { InvalidInput, messageOf } from '#errors';
 import type { Dial } from './connector.ts';
@@ -17,6 +18,8 @@ export interface Beyond {
 
 /** DNS, TCP and an answer, each of which the proxy bounds by a `connectMs` of its own. */
 const ANSWER_FACTOR = 3;
+
+const AGAIN_MS = 250;
 
 /** The fleet's egress proxy, as those behind it see it: the one address that is dialled because it was configured. */
 export class Upstream {
@@ -51,8 +54,8 @@ export class Upstream {
       opening.then(
         (socket) => {
           if (target.protocol !== 'https:') callback(null, socket);
-          // The certificate and SNI are those of the name; undici sees to it for literals.
-          else secure({ ...target, ...(isIP(host) ? {} : { servername: host }), httpSocket: socket }, callback);
+          // The certificate and SNI are those of the target: undici takes them from its `host`.
+          else secure({ ...target, httpSocket: socket }, callback);
         },
         (error: unknown) => callback(faultOf(error, host), null),
       );
@@ -76,10 +79,16 @@ export class Upstream {
   async #reach(): Promise<Socket> {
     const { hostname, port, host } = this.#url;
     const target = { hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol: 'http:', port: port || '80' };
-    try {
-      return await this.#dial(target, this.#limits.connectMs);
-    } catch (cause) {
-      throw away(codeIn(cause), cause);
+    const { connectMs } = this.#limits;
+    const until = performance.now() + connectMs;
+    for (;;) {
+      try {
+        return await this.#dial(target, connectMs);
+      } catch (cause) {
+        // One that is being started again is worth a moment.
+        if (codeIn(cause) !== 'ECONNREFUSED' || performance.now() + AGAIN_MS > until) throw away(codeIn(cause), cause);
+      }
+      await pause(AGAIN_MS);
     }
   }
 

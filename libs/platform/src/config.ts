@@ -69,11 +69,23 @@ export function readConfig(env: Environment, checks: ConfigChecks = {}): Config 
 }
 
 /**
- * The same for a process of the fleet: the stores are required, and a service logs at `info` where nothing else is said.
+ * The same for a service, which logs at `info` where nothing else is said.
+ * @throws InvalidInput as {@link readConfig}
+ */
+export function readServiceConfig(env: Environment, checks: ConfigChecks = {}): Config {
+  return readConfig(logging(env), checks);
+}
+
+function logging(env: Environment): Environment {
+  return { ...env, ARGOSY_LOG_LEVEL: env['ARGOSY_LOG_LEVEL'] || 'info' };
+}
+
+/**
+ * The same for a service of the fleet that works with its stores, which are required.
  * @throws InvalidInput as {@link readConfig}
  */
 export function readFleetConfig(env: Environment, checks: ConfigChecks = {}): FleetConfig {
-  const { config, problems } = parse({ ...env, ARGOSY_LOG_LEVEL: env['ARGOSY_LOG_LEVEL'] || 'info' }, checks);
+  const { config, problems } = parse(logging(env), checks);
   if (!env['ARGOSY_DATABASE_URL']) problems.push(required('ARGOSY_DATABASE_URL', 'Postgres', databaseExample));
   if (!env['ARGOSY_REDIS_URL']) problems.push(required('ARGOSY_REDIS_URL', 'Redis', redisExample));
   const { ARGOSY_DATABASE_URL, ARGOSY_REDIS_URL } = config ?? {};

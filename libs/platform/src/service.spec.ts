@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { ArgosyError, InvalidInput, NotFound, Unavailable } from '#errors';
 import type { Behaviour } from '../../../test/support/small-service.ts';
-import { type Host, type Running, type ServiceSurroundings, serve } from './service.ts';
+import { type Host, type Running, type ServiceSurroundings, serve, serveAlone } from './service.ts';
 
 type Line = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -81,6 +81,17 @@ class SchemaTooNew extends ArgosyError {
   readonly code = 'schema_too_new';
   readonly retryable = false;
 }
+
+describe('a process that needs no stores', () => {
+  it('starts without them and logs at info, as the others do', async () => {
+    const host = new PlayedProcess({});
+    void serveAlone('small', host, async () => idle);
+    const { port } = await host.stderr.said('ready');
+    expect((await get(port, '/readyz')).status).toBe(200);
+    host.emit('SIGTERM');
+    expect(await host.code).toBe(0);
+  });
+});
 
 describe('a process that is told to stop', () => {
   it('turns not ready at once, drains within its grace, closes what it kept, and ends with 0', async () => {

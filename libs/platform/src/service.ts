@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { constants, hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ArgosyError, InvalidInput, messageOf } from '#errors';
-import { type ConfigChecks, type FleetConfig, readFleetConfig } from './config.ts';
+import { type Config, type ConfigChecks, type FleetConfig, readFleetConfig, readServiceConfig } from './config.ts';
 import { type Health, HealthServer, type Readiness } from './health.ts';
 import { Keeping, type Kept, type WatchTimes } from './keeping.ts';
 import { jsonLogger, type LogFields, type Logger } from './logger.ts';
@@ -27,8 +27,8 @@ export interface Running {
 }
 
 /** What a role is given to start with. */
-export interface ServiceSurroundings {
-  readonly config: FleetConfig;
+export interface ServiceSurroundings<C extends Config = FleetConfig> {
+  readonly config: C;
   readonly logger: Logger;
   /** Role, machine, process and chance: no two attempts to start share one. */
   readonly workerId: string;
@@ -41,7 +41,7 @@ export interface ServiceSurroundings {
 }
 
 /** Opens what a role needs and starts it. */
-type Start = (around: ServiceSurroundings) => Promise<Running>;
+type Start<C extends Config> = (around: ServiceSurroundings<C>) => Promise<Running>;
 
 export interface ServiceOptions {
   /** Settings whose form only other libs know. */
@@ -83,9 +83,38 @@ const usualTimes: ServiceTimes = {
  * alive and not ready.
  * @param start called again after a failure that may pass
  */
-export async function serve(role: string, host: Host, start: Start, options: ServiceOptions = {}): Promise<void> {
+export async function serve(
+  role: string,
+  host: Host,
+  start: Start<FleetConfig>,
+  options: ServiceOptions = {},
+): Promise<void> {
+  await serveWith(readFleetConfig, { role, host, start, options });
+}
+
+/** The same for a role that needs no stores, and should not know where they are. */
+export async function serveAlone(
+  role: string,
+  host: Host,
+  start: Start<Config>,
+  options: ServiceOptions = {},
+): Promise<void> {
+  await serveWith(readServiceConfig, { role, host, start, options });
+}
+
+interface Serving<C extends Config> {
+  readonly role: string;
+  readonly host: Host;
+  readonly start: Start<C>;
+  readonly options: ServiceOptions;
+}
+
+async function serveWith<C extends Config>(
+  read: (env: Host['env'], checks?: ConfigChecks) => C,
+  { role, host, start, options }: Serving<C>,
+): Promise<void> {
   try {
-    const config = readFleetConfig(host.env, options.checks);
+    const config = read(host.env, options.checks);
     await new Service(role, host, config, options).live(start);
   } catch (error) {
     if (!(error instanceof InvalidInput)) throw error;
@@ -99,10 +128,10 @@ function refuse(role: string, host: Host, { problems }: InvalidInput): void {
   host.exit(2);
 }
 
-class Service {
+class Service<C extends Config> {
   readonly #role: string;
   readonly #host: Host;
-  readonly #config: FleetConfig;
+  readonly #config: C;
   readonly #logger: Logger;
   readonly #health: Health;
   readonly #server: HealthServer;
@@ -112,7 +141,7 @@ class Service {
   #readiness: Readiness = { ready: false, reason: 'starting' };
   #lastResort: NodeJS.Timeout | undefined;
 
-  constructor(role: string, host: Host, config: FleetConfig, { api = false, times }: ServiceOptions) {
+  constructor(role: string, host: Host, config: C, { api = false, times }: ServiceOptions) {
     this.#role = role;
     this.#host = host;
     this.#config = config;
@@ -124,7 +153,7 @@ class Service {
   }
 
   /** @throws InvalidInput where the configuration turns out to be of no use */
-  async live(start: Start): Promise<void> {
+  async live(start: Start<C>): Promise<void> {
     this.#heed();
     try {
       await startMetrics(this.#role);
@@ -162,7 +191,7 @@ class Service {
   }
 
   /** Tries until the role has started. @returns null when the process was told to stop before that */
-  async #started(start: Start): Promise<Keeping | null> {
+  async #started(start: Start<C>): Promise<Keeping | null> {
     const { signal } = this.#stopping;
     const { retryMs, mostRetryMs, patienceMs } = this.#times;
     const enough = once(signal, 'abort').then(async () => await pause(patienceMs, null));
@@ -179,7 +208,7 @@ class Service {
     return null;
   }
 
-  async #attempt(start: Start): Promise<Keeping> {
+  async #attempt(start: Start<C>): Promise<Keeping> {
     const keeping = new Keeping();
     try {
       keeping.role = await start({
