@@ -1,10 +1,23 @@
 export type { ComputeBackend, ResidentExpert } from './backend.ts';
 export { Checkpoint } from './checkpoint.ts';
-export { type Experts, localExperts } from './experts.ts';
+export { type CombineMode, combine, type Part, reduceRows, weighRows } from './combine.ts';
+export { assign, type ExpertPairs, gatherRows, groupByExpert, type Slice, sliceOf } from './dispatch.ts';
+export { decodeRows, encodeRows, roundedTo, type WireFormat, wireBytes } from './dispatch-format.ts';
+export { type ExpertSource, type Experts, localExperts } from './experts.ts';
 export type { ExpertWeights } from './kernels/feed-forward.ts';
 export type { Routing } from './kernels/route.ts';
 export type { Model, Sequence } from './model.ts';
 export { openModel } from './open-model.ts';
+export {
+  balance,
+  followLoad,
+  heldBy,
+  type LayerExperts,
+  movesBetween,
+  type Placement,
+  placementOf,
+} from './placement.ts';
+export { type ExpertDemand, type PlacementLimits, placeOrphans, planPlacement, TooFewSlots } from './placement-plan.ts';
 export { plainBackend } from './plain-backend.ts';
 export { threadBackend } from './thread-backend.ts';
 export { tinyShape, writeRandomCheckpoint } from './tiny-checkpoint.ts';

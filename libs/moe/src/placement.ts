@@ -52,14 +52,6 @@ export function heldBy(placement: Placement, shard: number): LayerExperts[] {
   });
 }
 
-/** What `shard` holds in `placement` and not in `other`: to be loaded when `other` is left, or freed when it is entered. */
-export function heldBeyond(placement: Placement, other: Placement, shard: number): LayerExperts[] {
-  return heldBy(placement, shard).flatMap(({ layer, experts }) => {
-    const more = experts.filter((expert) => !other.holders[layer]?.[expert]?.includes(shard));
-    return more.length > 0 ? [{ layer, experts: more }] : [];
-  });
-}
-
 /** How many experts, over all layers, a change of placement has to bring to shards that do not hold them. */
 export function movesBetween(from: Placement, to: Placement): number {
   let moves = 0;

@@ -24,9 +24,12 @@ export function linear(x: Float32Array, weight: Float32Array, rows: number): Flo
   return out;
 }
 
-/** `out += scale * x`: the product exact, the sum rounded to f32. How every combine adds an expert's row to a token's. */
+/**
+ * `out += scale * x`, product and sum each rounded to f32: what a shard returns is the product, as f32. How every combine
+ * adds an expert's row to a token's.
+ */
 export function addScaled(out: Float32Array, x: Float32Array, scale: number): void {
-  for (let i = 0; i < out.length; i++) out[i] = out[i]! + scale * x[i]!;
+  for (let i = 0; i < out.length; i++) out[i] = out[i]! + Math.fround(scale * x[i]!);
 }
 
 /** `x + y` in new memory. */
