@@ -1,0 +1,90 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { InvalidInput } from '#errors';
+import { decodeRows, encodeRows, wireBytes } from '#moe';
+import { decodeBatch, encodeRowsOf, type ForwardBatch } from '../transport/forward-message.ts';
+import { statusOf } from '../transport/status.ts';
+import type { ResidentExperts } from './resident-experts.ts';
+
+/** Bytes of requests that are read and not answered; beyond it the stream is not read, which holds the sender up. */
+const mostUnansweredBytes = 32 * 2 ** 20;
+
+type Stream = ServerDuplexStream<Buffer, Buffer>;
+
+/**
+ * Answers one coordinator's batches, each as soon as it is computed. The first fault ends the stream with its status:
+ * whoever sent the others sends them again. An answer counts as under way until the coordinator has taken it in.
+ * @param count is told by how much the unanswered bytes change
+ */
+export function answerForward(call: Stream, experts: ResidentExperts, count: (bytes: number) => void): void {
+  let unanswered = 0;
+  let over = false;
+  let ending = false;
+  const finish = (): void => {
+    if (ending && unanswered === 0 && !over) call.end();
+  };
+  const answer = async (bytes: Buffer): Promise<void> => {
+    try {
+      const rows = await answerTo(bytes, experts);
+      if (!over && !call.write(rows)) await drained(call);
+    } catch (error) {
+      if (over) return;
+      over = true;
+      call.emit('error', statusOf(error));
+    }
+  };
+  call.on('data', (bytes: Buffer) => {
+    unanswered += bytes.length;
+    count(bytes.length);
+    if (unanswered > mostUnansweredBytes) call.pause();
+    void answer(bytes).finally(() => {
+      unanswered -= bytes.length;
+      count(-bytes.length);
+      if (unanswered <= mostUnansweredBytes) call.resume();
+      finish();
+    });
+  });
+  call.on('end', () => {
+    ending = true;
+    finish();
+  });
+  for (const event of ['cancelled', 'error'] as const) {
+    call.on(event, () => {
+      over = true;
+    });
+  }
+}
+
+async function answerTo(bytes: Buffer, experts: ResidentExperts): Promise<Buffer> {
+  const startedAt = performance.now();
+  const batch = decodeBatch(bytes);
+  const y = await experts.run({ ...batch, x: xOf(batch) });
+  return encodeRowsOf({
+    seq: batch.seq,
+    planEpoch: batch.planEpoch,
+    layer: batch.layer,
+    format: batch.format,
+    y: encodeRows(y, batch.format),
+    rowIndices:
+      batch.mode === 'reduced' ? Uint32Array.from({ length: batch.rows }, (_, row) => row) : new Uint32Array(),
+    computeUs: Math.round((performance.now() - startedAt) * 1000),
+  });
+}
+
+function xOf({ x, format }: ForwardBatch): Float32Array {
+  const message = `has ${x.length} bytes, which are no whole number of ${format}`;
+  if (x.length % wireBytes[format] !== 0) throw new InvalidInput([{ path: 'x', message }]);
+  return decodeRows(x, format);
+}
+
+/** Until the coordinator has taken in enough of what was written, or is gone. */
+function drained(call: Pick<Stream, 'once' | 'off'>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      call.off('drain', done);
+      call.off('close', done);
+      resolve();
+    };
+    call.once('drain', done);
+    call.once('close', done);
+  });
+}
