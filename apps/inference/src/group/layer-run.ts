@@ -1,0 +1,194 @@
+import { Aborted, ArgosyError, messageOf } from '#errors';
+import {
+  assign,
+  type CombineMode,
+  type ExpertPairs,
+  gatherRows,
+  type Part,
+  type Slice,
+  sliceOf,
+  type WireFormat,
+} from '#moe';
+import type { Members } from './members.ts';
+import type { Plan, Plans } from './plans.ts';
+import { ShardLost } from './shard.ts';
+
+/** Some tokens of one layer and where they are to go. */
+export interface LayerWork {
+  readonly layer: number;
+  /** Of the layer among those that have experts. */
+  readonly index: number;
+  /** f32 [tokens, hidden] */
+  readonly x: Float32Array;
+  readonly hidden: number;
+  readonly pairs: ExpertPairs;
+}
+
+export interface LayerRunSettings {
+  readonly mode: CombineMode;
+  readonly format: WireFormat;
+  /** Longest time for all of it. */
+  readonly patienceMs: number;
+}
+
+/** Experts are missing and did not come back in time. The same request may succeed later. */
+class ExpertsUnavailable extends ArgosyError {
+  override readonly name = 'ExpertsUnavailable';
+  readonly code = 'unavailable';
+  readonly retryable = true;
+  /** When to try again. */
+  readonly retryAfterMs: number;
+  constructor(layer: number, waitedMs: number, fault: unknown) {
+    const why = fault === null ? 'a shard that lives does not answer' : messageOf(fault);
+    super(`The experts of layer ${layer} gave no answer within ${waitedMs} ms: ${why}. Try again later.`, {
+      cause: fault,
+    });
+    this.retryAfterMs = Math.min(waitedMs, 5_000);
+  }
+}
+
+/** Tokens that one shard's copy of an expert has answered. */
+export interface AnsweredTokens {
+  readonly shard: string;
+  readonly layer: number;
+  readonly expert: number;
+  readonly tokens: number;
+}
+
+interface Answer extends Part {
+  readonly shard: number;
+}
+
+/** What keeps a layer from being answered, and how it is mended. */
+export interface Mending {
+  /** Done when every expert is held by a shard that lives. */
+  recovered(): Promise<void>;
+  /** Why it is not done yet; null where nothing is known. */
+  readonly fault: unknown;
+}
+
+/** Has the pairs of a layer answered, by other shards where one is lost on the way. */
+export class LayerRun {
+  readonly #members: Members;
+  readonly #plans: Plans;
+  readonly #settings: LayerRunSettings;
+  readonly #mending: Mending;
+  readonly #outstanding = new Map<number, number>();
+  readonly #answered = new Map<string, number>();
+
+  constructor(members: Members, plans: Plans, settings: LayerRunSettings, mending: Mending) {
+    this.#members = members;
+    this.#plans = plans;
+    this.#settings = settings;
+    this.#mending = mending;
+  }
+
+  get answered(): AnsweredTokens[] {
+    return [...this.#answered].map(([key, tokens]) => {
+      const [shard = 0, layer = 0, expert = 0] = key.split(' ').map(Number);
+      return { shard: this.#members.all[shard]?.shard.name ?? '', layer, expert, tokens };
+    });
+  }
+
+  /**
+   * @returns every pair once, by shard
+   * @throws ExpertsUnavailable when patience is over, Aborted
+   */
+  async run(work: LayerWork, signal: AbortSignal): Promise<readonly Part[]> {
+    const { patienceMs } = this.#settings;
+    if (signal.aborted) throw stopped(work, signal);
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(stopped(work, signal));
+    const late = setTimeout(() => {
+      stop.abort(new ExpertsUnavailable(work.layer, patienceMs, this.#mending.fault));
+    }, patienceMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const answers = await this.#answer(work, Uint32Array.from(work.pairs.tokens.keys()), stop.signal);
+      return answers.sort((a, b) => a.shard - b.shard || (a.slice.pairs[0] ?? 0) - (b.slice.pairs[0] ?? 0));
+    } catch (error) {
+      if (stop.signal.aborted) throw stop.signal.reason;
+      throw error;
+    } finally {
+      // Whatever is still asked has nobody who waits for it.
+      stop.abort();
+      clearTimeout(late);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** @param chosen which pairs, ascending */
+  async #answer(work: LayerWork, chosen: Uint32Array, signal: AbortSignal): Promise<Answer[]> {
+    for (;;) {
+      const plan = this.#plans.current;
+      const { byShard, orphans } = assign(work.pairs, chosen, {
+        layer: work.layer,
+        holdersOf: (expert) => this.#holdersOf(plan, work.index, expert),
+        outstanding: (shard) => this.#outstanding.get(shard) ?? 0,
+      });
+      if (orphans.length === 0) {
+        const asked = [...byShard].map(([shard, pairs]) => this.#ask(work, { shard, pairs, plan }, signal));
+        return (await Promise.all(asked)).flat();
+      }
+      await untilAborted(this.#mending.recovered(), signal);
+    }
+  }
+
+  #holdersOf({ placement, epoch }: Plan, index: number, expert: number): number[] {
+    const holders = placement.holders[index]?.[expert] ?? [];
+    return holders.filter((shard) => this.#members.serves(shard, epoch));
+  }
+
+  /** Calls are pure: what a lost shard was asked is asked again elsewhere. */
+  async #ask(
+    work: LayerWork,
+    { shard, pairs, plan }: { readonly shard: number; readonly pairs: Uint32Array; readonly plan: Plan },
+    signal: AbortSignal,
+  ): Promise<Answer[]> {
+    const member = this.#members.all[shard];
+    if (member === undefined) throw new Error(`a placement names shard ${shard}, which is not in the group`);
+    const slice = sliceOf(work.pairs, pairs);
+    const { mode, format } = this.#settings;
+    const x = gatherRows(work.x, slice.rows, work.hidden);
+    const call = { planEpoch: plan.epoch, layer: work.layer, slice, x, mode, format };
+    this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) + pairs.length);
+    try {
+      const y = await this.#plans.during(plan, () => member.shard.forward(call, signal));
+      this.#count(shard, work.layer, slice);
+      return [{ shard, slice, y }];
+    } catch (error) {
+      if (!(error instanceof ShardLost)) throw error;
+      this.#members.lose(member, error);
+    } finally {
+      this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) - pairs.length);
+    }
+    return await this.#answer(work, pairs, signal);
+  }
+
+  #count(shard: number, layer: number, { experts, offsets }: Slice): void {
+    for (const [group, expert] of experts.entries()) {
+      const key = `${shard} ${layer} ${expert}`;
+      const tokens = (offsets[group + 1] ?? 0) - (offsets[group] ?? 0);
+      this.#answered.set(key, (this.#answered.get(key) ?? 0) + tokens);
+    }
+  }
+}
+
+function stopped({ layer }: LayerWork, signal: AbortSignal): Aborted {
+  return new Aborted(`The experts of layer ${layer} were stopped`, { cause: signal.reason });
+}
+
+/** @throws the signal's reason */
+async function untilAborted(done: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    await Promise.race([done, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
