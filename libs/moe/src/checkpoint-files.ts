@@ -96,7 +96,9 @@ export async function readWeightMap(folder: string): Promise<WeightMap> {
 async function readJson(path: string): Promise<unknown> {
   let text: string;
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    if (!found.isFile()) throw faultIn(path, 'is not a file');
+    const { size } = found;
     if (size > LARGEST_JSON) throw faultIn(path, `has ${size} bytes; ${LARGEST_JSON} are the most that is read`);
     text = await readFile(path, 'utf8');
   } catch (cause) {

@@ -53,12 +53,12 @@ function layerTensors(config: ModelConfig, layer: number, sparse: boolean): Want
 }
 
 /** Of one layer with experts, each in tensors of its own. */
-export function expertTensors({ experts, expertWidth, hidden }: ModelConfig, layer: number): WantedTensor[] {
-  return Array.from({ length: experts }, (_, expert) => [
-    { name: names.expert(layer, expert, 'gate'), shape: [expertWidth, hidden] },
-    { name: names.expert(layer, expert, 'up'), shape: [expertWidth, hidden] },
-    { name: names.expert(layer, expert, 'down'), shape: [hidden, expertWidth] },
-  ]).flat();
+export function* expertTensors({ experts, expertWidth, hidden }: ModelConfig, layer: number): Generator<WantedTensor> {
+  for (let expert = 0; expert < experts; expert++) {
+    yield { name: names.expert(layer, expert, 'gate'), shape: [expertWidth, hidden] };
+    yield { name: names.expert(layer, expert, 'up'), shape: [expertWidth, hidden] };
+    yield { name: names.expert(layer, expert, 'down'), shape: [hidden, expertWidth] };
+  }
 }
 
 /** Of one layer with experts, all of them packed. */

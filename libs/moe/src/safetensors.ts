@@ -53,7 +53,8 @@ export class SafetensorsFile {
   static async open(path: string): Promise<SafetensorsFile> {
     let file: FileHandle;
     try {
-      file = await open(path, constants.O_RDONLY);
+      // Without waiting for a writer, should it be a pipe.
+      file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (cause) {
       throw faultIn(path, `cannot be opened: ${messageOf(cause)}`, cause);
     }
@@ -161,7 +162,8 @@ async function readExactly(
   const out = new Uint8Array(bytes);
   for (let done = 0; done < bytes; ) {
     const { bytesRead } = await file.read(out, done, Math.min(bytes - done, LARGEST_READ), position + done);
-    if (bytesRead === 0) throw faultIn(path, `is cut short: it ends at ${position + done}, while it was being read`);
+    if (bytesRead === 0)
+      throw faultIn(path, `is cut short: nothing is left at ${position + done}; it has changed while it was open`);
     done += bytesRead;
   }
   return out;

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { InvalidInput, NotFound, type Problem } from '#errors';
 import type { WeightMap } from './checkpoint-files.ts';
 import { expertTensors, names, packedTensors, sharedTensors, type WantedTensor } from './layout.ts';
@@ -10,7 +11,7 @@ interface Placed {
   readonly entry: TensorEntry;
 }
 
-/** So many faults are told; a checkpoint of the wrong shape has thousands. */
+/** A checkpoint of the wrong shape has thousands. */
 const MOST_FAULTS = 20;
 
 /** Where each tensor stands. Complete: every tensor of the model is there, in the shape that its configuration says. */
@@ -21,19 +22,15 @@ export class TensorTable {
   /** @throws InvalidInput for tensors that are missing, of the wrong shape or in a format that cannot be read */
   constructor(config: ModelConfig, map: WeightMap, files: readonly SafetensorsFile[]) {
     this.files = files;
-    const problems: Problem[] = [];
-    for (const [i, file] of files.entries()) {
-      const listed = map.tensors.get(map.files[i] ?? '');
-      for (const entry of file.tensors.values())
+    for (const file of files) {
+      const listed = map.tensors.get(basename(file.path));
+      for (const entry of file.tensors.values()) {
         if (listed?.has(entry.name) !== false) this.#placed.set(entry.name, { file, entry });
-      for (const name of listed ?? []) {
-        if (!file.tensors.has(name))
-          problems.push({ path: map.path, message: `has ${name} in ${file.path}, which has no such tensor` });
       }
     }
-    if (problems.length === 0)
-      problems.push(...this.#wantedOf(config).flatMap((wanted) => this.#faultsOf(wanted, map)));
-    if (problems.length > 0) throw new InvalidInput(firstOf(problems));
+    const unfounded = firstFaults(unfoundedIn(map, files));
+    const problems = unfounded.length > 0 ? unfounded : firstFaults(this.#faults(config, map));
+    if (problems.length > 0) throw new InvalidInput(problems);
   }
 
   get entries(): readonly TensorEntry[] {
@@ -51,13 +48,13 @@ export class TensorTable {
     return placed;
   }
 
-  #wantedOf(config: ModelConfig): WantedTensor[] {
-    const experts = config.sparse.flatMap((sparse, layer) => {
-      if (!sparse) return [];
+  *#faults(config: ModelConfig, map: WeightMap): Generator<Problem> {
+    for (const wanted of sharedTensors(config)) yield* this.#faultsOf(wanted, map);
+    for (const [layer, sparse] of config.sparse.entries()) {
       const packed = this.has(names.packed(layer, 'gate_up'));
-      return packed ? packedTensors(config, layer) : expertTensors(config, layer);
-    });
-    return [...sharedTensors(config), ...experts];
+      const wanted = packed ? packedTensors(config, layer) : expertTensors(config, layer);
+      for (const tensor of sparse ? wanted : []) yield* this.#faultsOf(tensor, map);
+    }
   }
 
   #faultsOf({ name, shape }: WantedTensor, map: WeightMap): Problem[] {
@@ -78,7 +75,22 @@ export class TensorTable {
   }
 }
 
-function firstOf(problems: readonly Problem[]): Problem[] {
-  const more = problems.length - MOST_FAULTS;
-  return [...problems.slice(0, MOST_FAULTS), ...(more > 0 ? [{ path: '', message: `and ${more} faults more` }] : [])];
+/** What the index says of files that do not hold it. */
+function* unfoundedIn(map: WeightMap, files: readonly SafetensorsFile[]): Generator<Problem> {
+  for (const file of files) {
+    for (const name of map.tensors.get(basename(file.path)) ?? []) {
+      if (file.tensors.has(name)) continue;
+      yield { path: map.path, message: `has ${name} in ${file.path}, which has no such tensor` };
+    }
+  }
+}
+
+/** No more are looked for than are told: a small file may claim a million experts. */
+function firstFaults(faults: Generator<Problem>): Problem[] {
+  const told: Problem[] = [];
+  for (const fault of faults) {
+    if (told.length === MOST_FAULTS) return [...told, { path: '', message: 'and more' }];
+    told.push(fault);
+  }
+  return told;
 }

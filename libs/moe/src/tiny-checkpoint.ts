@@ -50,7 +50,7 @@ export async function writeRandomCheckpoint(folder: string, shape: RandomShape, 
   const json = configOf(shape, tokenizer);
   const { config, problems } = parseModelConfig(json);
   if (config === undefined) throw new InvalidInput(problems);
-  const tensors = [...sharedTensors(config), ...config.sparse.flatMap((_, layer) => expertTensors(config, layer))];
+  const tensors = [...sharedTensors(config), ...config.sparse.flatMap((_, layer) => [...expertTensors(config, layer)])];
   await mkdir(folder, { recursive: true });
   const write = (name: string, value: unknown) => writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
   await write('config.json', json);
