@@ -45,7 +45,15 @@ export {
 export { quotePassage } from './evidence.ts';
 export { lateOutcome } from './late.ts';
 export { type NextCall, nextCall } from './next-call.ts';
-export type { Observation, Passage, Section, SourceDocument, ToolFault } from './observation.ts';
+export type {
+  Observation,
+  Passage,
+  ScholarlyWork,
+  SearchHit,
+  Section,
+  SourceDocument,
+  ToolFault,
+} from './observation.ts';
 export {
   buildReport,
   type Report,

@@ -39,11 +39,41 @@ export interface ToolFault {
   readonly retryAfterMs?: number;
 }
 
+/** What is known of a scholarly work besides where it can be read. */
+export interface ScholarlyWork {
+  /** As they sign, in order. */
+  readonly authors: readonly string[];
+  readonly year: number | null;
+  readonly venue: string | null;
+  /** How often it is cited, by the provider's count; null where none counts. */
+  readonly citations: number | null;
+  /** Lower case, without resolver: `10.1000/xyz`. */
+  readonly doi: string | null;
+  /** Where its text is open to everyone. */
+  readonly pdfUrl: string | null;
+}
+
+/** Where something may be read, as a search provider says. A pointer and no evidence: only what was read is quoted. */
+export interface SearchHit {
+  /** Canonical http(s) URL. */
+  readonly url: string;
+  readonly title: string;
+  /** The provider's words, plain text. */
+  readonly snippet: string;
+  /** ISO 8601 date, as precise as the provider tells: `2024`, `2024-05` or `2024-05-17`. */
+  readonly published: string | null;
+  /** Names of the providers that gave it, the one that ranked it best first. */
+  readonly providers: readonly string[];
+  readonly work?: ScholarlyWork;
+}
+
 /** What one query or one URL of a call brought back. */
 export interface Section {
   /** The query or URL that this section answers. */
   readonly label: string;
   readonly passages: readonly Passage[];
+  /** Pages to read, best first; from searches of the web. */
+  readonly hits?: readonly SearchHit[];
   /** Further passages that were left out for lack of room. */
   readonly omitted?: number;
   readonly fault?: ToolFault;

@@ -12,6 +12,8 @@ export type {
   TermQuery,
 } from './corpus/types.ts';
 export type { FoundFile, NamedFile, Skip } from './corpus/walk.ts';
+export type { Evidence, Made, Shared, Wanted } from './evidence.ts';
+export type { Pace, PaceRule, Turn } from './pace.ts';
 export { searchTool } from './search.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';
 export * from './tool.ts';
