@@ -45,3 +45,9 @@ export const databaseFailures = counter(
     class: kind,
   })),
 );
+
+export const turns = counter(
+  'argosy_turns_total',
+  'Leave to ask a host or a provider: granted, or refused because it was busy, resting, or its quota used up.',
+  (['granted', 'busy', 'resting', 'quota'] as const).map((outcome) => ({ outcome })),
+);

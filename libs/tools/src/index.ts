@@ -17,5 +17,5 @@ export type { Pace, PaceRule, Turn } from './pace.ts';
 export { searchTool } from './search.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';
 export * from './tool.ts';
-export { openToolbox, type Toolbox, toolSignatures, type WayOut, wayOut } from './toolbox.ts';
+export { openToolbox, type Toolbox, type ToolboxParts, toolSignatures, type WayOut, wayOut } from './toolbox.ts';
 export { type VisitParts, visitTool } from './visit.ts';

@@ -1,5 +1,6 @@
 import { Egress, parseAllow } from '#egress';
 import type { Corpora } from './corpus/corpora.ts';
+import type { Pace } from './pace.ts';
 import { searchSignature, searchTool } from './search.ts';
 import { Extraction } from './text/extraction.ts';
 import type { Tool, ToolSignature } from './tool.ts';
@@ -13,6 +14,14 @@ export interface Toolbox {
   readonly tools: readonly Tool[];
   /** Ends fetches and threads. The corpora were given and stay open. */
   close(): Promise<void>;
+}
+
+/** What tools work with that others own. */
+export interface ToolboxParts {
+  readonly corpora: Corpora;
+  readonly out: WayOut;
+  /** Turns at hosts and providers, counted over the whole fleet. */
+  readonly pace: Pace;
 }
 
 /** Says who asks, as robots should. */
@@ -35,7 +44,7 @@ export function wayOut(config: { ARGOSY_EGRESS_ALLOW: string; ARGOSY_EGRESS_URL?
  * Costs next to nothing: threads start with the first call that needs them.
  * @throws InvalidInput when `out` cannot be used
  */
-export function openToolbox(corpora: Corpora, out: WayOut): Toolbox {
+export function openToolbox({ corpora, out }: ToolboxParts): Toolbox {
   const egress = new Egress({ allow: parseAllow(out.allow), via: out.via, userAgent });
   const extraction = new Extraction();
   return {

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { LocalBus } from '../bus.ts';
 import { LocalTail } from '../deltas.ts';
 import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
+import { LocalGate } from '../pace/local-gate.ts';
+import { Pacing } from '../pace/pacing.ts';
 import { Runs } from '../runs.ts';
 import { embeddedSettings, type RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
@@ -12,6 +14,8 @@ import { PgliteDatabase } from './pglite-database.ts';
 /** The whole runs library in one process, on a data directory that this process holds. */
 export interface EmbeddedRuns {
   readonly runs: Runs;
+  /** Turns at hosts and providers. */
+  readonly pace: Pacing;
   close(): Promise<void>;
 }
 
@@ -29,12 +33,14 @@ export async function openEmbedded(
     await migrate(database);
     await endAllLeases(database);
     const doorbell = new BullmqDoorbell(await embeddedBackend(database));
-    const runs = new Runs({ database, doorbell, bus: new LocalBus(), tail: new LocalTail() }, settings);
+    const bus = new LocalBus();
+    const runs = new Runs({ database, doorbell, bus, tail: new LocalTail() }, settings);
+    const pace = new Pacing(new LocalGate(() => Date.now()), bus);
     const close = async (): Promise<void> => {
       await doorbell.close();
       await database.close();
     };
-    return { runs, close };
+    return { runs, pace, close };
   } catch (error) {
     await database.close();
     throw error;

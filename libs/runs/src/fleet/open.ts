@@ -1,5 +1,9 @@
-import { DeadlineExceeded } from '#errors';
+import { DeadlineExceeded, messageOf } from '#errors';
+import type { Logger } from '#platform';
 import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
+import { LocalGate } from '../pace/local-gate.ts';
+import { Pacing } from '../pace/pacing.ts';
+import { type GateWatch, SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
 import type { RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
@@ -7,6 +11,7 @@ import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
 import { RedisBus } from './redis-bus.ts';
+import { RedisGate } from './redis-gate.ts';
 import { RedisTail } from './redis-tail.ts';
 
 /** Where a fleet keeps its record and rings its doorbell. */
@@ -20,6 +25,8 @@ export interface FleetStores {
 /** The runs library as one process of a fleet. */
 export interface FleetRuns {
   readonly runs: Runs;
+  /** Turns at hosts and providers, counted over the whole fleet. */
+  readonly pace: Pacing;
   /** What an operator should know of the stores and mend; for the log. */
   readonly warnings: readonly string[];
   /** Asks the record whether it answers. Without Redis, work is late and not lost. @throws Unavailable */
@@ -39,9 +46,14 @@ const closeMs = 10_000;
 /**
  * Opens the stores of a fleet. Any number of processes may do so at once; one of them brings the schema up to date.
  * Leases of others are left alone.
+ * @param logger told of what goes on without Redis, once when it goes away and once when it is back
  * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, SchemaTooNew
  */
-export async function openFleet({ databaseUrl, redisUrl }: FleetStores, settings?: RunsSettings): Promise<FleetRuns> {
+export async function openFleet(
+  { databaseUrl, redisUrl }: FleetStores,
+  settings?: RunsSettings,
+  logger?: Logger,
+): Promise<FleetRuns> {
   const redis = new RedisServer(redisUrl);
   const database = await PgDatabase.open(databaseUrl);
   try {
@@ -50,6 +62,7 @@ export async function openFleet({ databaseUrl, redisUrl }: FleetStores, settings
     const doorbell = new BullmqDoorbell(redisBackend(redis));
     const bus = new RedisBus(redis);
     const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis) }, settings);
+    const gate = new SteadyGate(new RedisGate(redis), new LocalGate(() => Date.now()), watchFor(logger));
     const close = async (): Promise<void> => {
       try {
         await within(closeMs, doorbell.close());
@@ -62,12 +75,19 @@ export async function openFleet({ databaseUrl, redisUrl }: FleetStores, settings
     const check = async (): Promise<void> => {
       await database.query('SELECT 1');
     };
-    return { runs, warnings, check, close };
+    return { runs, pace: new Pacing(gate, bus), warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();
     throw error;
   }
+}
+
+function watchFor(logger: Logger | undefined): GateWatch {
+  return {
+    away: (cause) => logger?.log('warn', 'pace is kept by each process for itself', { message: messageOf(cause) }),
+    back: () => logger?.log('info', 'pace is kept by the fleet again'),
+  };
 }
 
 /** Brings the schema up to date, one process at a time. @returns the version now in force */

@@ -11,7 +11,7 @@ export class RedisEvicts extends ArgosyError {
 }
 
 /** What a connection may have different from the others. */
-type ConnectionOptions = Pick<RedisOptions, 'enableOfflineQueue' | 'autoResendUnfulfilledCommands'>;
+type ConnectionOptions = Pick<RedisOptions, 'enableOfflineQueue' | 'autoResendUnfulfilledCommands' | 'commandTimeout'>;
 
 /** How long the first answer may take, a restart of the server included. */
 const answerMs = 15_000;
