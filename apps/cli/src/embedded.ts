@@ -81,11 +81,11 @@ async function startIn(
   const logger = (role: string): Logger => jsonLogger(role, config.ARGOSY_LOG_LEVEL, writeLog);
   const store = await openEmbedded(directory);
   undo.push(async () => await store.close());
-  const { runs, pace } = store;
+  const { runs, pace, evidence } = store;
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
-  const toolbox = openToolbox({ corpora, out: wayOut(config), pace });
+  const toolbox = openToolbox({ corpora, out: wayOut(config), pace, evidence });
   undo.push(async () => await toolbox.close());
   const models = await configuredModels(config, model);
   const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };

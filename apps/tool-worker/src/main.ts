@@ -11,9 +11,9 @@ await serve(
   async ({ config, logger, workerId, keep }) => {
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const settings = fleetSettings(config.ARGOSY_LEASE_MS);
-    const { runs, pace } = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
+    const { runs, pace, evidence } = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
-    const { tools } = keep(openToolbox({ corpora, out: wayOut(config), pace }));
+    const { tools } = keep(openToolbox({ corpora, out: wayOut(config), pace, evidence }));
     const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
     return await ToolWorker.start(runs, tools, options, logger);
   },

@@ -51,3 +51,14 @@ export const turns = counter(
   'Leave to ask a host or a provider: granted, or refused because it was busy, resting, or its quota used up.',
   (['granted', 'busy', 'resting', 'quota'] as const).map((outcome) => ({ outcome })),
 );
+
+export const evidenceGiven = counter(
+  'argosy_evidence_total',
+  'Wants of a thing to look up: it was there, was waited for, was made, or its making failed.',
+  (['hit', 'waited', 'made', 'failed'] as const).map((outcome) => ({ outcome })),
+);
+
+export const evidenceUnkept = counter(
+  'argosy_evidence_unkept_total',
+  'Things that were made and not kept: too large, their claim was lost, or the database was away.',
+);

@@ -6,6 +6,7 @@ import { CorpusShelf } from './corpora/shelf.ts';
 import { type Delta, DeltaWriter, followDeltas } from './deltas.ts';
 import type { Answering } from './doorbell/doorbell.ts';
 import { answerRuns, commit, type DriveRun } from './driving.ts';
+import { EvidenceSweep } from './evidence/sweep.ts';
 import { Membership } from './membership.ts';
 import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
@@ -36,11 +37,13 @@ const ringsAtOnce = 100;
 /** Owns the life of every run. Nobody else knows that SQL or BullMQ are there. */
 export class Runs {
   readonly #core: Core;
+  readonly #sweep: EvidenceSweep;
   /** Uploaded folders, which runs may search. */
   readonly corpora: CorpusShelf;
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
     this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
+    this.#sweep = new EvidenceSweep(ports.database, settings.evidenceBytes);
     this.corpora = new CorpusShelf(this.#core);
   }
 
@@ -167,6 +170,7 @@ export class Runs {
     await this.#endUnowned();
     await this.corpora.reconcile();
     await forgetDeadWorkers(database);
+    await this.#sweep.ifDue();
     if (runs > 0) bus.publish(topics.backlog);
     return { runs, calls: calls.length };
   }

@@ -1,5 +1,6 @@
 import { Egress, parseAllow } from '#egress';
 import type { Corpora } from './corpus/corpora.ts';
+import type { Evidence } from './evidence.ts';
 import type { Pace } from './pace.ts';
 import { searchSignature, searchTool } from './search.ts';
 import { Extraction } from './text/extraction.ts';
@@ -22,6 +23,8 @@ export interface ToolboxParts {
   readonly out: WayOut;
   /** Turns at hosts and providers, counted over the whole fleet. */
   readonly pace: Pace;
+  /** What the fleet has looked up already. */
+  readonly evidence: Evidence;
 }
 
 /** Says who asks, as robots should. */

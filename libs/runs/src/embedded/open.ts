@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { LocalBus } from '../bus.ts';
 import { LocalTail } from '../deltas.ts';
 import { BullmqDoorbell, embeddedBackend } from '../doorbell/bullmq-doorbell.ts';
+import { endAllClaims } from '../evidence/entries.ts';
+import { Evidence } from '../evidence/evidence.ts';
 import { LocalGate } from '../pace/local-gate.ts';
 import { Pacing } from '../pace/pacing.ts';
 import { Runs } from '../runs.ts';
@@ -16,12 +18,14 @@ export interface EmbeddedRuns {
   readonly runs: Runs;
   /** Turns at hosts and providers. */
   readonly pace: Pacing;
+  /** What was looked up already. */
+  readonly evidence: Evidence;
   close(): Promise<void>;
 }
 
 /**
  * Opens database and queues inside the data directory, creating them where needed (about 4 s the first time, under
- * 1 s afterwards). Leases of an earlier process are ended: holding the directory proves that it is gone.
+ * 1 s afterwards). Leases and claims of an earlier process are ended: holding the directory proves that it is gone.
  * @throws DatabaseUnusable, SchemaTooNew
  */
 export async function openEmbedded(
@@ -32,15 +36,18 @@ export async function openEmbedded(
   try {
     await migrate(database);
     await endAllLeases(database);
+    await endAllClaims(database);
     const doorbell = new BullmqDoorbell(await embeddedBackend(database));
     const bus = new LocalBus();
     const runs = new Runs({ database, doorbell, bus, tail: new LocalTail() }, settings);
     const pace = new Pacing(new LocalGate(() => Date.now()), bus);
+    const evidence = new Evidence(database, bus, { pollMs: settings.pollMs });
     const close = async (): Promise<void> => {
+      await evidence.close();
       await doorbell.close();
       await database.close();
     };
-    return { runs, pace, close };
+    return { runs, pace, evidence, close };
   } catch (error) {
     await database.close();
     throw error;

@@ -1,11 +1,12 @@
 import { DeadlineExceeded, messageOf } from '#errors';
 import type { Logger } from '#platform';
 import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
+import { Evidence } from '../evidence/evidence.ts';
 import { LocalGate } from '../pace/local-gate.ts';
 import { Pacing } from '../pace/pacing.ts';
 import { type GateWatch, SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
-import type { RunsSettings } from '../settings.ts';
+import { fleetSettings, type RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
 import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
@@ -27,6 +28,8 @@ export interface FleetRuns {
   readonly runs: Runs;
   /** Turns at hosts and providers, counted over the whole fleet. */
   readonly pace: Pacing;
+  /** What the fleet has looked up already. */
+  readonly evidence: Evidence;
   /** What an operator should know of the stores and mend; for the log. */
   readonly warnings: readonly string[];
   /** Asks the record whether it answers. Without Redis, work is late and not lost. @throws Unavailable */
@@ -51,7 +54,7 @@ const closeMs = 10_000;
  */
 export async function openFleet(
   { databaseUrl, redisUrl }: FleetStores,
-  settings?: RunsSettings,
+  settings: RunsSettings = fleetSettings(),
   logger?: Logger,
 ): Promise<FleetRuns> {
   const redis = new RedisServer(redisUrl);
@@ -63,9 +66,10 @@ export async function openFleet(
     const bus = new RedisBus(redis);
     const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis) }, settings);
     const gate = new SteadyGate(new RedisGate(redis), new LocalGate(() => Date.now()), watchFor(logger));
+    const evidence = new Evidence(database, bus, { pollMs: settings.pollMs });
     const close = async (): Promise<void> => {
       try {
-        await within(closeMs, doorbell.close());
+        await within(closeMs, Promise.all([doorbell.close(), evidence.close()]));
       } finally {
         bus.close();
         redis.close();
@@ -75,7 +79,7 @@ export async function openFleet(
     const check = async (): Promise<void> => {
       await database.query('SELECT 1');
     };
-    return { runs, pace: new Pacing(gate, bus), warnings, check, close };
+    return { runs, pace: new Pacing(gate, bus), evidence, warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();
@@ -96,9 +100,9 @@ export async function migrateOnce(database: PgDatabase): Promise<number> {
 }
 
 /** Workers wait for Redis; going down must not. */
-async function within(limitMs: number, closing: Promise<void>): Promise<void> {
+async function within(limitMs: number, closing: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new DeadlineExceeded('Closing the doorbell', limitMs)), limitMs);
+  const timer = setTimeout(() => late.reject(new DeadlineExceeded('Closing doorbell and evidence', limitMs)), limitMs);
   try {
     await Promise.race([closing, late.promise]);
   } finally {

@@ -7,7 +7,8 @@ import {
   type PrivateServer,
   sharedRedisUrl,
 } from '../../../../test/support/servers.ts';
-import { dayMs, nameOf } from '../pace/gate.ts';
+import { nameOf } from '../key-name.ts';
+import { dayMs } from '../pace/gate.ts';
 import { LocalGate } from '../pace/local-gate.ts';
 import { describePace } from '../pace/pace.contract.ts';
 import { SteadyGate } from '../pace/steady-gate.ts';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { type Gate, type Grant, intervalMs, nameOf, type PaceRule, type Refusal, usualHoldMs } from '../pace/gate.ts';
+import { nameOf } from '../key-name.ts';
+import { type Gate, type Grant, intervalMs, type PaceRule, type Refusal, usualHoldMs } from '../pace/gate.ts';
 import type { RedisServer } from './redis.ts';
 
 const defaultPrefix = '{argosy}:pace:';

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 /** How fast one host or provider may be asked by all who share a gate. */
 export interface PaceRule {
   /** Turns per second in the long run; above 0. */
@@ -99,9 +97,4 @@ function paidAtMost(paidAt: number, rule: PaceRule, now: number): number {
 export function checkRule({ perSecond, burst, parallel, perDay }: PaceRule): void {
   const sound = perSecond > 0 && burst >= 1 && parallel >= 1 && (perDay === null || perDay >= 0);
   if (!sound) throw new RangeError(`A pace needs perSecond > 0, burst >= 1, parallel >= 1 and perDay >= 0 or null.`);
-}
-
-/** A key of any length and of any characters, lone surrogates included, as a short name that shows nothing of it. */
-export function nameOf(key: string): string {
-  return createHash('sha256').update(JSON.stringify(key)).digest('hex');
 }

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Aborted } from '#errors';
 import { awaitHint, type Bus } from '../bus.ts';
 import { turns } from '../instruments.ts';
-import { checkRule, dayMs, type Gate, type Grant, intervalMs, nameOf, type PaceRule, type Refusal } from './gate.ts';
+import { nameOf } from '../key-name.ts';
+import { checkRule, dayMs, type Gate, type Grant, intervalMs, type PaceRule, type Refusal } from './gate.ts';
 
 /**
  * Leave to ask, or why not. `busy`: no turn came free within the patience; `resting`: a break was asked for; `quota`: the
