@@ -9,6 +9,8 @@ interface AddedToken {
   readonly single_word: boolean;
   /** Looked for in the normalised text, not in the raw one. */
   readonly normalized: boolean;
+  /** Steers the model and never shows in a text. */
+  readonly special: boolean;
 }
 
 /** What is used of the library, written down here because its own declarations do not resolve as an ES module's. */
@@ -19,6 +21,8 @@ export interface Encoder {
   encode(text: string, options: { add_special_tokens: boolean }): { readonly ids: number[] };
   decode(ids: number[], options: { clean_up_tokenization_spaces: boolean }): string;
   get_added_tokens_decoder(): ReadonlyMap<number, AddedToken>;
+  /** Ids by token. */
+  get_vocab(withAddedTokens: boolean): ReadonlyMap<string, number>;
 }
 
 /**

@@ -33,7 +33,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const tokenizer = shaped(jsonObject, await readJson(tokenizerFile), tokenizerFile);
   const config = shaped(configSchema, await readJson(configFile), configFile);
   const template = await readTemplate(folder, config, configFile);
-  return tokenizerOf(builtFrom(tokenizer, config, tokenizerFile), template);
+  return tokenizerOf(builtFrom(tokenizer, config, tokenizerFile), template, tokenizerFile);
 }
 
 function builtFrom(tokenizer: object, config: object, file: string): Encoder {

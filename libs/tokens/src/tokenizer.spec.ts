@@ -77,6 +77,30 @@ describe('a tokenizer as models are published with', () => {
     );
   });
 
+  it('knows the bytes of each token, which joined are those of the text', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        const ids = tokenizer.encode(text).filter((id) => tokenizer.bytesOf(id).length > 0);
+        const bytes = Buffer.concat(ids.map((id) => tokenizer.bytesOf(id)));
+        expect(bytes.toString()).toBe(
+          text
+            .toWellFormed()
+            .normalize('NFC')
+            .replace(/<\|im_(start|end)\|>/g, ''),
+        );
+      }),
+    );
+    expect(tokenizer.encode('<|im_end|>').map((id) => tokenizer.bytesOf(id).length)).toEqual([0]);
+    expect(tokenizer.bytesOf(1e9)).toHaveLength(0);
+  });
+
+  it('refuses to tell the bytes of a vocabulary that is not byte-level', async () => {
+    const vocab = { '▁word': 0 };
+    const model = { type: 'BPE', unk_token: null, byte_fallback: false, vocab, merges: [] };
+    const other = await loadTokenizer(await folderOf({ tokenizer: { ...files.tokenizer, added_tokens: [], model } }));
+    expect(() => other.bytesOf(0)).toThrow(/tokenizer\.json: is not a byte-level vocabulary: its token "▁word"/);
+  });
+
   it('encodes control tokens as one token each, and what only looks like one as text', () => {
     expect(tokenizer.count('<|im_start|><think><|im_end|>')).toBe(3);
     expect(tokenizer.count('‹|im_start|>')).toBeGreaterThan(3);

@@ -1,6 +1,7 @@
 import type { ChatOptions, ChatTemplate, TemplateMessage } from './chat-template.ts';
 import type { Encoder } from './encoder.ts';
 import { type Cut, exactCut } from './pieces.ts';
+import { tokenBytes } from './token-bytes.ts';
 
 /**
  * A model's tokenizer and chat template, as its server applies them. Control tokens written in a text are encoded as
@@ -14,6 +15,11 @@ export interface Tokenizer {
   /** Nothing is put in front or behind. */
   encode(text: string): number[];
   decode(ids: readonly number[]): string;
+  /**
+   * The bytes that a token adds to a text, which may begin or end inside a character; none for control tokens.
+   * @throws InvalidInput where the vocabulary is not byte-level
+   */
+  bytesOf(id: number): Uint8Array;
   /**
    * Cuts a text into pieces whose ids, one after another, are those of the whole: at control tokens, so that the pieces
    * of a longer history begin with those of a shorter one, and at about every 4,096 characters where words end. One
@@ -30,8 +36,11 @@ export interface Tokenizer {
  */
 const CHARACTERS_KEPT = 65_536;
 
-/** @param template of the same model */
-export function tokenizerOf(encoder: Encoder, template: ChatTemplate): Tokenizer {
+/**
+ * @param template of the same model
+ * @param file where the vocabulary stands, for messages
+ */
+export function tokenizerOf(encoder: Encoder, template: ChatTemplate, file: string): Tokenizer {
   let kept = 0;
   const encode = (text: string): number[] => {
     kept += text.length;
@@ -41,6 +50,7 @@ export function tokenizerOf(encoder: Encoder, template: ChatTemplate): Tokenizer
     }
     return encoder.encode(text, { add_special_tokens: false }).ids;
   };
+  let bytesOf: ((id: number) => Uint8Array) | undefined;
   const cut: Cut = exactCut(encode, controlsOf(encoder));
   const added = [...encoder.get_added_tokens_decoder().keys()];
   return {
@@ -48,6 +58,10 @@ export function tokenizerOf(encoder: Encoder, template: ChatTemplate): Tokenizer
     count: (text) => cut(text).reduce((sum, piece) => sum + encode(piece).length, 0),
     encode: (text) => cut(text).flatMap(encode),
     decode: (ids) => (ids.length === 0 ? '' : encoder.decode([...ids], { clean_up_tokenization_spaces: false })),
+    bytesOf: (id) => {
+      bytesOf ??= tokenBytes(encoder, file);
+      return bytesOf(id);
+    },
     pieces: cut,
     renderChat: (messages, options) => template.render(messages, options),
   };
