@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { runChild } from '../setup/child.mjs';
 import { Fault, say } from '../setup/fault.mjs';
 import { inRoot, root } from '../setup/paths.mjs';
+import { describedFiles } from './proto-files.mjs';
 
 const home = 'libs/contracts/src/gen';
 
@@ -13,21 +14,33 @@ const home = 'libs/contracts/src/gen';
 const packages = {
   expert: './argosy/expert/v1/expert.ts',
   inference: './argosy/inference/v1/inference.ts',
+  health: './grpc/health/v1/health.ts',
+  reflection: './grpc/reflection/v1/reflection.ts',
+  reflectionAlpha: './grpc/reflection/v1alpha/reflection.ts',
+  rpcStatus: './google/rpc/status.ts',
+  rpcDetails: './google/rpc/error_details.ts',
 };
 
 /** Generates below `folder`, which stands for the clone. */
 async function generate(folder) {
   const bin = (name) => inRoot('node_modules', '.bin', name);
   const env = { ...process.env, PATH: `${path.dirname(bin('buf'))}${path.delimiter}${process.env.PATH}` };
-  const { exitCode, output } = await runChild(bin('buf'), ['generate', '-o', folder], {
-    cwd: root,
-    env,
-    output: 'collect',
-    deadlineMs: 120_000,
-  });
-  if (exitCode !== 0) throw new Fault(`buf generate failed.\n${output}`);
+  const buf = async (...args) => {
+    const options = { cwd: root, env, output: 'collect', deadlineMs: 120_000 };
+    const { exitCode, output } = await runChild(bin('buf'), args, options);
+    if (exitCode !== 0) throw new Fault(`buf ${args[0]} failed.\n${output}`);
+  };
+  await buf('generate', '-o', folder);
+  const image = (form) => path.join(folder, `image.${form}`);
+  for (const form of ['binpb', 'json']) {
+    await buf('build', '--as-file-descriptor-set', '--exclude-source-info', '-o', image(form));
+  }
+  const files = describedFiles(readFileSync(image('binpb')), JSON.parse(readFileSync(image('json'), 'utf8')));
+  const head = '// Written by `npm run gen`.';
+  writeFileSync(path.join(folder, home, 'described-files.ts'), `${head}\n${files}`);
   const lines = Object.entries(packages).map(([name, file]) => `export * as ${name} from '${file}';`);
-  writeFileSync(path.join(folder, home, 'index.ts'), `// Written by \`npm run gen\`.\n${lines.join('\n')}\n`);
+  const door = [head, "export * from './described-files.ts';", ...lines];
+  writeFileSync(path.join(folder, home, 'index.ts'), `${door.join('\n')}\n`);
 }
 
 function contents(folder) {

@@ -28,7 +28,7 @@ export const protobufFileName = "argosy/inference/v1/inference.proto";
 /** Which part of a reply a piece of text belongs to. */
 export const Channel = {
   CHANNEL_UNSPECIFIED: 0,
-  /** CHANNEL_REASONING - between the model's thinking tags */
+  /** CHANNEL_REASONING - between the model's thinking tags, the tags included */
   CHANNEL_REASONING: 1,
   CHANNEL_CONTENT: 2,
 } as const;
@@ -127,7 +127,15 @@ export interface Sampling {
     | number
     | undefined;
   /** below 2^53; same seed, prompt and settings: same text in deterministic combine */
-  seed?: number | undefined;
+  seed?:
+    | number
+    | undefined;
+  /** from 0.01 to 10, 1 = off; of tokens in prompt and reply */
+  repetitionPenalty?:
+    | number
+    | undefined;
+  /** of each chosen token and so many most probable ones; absent = none, at most 20 */
+  logprobs?: number | undefined;
 }
 
 /** Allowed answers, one of which is generated word for word. */
@@ -189,13 +197,31 @@ export interface Accepted {
   cachedTokens: number;
 }
 
-/** Generated since the last event. */
+/** Generated since the last event. The texts of all deltas joined are the reply as it was generated, tags included. */
 export interface Delta {
   /** whole characters; may lag behind token_ids */
   text: string;
   /** every generated id appears in exactly one delta */
   tokenIds: number[];
   channel: Channel;
+  /** where asked for, one for each of token_ids */
+  logprobs: TokenLogprobs[];
+}
+
+/** How probable one token was. */
+export interface TokenLogprob {
+  id: number;
+  /** natural logarithm, by the model itself: before penalties, temperature and cuts */
+  logprob: number;
+}
+
+/** A chosen token beside those that were most probable in its place. */
+export interface TokenLogprobs {
+  chosen:
+    | TokenLogprob
+    | undefined;
+  /** by falling probability */
+  top: TokenLogprob[];
 }
 
 /** A piece of a tool call as the model writes it. */
@@ -541,6 +567,8 @@ function createBaseSampling(): Sampling {
     stop: [],
     maxTokens: undefined,
     seed: undefined,
+    repetitionPenalty: undefined,
+    logprobs: undefined,
   };
 }
 
@@ -566,6 +594,12 @@ export const Sampling: MessageFns<Sampling> = {
     }
     if (message.seed !== undefined) {
       writer.uint32(56).uint64(message.seed);
+    }
+    if (message.repetitionPenalty !== undefined) {
+      writer.uint32(69).float(message.repetitionPenalty);
+    }
+    if (message.logprobs !== undefined) {
+      writer.uint32(72).uint32(message.logprobs);
     }
     return writer;
   },
@@ -639,6 +673,22 @@ export const Sampling: MessageFns<Sampling> = {
             message.seed = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 69) {
+              break;
+            }
+
+            message.repetitionPenalty = reader.float();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.logprobs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -663,6 +713,8 @@ export const Sampling: MessageFns<Sampling> = {
     message.stop = object.stop?.map((e) => e) || [];
     message.maxTokens = object.maxTokens ?? undefined;
     message.seed = object.seed ?? undefined;
+    message.repetitionPenalty = object.repetitionPenalty ?? undefined;
+    message.logprobs = object.logprobs ?? undefined;
     return message;
   },
 };
@@ -1149,7 +1201,7 @@ export const Accepted: MessageFns<Accepted> = {
 };
 
 function createBaseDelta(): Delta {
-  return { text: "", tokenIds: [], channel: 0 };
+  return { text: "", tokenIds: [], channel: 0, logprobs: [] };
 }
 
 export const Delta: MessageFns<Delta> = {
@@ -1166,6 +1218,9 @@ export const Delta: MessageFns<Delta> = {
     }
     if (message.channel !== 0) {
       writer.uint32(24).int32(message.channel);
+    }
+    for (const v of message.logprobs) {
+      TokenLogprobs.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1217,6 +1272,14 @@ export const Delta: MessageFns<Delta> = {
             message.channel = reader.int32() as any;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.logprobs.push(TokenLogprobs.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1237,6 +1300,143 @@ export const Delta: MessageFns<Delta> = {
     message.text = object.text ?? "";
     message.tokenIds = object.tokenIds?.map((e) => e) || [];
     message.channel = object.channel ?? 0;
+    message.logprobs = object.logprobs?.map((e) => TokenLogprobs.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTokenLogprob(): TokenLogprob {
+  return { id: 0, logprob: 0 };
+}
+
+export const TokenLogprob: MessageFns<TokenLogprob> = {
+  encode(message: TokenLogprob, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.logprob !== 0) {
+      writer.uint32(21).float(message.logprob);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenLogprob {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenLogprob();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 21) {
+              break;
+            }
+
+            message.logprob = reader.float();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenLogprob>, I>>(base?: I): TokenLogprob {
+    return TokenLogprob.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenLogprob>, I>>(object: I): TokenLogprob {
+    const message = createBaseTokenLogprob();
+    message.id = object.id ?? 0;
+    message.logprob = object.logprob ?? 0;
+    return message;
+  },
+};
+
+function createBaseTokenLogprobs(): TokenLogprobs {
+  return { chosen: undefined, top: [] };
+}
+
+export const TokenLogprobs: MessageFns<TokenLogprobs> = {
+  encode(message: TokenLogprobs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.chosen !== undefined) {
+      TokenLogprob.encode(message.chosen, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.top) {
+      TokenLogprob.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenLogprobs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenLogprobs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chosen = TokenLogprob.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.top.push(TokenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenLogprobs>, I>>(base?: I): TokenLogprobs {
+    return TokenLogprobs.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenLogprobs>, I>>(object: I): TokenLogprobs {
+    const message = createBaseTokenLogprobs();
+    message.chosen = (object.chosen !== undefined && object.chosen !== null)
+      ? TokenLogprob.fromPartial(object.chosen)
+      : undefined;
+    message.top = object.top?.map((e) => TokenLogprob.fromPartial(e)) || [];
     return message;
   },
 };
