@@ -4,10 +4,13 @@ export { type CombineMode, combine, type Part, reduceRows, weighRows } from './c
 export { assign, type ExpertPairs, gatherRows, groupByExpert, type Slice, sliceOf } from './dispatch.ts';
 export { decodeRows, encodeRows, roundedTo, type WireFormat, wireBytes } from './dispatch-format.ts';
 export { type ExpertSource, type Experts, localExperts } from './experts.ts';
+export { type GenerationRequest, Generator, type GroupLimits, type Load } from './generate.ts';
+export type { Delta, Finished, FinishReason, PromptTokens, Speech } from './generation.ts';
 export type { ExpertWeights } from './kernels/feed-forward.ts';
 export type { Routing } from './kernels/route.ts';
 export type { Model, Sequence } from './model.ts';
 export { openModel } from './open-model.ts';
+export type { GenerationEvent } from './outbox.ts';
 export {
   balance,
   followLoad,
@@ -19,5 +22,6 @@ export {
 } from './placement.ts';
 export { type ExpertDemand, type PlacementLimits, placeOrphans, planPlacement, TooFewSlots } from './placement-plan.ts';
 export { plainBackend } from './plain-backend.ts';
+export { type Sampling, samplingOf } from './sampling.ts';
 export { threadBackend } from './thread-backend.ts';
 export { tinyShape, writeRandomCheckpoint } from './tiny-checkpoint.ts';

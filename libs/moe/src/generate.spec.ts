@@ -1,0 +1,340 @@
+import { once } from 'node:events';
+import { describe, expect, it } from '@jest/globals';
+import { type ToyModel, type ToyOptions, toyModel } from '../../../test/support/toy-model.ts';
+import { type GenerationRequest, Generator, type GroupLimits } from './generate.ts';
+import type { Finished } from './generation.ts';
+import { Draining, NoRoom, PromptTooLong } from './generation-faults.ts';
+import type { GenerationEvent } from './outbox.ts';
+import type { Sampling } from './sampling.ts';
+
+const END = 127;
+const speech = { bytesOf: (id: number) => Uint8Array.of(id), endIds: new Set([END]), contextTokens: 400 };
+const roomy: GroupLimits = { kvTokens: 100_000, stepTokens: 64, running: 64, waiting: 64, retryAfterMs: 250 };
+const greedy: Sampling = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  seed: 1,
+  stop: [],
+  maxTokens: 40,
+  logprobs: null,
+};
+const never = new AbortController().signal;
+
+function generatorOf(model: ToyModel, limits: Partial<GroupLimits> = {}): Generator {
+  return new Generator(model, speech, { ...roomy, ...limits }, () => 0);
+}
+
+const toy = (options: Partial<ToyOptions> = {}) => toyModel({ vocabulary: 128, ...options });
+
+function asking(prompt: string, changes: Partial<GenerationRequest> = {}): GenerationRequest {
+  const ids = [...Buffer.from(prompt)];
+  return {
+    session: prompt,
+    prompt: { ids, ending: prompt },
+    sampling: greedy,
+    priority: 0,
+    abort: never,
+    deadline: never,
+    ...changes,
+  };
+}
+
+interface Reply {
+  readonly text: string;
+  readonly ids: readonly number[];
+  readonly events: readonly GenerationEvent[];
+  readonly cached: number;
+  readonly finished: Finished;
+}
+
+async function replyOf(events: AsyncIterable<GenerationEvent>): Promise<Reply> {
+  const all: GenerationEvent[] = [];
+  for await (const event of events) all.push(event);
+  const deltas = all.filter((event) => event.kind === 'delta');
+  const [accepted, finished] = [all[0], all.at(-1)];
+  if (accepted?.kind !== 'accepted' || finished?.kind !== 'finished') throw new Error(JSON.stringify(all));
+  const ids = deltas.flatMap(({ tokenIds }) => tokenIds);
+  return { text: deltas.map(({ text }) => text).join(''), ids, events: all, cached: accepted.cachedTokens, finished };
+}
+
+/** A model that says these bytes behind a prompt of this length, and then ends. */
+function saying(text: string, promptLength = 'prompt'.length): ToyModel {
+  const bytes = [...Buffer.from(text)];
+  return toy({
+    logits: (tokens, vocabulary) => {
+      const row = new Float32Array(vocabulary);
+      row[bytes[tokens.length - promptLength] ?? END] = 9;
+      return row;
+    },
+  });
+}
+
+describe('a generation', () => {
+  it('tells its tokens, its text and its usage', async () => {
+    const { text, ids, cached, finished } = await replyOf(generatorOf(saying('hello')).generate(asking('prompt')));
+    expect({ text, cached }).toEqual({ text: 'hello\x7f', cached: 0 });
+    expect(ids).toEqual([...Buffer.from('hello'), END]);
+    expect(finished).toEqual({
+      kind: 'finished',
+      reason: 'stop',
+      stop: null,
+      promptTokens: 6,
+      cachedTokens: 0,
+      completionTokens: 6,
+    });
+  });
+
+  it('ends before a stop string that crosses tokens, and names it', async () => {
+    const request = asking('prompt', { sampling: { ...greedy, stop: ['<end>'] } });
+    const { text, ids, finished } = await replyOf(generatorOf(saying('a <en <end> b')).generate(request));
+    expect({ text, reason: finished.reason, stop: finished.stop }).toEqual({
+      text: 'a <en ',
+      reason: 'stop',
+      stop: '<end>',
+    });
+    // All that was generated is told and counted, also the stop string.
+    expect(Buffer.from(ids).toString()).toBe('a <en <end>');
+    expect(finished.completionTokens).toBe(11);
+  });
+
+  it('ends at its limit of tokens and at the end of the context', async () => {
+    const short = asking('prompt', { sampling: { ...greedy, maxTokens: 3 } });
+    expect((await replyOf(generatorOf(saying('hello')).generate(short))).finished).toMatchObject({
+      reason: 'length',
+      completionTokens: 3,
+    });
+    const long = asking('x'.repeat(395), { sampling: { ...greedy, maxTokens: 100 } });
+    expect((await replyOf(generatorOf(saying('y'.repeat(99), 395)).generate(long))).finished).toMatchObject({
+      reason: 'context',
+      completionTokens: 5,
+    });
+  });
+
+  it('parts thinking from content', async () => {
+    const { events } = await replyOf(generatorOf(saying('<think>hm</think>yes')).generate(asking('prompt')));
+    const told = new Map<string, string>();
+    for (const event of events) {
+      if (event.kind === 'delta') told.set(event.channel, (told.get(event.channel) ?? '') + event.text);
+    }
+    expect(Object.fromEntries(told)).toEqual({ reasoning: '<think>hm</think>', content: 'yes\x7f' });
+  });
+
+  it('tells the log-probabilities of each token', async () => {
+    const request = asking('prompt', { sampling: { ...greedy, logprobs: 2, maxTokens: 4 } });
+    const { events, ids } = await replyOf(generatorOf(toy()).generate(request));
+    const told = events.flatMap((event) => (event.kind === 'delta' ? event.logprobs : []));
+    expect(told.map(({ chosen }) => chosen.id)).toEqual(ids);
+    for (const { chosen, top } of told) expect(top[0]).toEqual(chosen);
+  });
+
+  it('refuses a prompt that leaves no room', () => {
+    const generator = generatorOf(toy());
+    expect(() => generator.generate(asking('x'.repeat(400)))).toThrow(PromptTooLong);
+    expect(() => generator.generate(asking('x'.repeat(400)))).toThrow(/400 tokens and the context holds 400/);
+    expect(generatorOf(toy(), { kvTokens: 50 }).contextTokens).toBe(50);
+  });
+});
+
+describe('generations in one batch', () => {
+  const prompts = Array.from({ length: 33 }, (_, i) => `${'long '.repeat(i % 7)}prompt ${i}`);
+  const sampled = (i: number): Sampling => ({
+    ...greedy,
+    temperature: 0.9,
+    topP: 0.9,
+    seed: i,
+    maxTokens: 10 + ((i * 13) % 60),
+  });
+  const request = (i: number) => asking(prompts[i] ?? '', { sampling: sampled(i) });
+
+  it('are the same as alone, whoever joins and leaves', async () => {
+    const alone = [];
+    for (const i of prompts.keys()) alone.push((await replyOf(generatorOf(toy()).generate(request(i)))).ids);
+    const model = toy();
+    const generator = generatorOf(model, { running: 12, stepTokens: 24 });
+    const together = await Promise.all(prompts.map((_, i) => replyOf(generator.generate(request(i)))));
+    expect(together.map(({ ids }) => ids)).toEqual(alone);
+    // They did share steps, prompts came in pieces, and no step was larger than allowed.
+    expect(Math.max(...model.steps.map((step) => step.length))).toBe(12);
+    for (const step of model.steps) expect(step.reduce((sum, { tokens }) => sum + tokens, 0)).toBeLessThanOrEqual(24);
+    expect(new Set(together.map(({ text }) => text)).size).toBe(33);
+  });
+
+  it('differ by their seeds', async () => {
+    const texts = await Promise.all(
+      [1, 2, 1].map((seed) =>
+        replyOf(generatorOf(toy()).generate(asking('prompt', { sampling: { ...sampled(3), seed } }))),
+      ),
+    );
+    expect(texts[0]?.ids).toEqual(texts[2]?.ids);
+    expect(texts[0]?.ids).not.toEqual(texts[1]?.ids);
+  });
+
+  it('get places by priority and then by arrival', async () => {
+    const generator = generatorOf(toy(), { running: 1 });
+    const done: string[] = [];
+    const run = async (prompt: string, priority: number) => {
+      await replyOf(generator.generate(asking(prompt, { priority, sampling: { ...greedy, maxTokens: 2 } })));
+      done.push(prompt);
+    };
+    await Promise.all([run('first', 0), run('second', 0), run('urgent', 5), run('third', 0)]);
+    expect(done).toEqual(['urgent', 'first', 'second', 'third']);
+  });
+
+  it('wait for room in the cache, and are refused when too many wait', async () => {
+    const model = toy();
+    const generator = generatorOf(model, { kvTokens: 100, waiting: 2 });
+    const wide = { ...greedy, maxTokens: 60 };
+    const replies = ['a', 'b'].map((prompt) => replyOf(generator.generate(asking(prompt, { sampling: wide }))));
+    expect(() => generator.generate(asking('c'))).toThrow(NoRoom);
+    await Promise.all(replies);
+    expect(Math.max(...model.steps.map((step) => step.length))).toBe(1);
+    expect(generator.load.kvUsedTokens).toBeLessThanOrEqual(100);
+  });
+});
+
+describe('the end of a generation before its time', () => {
+  it('comes within one step of its abort, and what was generated stands', async () => {
+    const abort = new AbortController();
+    const model = toy({ during: async (step) => (step === 5 ? abort.abort() : undefined), logits: saying0 });
+    const { finished, ids } = await replyOf(generatorOf(model).generate(asking('prompt', { abort: abort.signal })));
+    expect(finished).toMatchObject({ reason: 'aborted', completionTokens: 4 });
+    expect(ids).toHaveLength(4);
+    expect(model.steps).toHaveLength(5);
+  });
+
+  it('breaks a step off that nobody waits for', async () => {
+    const abort = new AbortController();
+    const during = async (step: number, signal: AbortSignal) => {
+      if (step < 3) return;
+      abort.abort();
+      if (!signal.aborted) await once(signal, 'abort');
+    };
+    const generator = generatorOf(toy({ during, logits: saying0 }));
+    const { finished } = await replyOf(generator.generate(asking('prompt', { abort: abort.signal })));
+    expect(finished).toMatchObject({ reason: 'aborted', completionTokens: 2 });
+    // The step that was broken off added nothing; what came before it is kept.
+    expect(generator.load).toMatchObject({ running: 0, kvUsedTokens: 7 });
+  });
+
+  it('comes with the deadline, and leaves others alone', async () => {
+    const deadline = new AbortController();
+    const model = toy({ during: async (step) => (step === 5 ? deadline.abort(1_000) : undefined), logits: saying0 });
+    const generator = generatorOf(model);
+    const [late, other] = await Promise.all([
+      replyOf(generator.generate(asking('late', { deadline: deadline.signal }))),
+      replyOf(generator.generate(asking('other'))),
+    ]);
+    expect(late.finished).toMatchObject({ reason: 'deadline', completionTokens: 4 });
+    expect(other.finished).toMatchObject({ reason: 'length', completionTokens: 40 });
+  });
+
+  it('is an error for one that never got a place', async () => {
+    const [abort, deadline] = [new AbortController(), new AbortController()];
+    const generator = generatorOf(toy(), { running: 1 });
+    const first = replyOf(generator.generate(asking('first')));
+    const stopped = replyOf(generator.generate(asking('second', { abort: abort.signal })));
+    const late = replyOf(generator.generate(asking('third', { deadline: deadline.signal })));
+    abort.abort();
+    deadline.abort(70);
+    await expect(stopped).rejects.toThrow('the generation was stopped before its turn came');
+    await expect(late).rejects.toThrow('a place in the batch gave no result within 70 ms');
+    expect((await first).finished.reason).toBe('length');
+  });
+
+  it('is the error of a step that failed, for those who were in it; the next ones are served', async () => {
+    const model = toy({
+      during: async (step) => (step === 2 ? Promise.reject(new Error('a shard is lost')) : undefined),
+    });
+    const generator = generatorOf(model);
+    const replies = ['a', 'b'].map((prompt) => replyOf(generator.generate(asking(prompt))));
+    for (const reply of replies) await expect(reply).rejects.toThrow('a shard is lost');
+    expect(model.openSequences).toBe(0);
+    expect((await replyOf(generator.generate(asking('c')))).finished.reason).toBe('length');
+  });
+
+  it('is an error where the model gives no numbers', async () => {
+    const model = toy({ logits: (_, vocabulary) => new Float32Array(vocabulary).fill(Number.NaN) });
+    await expect(replyOf(generatorOf(model).generate(asking('a')))).rejects.toThrow(/weights of the model are damaged/);
+  });
+});
+
+/** The letter y for ever. */
+function saying0(_tokens: readonly number[], vocabulary: number): Float32Array {
+  const row = new Float32Array(vocabulary);
+  row[0x79] = 9;
+  return row;
+}
+
+describe('the turns of a session', () => {
+  const turn = (generator: Generator, prompt: string, session = 's') =>
+    replyOf(generator.generate(asking(prompt, { session })));
+
+  it('compute only what is new in a prompt that goes on from the turn before', async () => {
+    const model = toy({ logits: saying0 });
+    const generator = generatorOf(model);
+    const first = await turn(generator, 'the question');
+    const before = model.steps.length;
+    const second = await turn(generator, `the question${first.text} and more`);
+    // The last token of the reply was chosen, but never seen by the model.
+    expect(second.cached).toBe(12 + 40 - 1);
+    expect(second.finished).toMatchObject({ promptTokens: 61, cachedTokens: 51 });
+    expect(model.steps[before]).toEqual([{ sequence: 0, tokens: 10 }]);
+    expect(model.openSequences).toBe(1);
+  });
+
+  it('give the same text as without a cache', async () => {
+    const generator = generatorOf(toy());
+    await turn(generator, 'the question');
+    const warm = await turn(generator, 'the question is another');
+    const cold = await turn(generatorOf(toy()), 'the question is another');
+    expect(warm.cached).toBe(12);
+    expect(warm.ids).toEqual(cold.ids);
+    // The same prompt again: its last token is computed anew.
+    const again = await turn(generator, 'the question is another');
+    expect(again.cached).toBe(22);
+    expect(again.ids).toEqual(cold.ids);
+  });
+
+  it('know nothing of other sessions, and make room for those in need, the oldest first', async () => {
+    const model = toy({ logits: saying0 });
+    const generator = generatorOf(model, { kvTokens: 150 });
+    await turn(generator, 'question', 'a');
+    expect((await turn(generator, 'question', 'b')).cached).toBe(0);
+    expect(generator.load).toMatchObject({ residentSessions: 2, kvUsedTokens: 94, running: 0, reservedTokens: 0 });
+    await turn(generator, 'q'.repeat(50), 'c');
+    expect(generator.load).toMatchObject({ residentSessions: 2, kvUsedTokens: 136 });
+    expect((await turn(generator, 'question', 'b')).cached).toBe(7);
+    expect((await turn(generator, 'question', 'a')).cached).toBe(0);
+    expect(model.openSequences).toBe(generator.load.residentSessions);
+  });
+
+  it('are forgotten on release', async () => {
+    const model = toy({ logits: saying0 });
+    const generator = generatorOf(model);
+    await turn(generator, 'question');
+    expect(generator.release((name) => name === 's')).toBe(47);
+    expect(generator.release((name) => name === 's')).toBe(0);
+    expect(model.openSequences).toBe(0);
+  });
+
+  it('are kept for those with a name alone', async () => {
+    const model = toy({ logits: saying0 });
+    const generator = generatorOf(model);
+    await replyOf(generator.generate(asking('question', { session: null })));
+    expect(generator.load).toMatchObject({ residentSessions: 0, kvUsedTokens: 0 });
+    expect(model.openSequences).toBe(0);
+  });
+
+  it('go on while the group drains; new ones are refused until that is called off', async () => {
+    const generator = generatorOf(toy({ logits: saying0 }));
+    await turn(generator, 'question');
+    generator.draining = true;
+    expect((await turn(generator, 'question again')).cached).toBe(8);
+    expect(() => generator.generate(asking('new'))).toThrow(Draining);
+    generator.draining = false;
+    expect((await turn(generator, 'new', 'n')).finished.reason).toBe('length');
+  });
+});

@@ -1,0 +1,149 @@
+/** One reply as it comes into being: from logits to tokens, text, and the end. No I/O, no clock. */
+import { type Channel, ChannelSplitter, type Piece } from './channels.ts';
+import { type BytesOf, Detokenizer } from './detokenize.ts';
+import { type Chosen, sample } from './sampler.ts';
+import type { Sampling } from './sampling.ts';
+import { StopFinder } from './stop.ts';
+
+/** Why a generation ended. */
+export type FinishReason = 'stop' | 'length' | 'context' | 'aborted' | 'deadline';
+
+/** What was generated since the last delta. */
+export interface Delta {
+  readonly kind: 'delta';
+  /** Whole characters; may lag behind the tokens. */
+  readonly text: string;
+  /** Every token is in exactly one delta. */
+  readonly tokenIds: readonly number[];
+  readonly channel: Channel;
+  /** One for each of the tokens, where they were asked for. */
+  readonly logprobs: readonly NonNullable<Chosen['logprobs']>[];
+}
+
+export interface Finished {
+  readonly kind: 'finished';
+  readonly reason: FinishReason;
+  /** The stop string that was met, or null. */
+  readonly stop: string | null;
+  readonly promptTokens: number;
+  /** Of the prompt, what need not be computed. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+/** What a token, or the end of the reply, brought. */
+export interface Progress {
+  readonly deltas: readonly Delta[];
+  /** Null as long as the reply goes on. */
+  readonly over: Pick<Finished, 'reason' | 'stop'> | null;
+}
+
+/** What a generation is told of its model. */
+export interface Speech {
+  readonly bytesOf: BytesOf;
+  /** Tokens that end a reply. */
+  readonly endIds: ReadonlySet<number>;
+  /** Prompt and reply together. */
+  readonly contextTokens: number;
+}
+
+/** What is generated from. */
+export interface PromptTokens {
+  /** Token ids, at least one and fewer than the context holds. */
+  readonly ids: readonly number[];
+  /** The end of it as text: whether it opened the reasoning already. */
+  readonly ending: string;
+}
+
+/** A reply under way. */
+export class Generation {
+  readonly #speech: Speech;
+  readonly #sampling: Sampling;
+  readonly #promptTokens: number;
+  readonly #tokens: number[];
+  readonly #anywhere: Set<number>;
+  readonly #reply = new Set<number>();
+  readonly #detokenizer: Detokenizer;
+  readonly #stops: StopFinder;
+  readonly #channels: ChannelSplitter;
+  #untold: { ids: number[]; logprobs: NonNullable<Chosen['logprobs']>[] } = { ids: [], logprobs: [] };
+
+  constructor(prompt: PromptTokens, sampling: Sampling, speech: Speech) {
+    this.#speech = speech;
+    this.#sampling = sampling;
+    this.#promptTokens = prompt.ids.length;
+    this.#tokens = [...prompt.ids];
+    this.#anywhere = new Set(sampling.repetitionPenalty === 1 ? [] : prompt.ids);
+    this.#detokenizer = new Detokenizer(speech.bytesOf);
+    this.#stops = new StopFinder(sampling.stop);
+    this.#channels = new ChannelSplitter(prompt.ending);
+  }
+
+  /** Of prompt and reply. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  get promptTokens(): number {
+    return this.#promptTokens;
+  }
+
+  get completionTokens(): number {
+    return this.#tokens.length - this.#promptTokens;
+  }
+
+  /**
+   * Chooses the next token by what the model says behind the last one.
+   * @param logits f32 [vocabulary]
+   * @throws RangeError for logits that are no numbers
+   */
+  take(logits: Float32Array): Progress {
+    const seen = { anywhere: this.#anywhere, reply: this.#reply };
+    const { id, logprobs } = sample(logits, this.#sampling, seen, this.#tokens.length);
+    this.#tokens.push(id);
+    this.#anywhere.add(id);
+    this.#reply.add(id);
+    this.#untold.ids.push(id);
+    if (logprobs !== null) this.#untold.logprobs.push(logprobs);
+    const { text, stop } = this.#stops.push(this.#detokenizer.push(id));
+    const pieces = this.#channels.push(text);
+    const reason = this.#reasonToEnd(id, stop);
+    if (reason === null) return { deltas: this.#told(pieces), over: null };
+    return this.#end(reason, stop, pieces);
+  }
+
+  /** Ends the reply where it is; what was held back is told. */
+  break(reason: 'aborted' | 'deadline'): Progress {
+    return this.#end(reason, null, []);
+  }
+
+  #reasonToEnd(id: number, stop: string | null): FinishReason | null {
+    if (stop !== null || this.#speech.endIds.has(id)) return 'stop';
+    if (this.completionTokens >= this.#sampling.maxTokens) return 'length';
+    return this.#tokens.length >= this.#speech.contextTokens ? 'context' : null;
+  }
+
+  #end(reason: FinishReason, stop: string | null, pieces: readonly Piece[]): Progress {
+    const rest = stop === null ? this.#rest() : '';
+    const all = [...pieces, ...this.#channels.push(rest), ...this.#channels.end()];
+    const deltas = this.#told(all);
+    if (this.#untold.ids.length > 0) deltas.push(this.#delta({ channel: this.#channels.channel, text: '' }));
+    return { deltas, over: { reason, stop } };
+  }
+
+  #rest(): string {
+    const { text, stop } = this.#stops.push(this.#detokenizer.end());
+    return stop === null ? text + this.#stops.end() : text;
+  }
+
+  /** The tokens go with the first piece. */
+  #told(pieces: readonly Piece[]): Delta[] {
+    return pieces.filter(({ text }) => text !== '').map((piece) => this.#delta(piece));
+  }
+
+  #delta({ channel, text }: Piece): Delta {
+    const { ids, logprobs } = this.#untold;
+    this.#untold = { ids: [], logprobs: [] };
+    return { kind: 'delta', text, tokenIds: ids, channel, logprobs };
+  }
+}
