@@ -42,6 +42,17 @@ const schema = z.object({
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
   ARGOSY_TOOL_CONCURRENCY: positive.default(8),
+  ARGOSY_INFERENCE_ROLE: z.enum(['coordinator']).optional(),
+  ARGOSY_INFERENCE_CHECKPOINT: z.string().min(1).optional(),
+  ARGOSY_INFERENCE_NAME: z.string().min(1).max(200).optional(),
+  ARGOSY_INFERENCE_LISTEN: z.string().min(1).default('127.0.0.1:50051'),
+  ARGOSY_INFERENCE_KV_TOKENS: positive.default(262_144),
+  ARGOSY_INFERENCE_STEP_TOKENS: positive.default(512),
+  ARGOSY_INFERENCE_RUNNING: positive.default(32),
+  ARGOSY_INFERENCE_WAITING: positive.default(64),
+  ARGOSY_INFERENCE_TLS_CA_FILE: z.string().min(1).optional(),
+  ARGOSY_INFERENCE_TLS_CERT_FILE: z.string().min(1).optional(),
+  ARGOSY_INFERENCE_TLS_KEY_FILE: z.string().min(1).optional(),
 });
 
 /** Configuration as the process uses it. */

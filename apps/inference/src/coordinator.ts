@@ -1,0 +1,52 @@
+import { randomInt } from 'node:crypto';
+import { InvalidInput } from '#errors';
+import { Checkpoint, localExperts, openModel, threadBackend } from '#moe';
+import type { Config, Running, ServiceSurroundings } from '#platform';
+import { openEngine } from './service/engine.ts';
+import { InferenceServer } from './service/server.ts';
+
+/** What waits for a place is told to come again after this time. */
+const retryAfterMs = 2_000;
+
+/** The role `coordinator`: a model and the service that generates with it. @throws InvalidInput */
+export async function startCoordinator({ config, logger, keep }: ServiceSurroundings<Config>): Promise<Running> {
+  const { ARGOSY_INFERENCE_CHECKPOINT: folder } = config;
+  if (folder === undefined) {
+    const message = 'is required: the folder of a model in the Hugging Face layout (or --checkpoint DIR)';
+    throw new InvalidInput([{ path: 'ARGOSY_INFERENCE_CHECKPOINT', message }]);
+  }
+  const checkpoint = await Checkpoint.open(folder);
+  try {
+    const backend = keep(threadBackend());
+    const experts = await localExperts(checkpoint, backend);
+    const model = await openModel(checkpoint, backend, experts);
+    const engine = await openEngine(checkpoint, model, {
+      limits: limitsOf(config),
+      name: config.ARGOSY_INFERENCE_NAME ?? null,
+      version: '0.1.0',
+      now: () => performance.now(),
+      seed: () => randomInt(2 ** 48 - 1),
+    });
+    return await InferenceServer.start(engine, { listen: config.ARGOSY_INFERENCE_LISTEN, tls: tlsOf(config) }, logger);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function limitsOf(config: Config) {
+  const { ARGOSY_INFERENCE_RUNNING: running, ARGOSY_INFERENCE_STEP_TOKENS: stepTokens } = config;
+  if (stepTokens < running) {
+    const message = `is ${stepTokens}, less than ARGOSY_INFERENCE_RUNNING, ${running}: each reply needs a token a step`;
+    throw new InvalidInput([{ path: 'ARGOSY_INFERENCE_STEP_TOKENS', message }]);
+  }
+  const { ARGOSY_INFERENCE_KV_TOKENS: kvTokens, ARGOSY_INFERENCE_WAITING: waiting } = config;
+  return { kvTokens, stepTokens, running, waiting, retryAfterMs };
+}
+
+function tlsOf(config: Config) {
+  return {
+    cert: config.ARGOSY_INFERENCE_TLS_CERT_FILE,
+    key: config.ARGOSY_INFERENCE_TLS_KEY_FILE,
+    ca: config.ARGOSY_INFERENCE_TLS_CA_FILE,
+  };
+}

@@ -1,0 +1,18 @@
+import { InvalidInput } from '#errors';
+import { serveAlone } from '#platform';
+import { startCoordinator } from './coordinator.ts';
+import { withArguments } from './options.ts';
+
+try {
+  const env = withArguments(process.argv.slice(2), process.env);
+  const { pid, stderr } = process;
+  await serveAlone(
+    'inference',
+    { env, pid, stderr, on: (event, listener) => process.on(event, listener), exit: (code) => process.exit(code) },
+    startCoordinator,
+  );
+} catch (error) {
+  if (!(error instanceof InvalidInput)) throw error;
+  process.stderr.write(`inference: ${error.message}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,97 @@
+/** What the service serves: a model, its tokenizer, and the loop that generates with them. */
+import { basename, resolve } from 'node:path';
+import { inference } from '#contracts/rpc';
+import { type Checkpoint, Generator, type GroupLimits, type Model, type Sampling } from '#moe';
+import { loadTokenizer, type Tokenizer } from '#tokens';
+import { fingerprintsOf } from './fingerprints.ts';
+
+export interface Engine {
+  readonly generator: Generator;
+  readonly tokenizer: Tokenizer;
+  readonly vocabulary: number;
+  /** What a request has that says nothing; the seed is new each time. */
+  defaults(): Sampling;
+  /** All but `draining`. */
+  readonly info: inference.GetInfoResponse;
+  /** What the experts' group knows of itself, for the load; empty where it knows nothing. */
+  group(): Pick<inference.WatchLoadResponse, 'balancedness' | 'planEpoch'>;
+  /** Milliseconds, never running backwards. */
+  now(): number;
+}
+
+export interface EngineOptions {
+  readonly limits: GroupLimits;
+  /** As requests and reports name the model; null: as the checkpoint's folder. */
+  readonly name: string | null;
+  /** Of the engine. */
+  readonly version: string;
+  readonly now: () => number;
+  /** Whole numbers below 2^53, for requests without a seed. */
+  readonly seed: () => number;
+  /** What is known of the experts' group; absent for one without shards. */
+  readonly group?: GroupFacts;
+}
+
+export interface GroupFacts {
+  readonly expertParallelSize: number;
+  readonly combineMode: inference.CombineMode;
+  load(): ReturnType<Engine['group']>;
+}
+
+/**
+ * @param model opened from the checkpoint, wherever its experts are
+ * @throws InvalidInput when the tokenizer cannot be read or does not fit the model
+ */
+export async function openEngine(checkpoint: Checkpoint, model: Model, options: EngineOptions): Promise<Engine> {
+  const { limits, now, seed, group } = options;
+  const { vocabulary, contextTokens } = model.config;
+  const tokenizer = await loadTokenizer(checkpoint.folder);
+  // Refuses a vocabulary that no reply can be written with.
+  tokenizer.bytesOf(0);
+  const endIds = new Set(checkpoint.generation.eosTokens);
+  const speech = { bytesOf: (id: number) => (endIds.has(id) ? nothing : tokenizer.bytesOf(id)), endIds, contextTokens };
+  const generator = new Generator(model, speech, limits, now);
+  const facts = group ?? alone;
+  return {
+    generator,
+    tokenizer,
+    vocabulary,
+    now,
+    defaults: () => ({ ...defaultsOf(checkpoint, generator.contextTokens), seed: seed() }),
+    group: facts.load,
+    info: {
+      ...(await fingerprintsOf(checkpoint.folder)),
+      model: options.name ?? basename(resolve(checkpoint.folder)),
+      engine: 'argosy-ep',
+      engineVersion: options.version,
+      contextTokens: generator.contextTokens,
+      vocabularySize: vocabulary,
+      expertParallelSize: facts.expertParallelSize,
+      kvTotalTokens: limits.kvTokens,
+      combineMode: facts.combineMode,
+      draining: false,
+    },
+  };
+}
+
+const nothing = new Uint8Array(0);
+
+/** All experts in this process, added one by one. */
+const alone: GroupFacts = {
+  expertParallelSize: 1,
+  combineMode: inference.CombineMode.COMBINE_MODE_DETERMINISTIC,
+  load: () => ({ balancedness: undefined, planEpoch: undefined }),
+};
+
+function defaultsOf({ generation }: Checkpoint, contextTokens: number): Omit<Sampling, 'seed'> {
+  return {
+    temperature: generation.temperature ?? 1,
+    topP: generation.topP ?? 1,
+    topK: generation.topK ?? 0,
+    presencePenalty: 0,
+    repetitionPenalty: generation.repetitionPenalty ?? 1,
+    stop: [],
+    maxTokens: contextTokens,
+    logprobs: null,
+  };
+}

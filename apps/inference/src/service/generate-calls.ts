@@ -1,0 +1,81 @@
+import type { inference } from '#contracts/rpc';
+import type { Logger } from '#platform';
+import type { Engine } from './engine.ts';
+import { AlreadyRunning, GoingAway } from './faults.ts';
+import { promptOf } from './prompt.ts';
+import { responseOf } from './replies.ts';
+import { askedOf } from './requests.ts';
+
+/** Longest generation where neither the request nor its call has a deadline. */
+const mostMs = 24 * 3_600_000;
+
+/** The Generate calls under way, by their ids. */
+export class GenerateCalls {
+  readonly #engine: Engine;
+  readonly #logger: Logger;
+  readonly #running = new Map<string, AbortController>();
+  readonly #stopping = new AbortController();
+  #idle: () => void = () => {};
+
+  constructor(engine: Engine, logger: Logger) {
+    this.#engine = engine;
+    this.#logger = logger;
+  }
+
+  /** @returns whether such a call was under way */
+  abort(requestId: string): boolean {
+    const running = this.#running.get(requestId);
+    running?.abort('Abort was called');
+    return running !== undefined;
+  }
+
+  /** Resolves when no call is under way any more, at the latest after this time: then those left are broken off. */
+  async finish(graceMs: number): Promise<void> {
+    if (this.#running.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+        setTimeout(resolve, graceMs).unref();
+      });
+    }
+    this.#stopping.abort();
+  }
+
+  /**
+   * The messages of one reply.
+   * @param left fires when the caller leaves
+   * @throws while iterating, whatever the call is to fail with
+   */
+  async *generate(request: inference.GenerateRequest, left: AbortSignal): AsyncGenerator<inference.GenerateResponse> {
+    const { generator, tokenizer, defaults, vocabulary, now } = this.#engine;
+    const asked = askedOf(request, defaults(), vocabulary);
+    if (this.#running.has(asked.requestId)) throw new AlreadyRunning(asked.requestId);
+    const abort = new AbortController();
+    this.#running.set(asked.requestId, abort);
+    const limitMs = asked.deadlineMs ?? mostMs;
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(limitMs), limitMs);
+    const since = now();
+    try {
+      const prompt = await promptOf(request.prompt, tokenizer, vocabulary);
+      const signals = {
+        abort: AbortSignal.any([abort.signal, left, this.#stopping.signal]),
+        deadline: deadline.signal,
+      };
+      let seq = 0;
+      for await (const event of generator.generate({ ...asked, prompt, ...signals })) {
+        if (event.kind === 'finished') this.#log(asked.requestId, { ...event, ms: Math.round(now() - since) });
+        const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
+        if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();
+        yield responseOf(event, seq++);
+      }
+    } finally {
+      clearTimeout(timer);
+      this.#running.delete(asked.requestId);
+      if (this.#running.size === 0) this.#idle();
+    }
+  }
+
+  #log(requestId: string, fields: object): void {
+    this.#logger.log('info', 'generated', { requestId, ...fields });
+  }
+}

@@ -1,0 +1,87 @@
+/** What a GenerateRequest asks for, checked field by field. */
+import type { inference } from '#contracts/rpc';
+import { InvalidInput, type Problem } from '#errors';
+import { type Sampling, samplingOf } from '#moe';
+
+/** A request but for its prompt. */
+export interface Asked {
+  readonly requestId: string;
+  /** Names what is kept of the session; of two tenants, never the same. Null for a request of no session. */
+  readonly session: string | null;
+  readonly sampling: Sampling;
+  readonly priority: number;
+  /** From arrival; null for none but the call's own. */
+  readonly deadlineMs: number | null;
+}
+
+const MOST_NAME = 256;
+const MOST_PRIORITY = 1_000;
+const MOST_DEADLINE_MS = 24 * 3_600_000;
+
+/**
+ * @param defaults where the request says nothing
+ * @throws InvalidInput naming every field that cannot be used
+ */
+export function askedOf(request: inference.GenerateRequest, defaults: Sampling, vocabulary: number): Asked {
+  const problems = [...nameProblems(request), ...numberProblems(request), ...constraintProblems(request)];
+  const sampling = collected(problems, () => samplingOf(request.sampling ?? {}, defaults, vocabulary));
+  if (sampling === null || problems.length > 0) throw new InvalidInput(problems);
+  const { requestId, sessionId, tenant, priority, deadlineMs } = request;
+  const session = sessionId === '' ? null : sessionKey(tenant, sessionId);
+  return { requestId, session, sampling, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
+}
+
+function sessionKey(tenant: string, sessionId: string): string {
+  return JSON.stringify([tenant, sessionId]);
+}
+
+/** True for sessions of this id, whatever the tenant: ids are not told apart by who releases them. */
+export function isOfSession(key: string, sessionId: string): boolean {
+  return key.endsWith(`,${JSON.stringify(sessionId)}]`);
+}
+
+function nameProblems({ requestId, sessionId, tenant }: inference.GenerateRequest): Problem[] {
+  const problems: Problem[] = [];
+  if (requestId === '')
+    problems.push({ path: 'request_id', message: 'is missing: choose an id, unique for each call' });
+  for (const [path, name] of Object.entries({ request_id: requestId, session_id: sessionId, tenant })) {
+    if (name.length <= MOST_NAME) continue;
+    problems.push({ path, message: `has ${name.length} characters; at most ${MOST_NAME} are taken` });
+  }
+  return problems;
+}
+
+function numberProblems({ priority, deadlineMs }: inference.GenerateRequest): Problem[] {
+  const problems: Problem[] = [];
+  if (Math.abs(priority) > MOST_PRIORITY) {
+    problems.push({
+      path: 'priority',
+      message: `must be from -${MOST_PRIORITY} to ${MOST_PRIORITY}, but is ${priority}`,
+    });
+  }
+  if (deadlineMs > MOST_DEADLINE_MS) {
+    problems.push({
+      path: 'deadline_ms',
+      message: `must be at most ${MOST_DEADLINE_MS}, one day, but is ${deadlineMs}`,
+    });
+  }
+  return problems;
+}
+
+const constraintFields = { jsonSchema: 'json_schema', regex: 'regex', choice: 'choice' } as const;
+
+function constraintProblems({ constraint }: inference.GenerateRequest): Problem[] {
+  if (constraint === undefined) return [];
+  const path = constraintFields[constraint.$case];
+  return [{ path, message: 'this engine cannot constrain its replies: leave it out, and check the reply' }];
+}
+
+function collected<T>(problems: Problem[], read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    problems.push(...error.problems);
+    return null;
+  }
+}

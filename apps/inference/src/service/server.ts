@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
+import { health, inference, reflection, reflectionAlpha } from '#contracts/rpc';
+import { InvalidInput, messageOf } from '#errors';
+import type { Logger } from '#platform';
+import type { Engine } from './engine.ts';
+import { HealthService } from './health.ts';
+import { InferenceService } from './inference-service.ts';
+import { reflectionHandlers } from './reflection.ts';
+
+/** Files of an identity, PEM. With `ca`, callers must show a certificate of it. */
+export interface TlsFiles {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly ca: string | undefined;
+}
+
+export interface ServerOptions {
+  /** `host:port`, port 0 for a free one, or `unix:/path`. */
+  readonly listen: string;
+  readonly tls: TlsFiles;
+}
+
+/** A prompt of the longest context as text; token ids take less. */
+const mostRequestBytes = 32 * 2 ** 20;
+
+const channelOptions: ChannelOptions = {
+  'grpc.max_receive_message_length': mostRequestBytes,
+  'grpc.max_send_message_length': 4 * 2 ** 20,
+  // A caller that vanished without a word is found out within half a minute; one may ask as often.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_connection_idle_ms': 3_600_000,
+};
+
+const serviceNames = ['argosy.inference.v1.InferenceService', 'grpc.health.v1.Health'];
+const reflectionNames = ['grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection'];
+
+/** The group's gRPC server: the service itself, health and reflection. */
+export class InferenceServer {
+  readonly #server: Server;
+  readonly #service: InferenceService;
+  readonly #health = new HealthService(serviceNames);
+  /** Of TCP; 0 for a socket of the file system. */
+  readonly port: number;
+
+  private constructor(server: Server, port: number, service: InferenceService) {
+    this.#server = server;
+    this.#service = service;
+    this.port = port;
+    this.#server.addService(inference.InferenceServiceService, service.handlers);
+    this.#server.addService(health.HealthService, this.#health.handlers);
+    const reflecting = reflectionHandlers([...serviceNames, ...reflectionNames]);
+    this.#server.addService(reflection.ServerReflectionService, reflecting);
+    this.#server.addService(reflectionAlpha.ServerReflectionService, reflecting);
+  }
+
+  /** @throws InvalidInput when the address or the files of its identity cannot be used */
+  static async start(engine: Engine, options: ServerOptions, logger: Logger): Promise<InferenceServer> {
+    const { listen, tls } = options;
+    const server = new Server(channelOptions);
+    const port = await bound(server, listen, await credentialsOf(tls));
+    logger.log('info', 'listening', { listen, port, model: engine.info.model, tls: tls.cert !== undefined });
+    return new InferenceServer(server, port, new InferenceService(engine, logger));
+  }
+
+  /** Tells its health first, then lets replies come to their end within this time. */
+  async stop(graceMs: number): Promise<void> {
+    this.#health.stop();
+    await this.#service.stop(graceMs);
+    await closed(this.#server);
+  }
+}
+
+/** What still speaks after this time is cut off. */
+const closeMs = 500;
+
+async function closed(server: Server): Promise<void> {
+  const late = setTimeout(() => server.forceShutdown(), closeMs);
+  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  clearTimeout(late);
+}
+
+async function bound(server: Server, listen: string, credentials: ServerCredentials): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    server.bindAsync(listen, credentials, (error, port) => {
+      if (error === null) resolve(listen.startsWith('unix:') ? 0 : port);
+      else reject(fault('ARGOSY_INFERENCE_LISTEN', `cannot listen on "${listen}": ${messageOf(error)}`, error));
+    });
+  });
+}
+
+async function credentialsOf({ cert, key, ca }: TlsFiles): Promise<ServerCredentials> {
+  if (cert === undefined && key === undefined && ca === undefined) return ServerCredentials.createInsecure();
+  if (cert === undefined || key === undefined) {
+    throw fault('ARGOSY_INFERENCE_TLS_CERT_FILE', 'and ARGOSY_INFERENCE_TLS_KEY_FILE are needed, both, for TLS');
+  }
+  const pair = {
+    cert_chain: await pem(cert, 'ARGOSY_INFERENCE_TLS_CERT_FILE'),
+    private_key: await pem(key, 'ARGOSY_INFERENCE_TLS_KEY_FILE'),
+  };
+  const root = ca === undefined ? null : await pem(ca, 'ARGOSY_INFERENCE_TLS_CA_FILE');
+  return ServerCredentials.createSsl(root, [pair], ca !== undefined);
+}
+
+async function pem(file: string, setting: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw fault(setting, `cannot be read: ${messageOf(error)}`, error);
+  }
+}
+
+function fault(path: string, message: string, cause?: unknown): InvalidInput {
+  return new InvalidInput([{ path, message }], { cause });
+}
