@@ -40,24 +40,6 @@ describe('vettedConnector', () => {
     ]);
   });
 
-  it('never dials the second answer of a name that is rebound', async () => {
-    const answers = [['93.184.216.34'], ['127.0.0.1']];
-    let asked = 0;
-    const resolve = async () => answers[asked++] ?? [];
-    const { dial, dialled } = recordingDial();
-    await connectTo('http://rebind.example/', resolve, dial);
-    expect(asked).toBe(1);
-    await expect(connectTo('http://rebind.example/', resolve, dial)).rejects.toThrow(EgressBlocked);
-    expect(dialled.map((target) => target.hostname)).toEqual(['93.184.216.34']);
-  });
-
-  it('dials nothing when one of several answers is private', async () => {
-    const { dial, dialled } = recordingDial();
-    const mixed = async () => ['93.184.216.34', '169.254.169.254'];
-    await expect(connectTo('http://mixed.example/', mixed, dial)).rejects.toThrow(EgressBlocked);
-    expect(dialled).toEqual([]);
-  });
-
   it.each(['http://127.0.0.1/', 'http://[::1]/', 'https://[::ffff:7f00:1]/'])(
     'vets the literal in %s, for which nothing is resolved',
     async (url) => {

@@ -81,18 +81,6 @@ describe('a fetch by a proxy', () => {
     expect(exchanges).toMatchObject([{ form: 'connect', asked: 'shop.example:443' }]);
   });
 
-  it.each([
-    ['another name', () => authority.certify(['other.example'])],
-    ['the past', () => authority.certify(['shop.example'], { expired: true })],
-    ['an authority that nobody knows', () => newAuthority('stranger').certify(['shop.example'])],
-  ])('does not take a certificate of %s', async (_, certify) => {
-    const site = await serveTls(certify(), (_, response) => response.end('forged'));
-    const { url } = await proxy({ resolve: publicName }, playing(site.port));
-    const fault = await faultOf(egressBy(url), 'https://shop.example/');
-    expect(fault).toMatchObject({ name: 'EgressFault', kind: 'invalid', trouble: 'tls_certificate_error' });
-    expect(site.seen).toEqual([]);
-  });
-
   it('follows redirects here, under the rules here', async () => {
     const site = await serve((request, response) => {
       response.writeHead(302, { location: request.url === '/' ? '/2' : 'http://10.0.0.1/' }).end();
