@@ -7,6 +7,7 @@ import { DataDirectoryBusy } from '#runs';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import type { Embedded, EmbeddedOptions } from './embedded.ts';
 import { runningFleet } from './fleet-file.ts';
+import { inference } from './inference.ts';
 import { Contact, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
@@ -33,6 +34,8 @@ const usage = `Argosy answers research questions from documents, quoting its sou
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
+  argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
+    [--device-gb 80] [--context N]
   argosy doctor                                          what this process would use
 
 With ARGOSY_URL, or while npm run fleet runs on the data directory, commands talk to that server.
@@ -53,6 +56,8 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await runs(rest, around);
     case 'verify':
       return await verify(rest, around.terminal);
+    case 'inference':
+      return await inference(rest, around.terminal.print);
     case 'doctor':
       return await doctor(around);
     case 'help':

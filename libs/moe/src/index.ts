@@ -9,6 +9,7 @@ export type { Delta, Finished, FinishReason, PromptTokens, Speech } from './gene
 export type { ExpertWeights } from './kernels/feed-forward.ts';
 export type { Routing } from './kernels/route.ts';
 export type { Model, Sequence } from './model.ts';
+export type { ModelConfig } from './model-config.ts';
 export { openModel } from './open-model.ts';
 export type { GenerationEvent } from './outbox.ts';
 export {
@@ -23,5 +24,6 @@ export {
 export { type ExpertDemand, type PlacementLimits, placeOrphans, planPlacement, TooFewSlots } from './placement-plan.ts';
 export { plainBackend } from './plain-backend.ts';
 export { type Sampling, samplingOf } from './sampling.ts';
+export { cacheBytesPerToken, fitOn, sizesOf } from './sizes.ts';
 export { threadBackend } from './thread-backend.ts';
 export { tinyShape, writeRandomCheckpoint } from './tiny-checkpoint.ts';

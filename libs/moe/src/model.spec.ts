@@ -79,6 +79,14 @@ describe('a model', () => {
     sequence.close();
   });
 
+  it('ends a step well whose sequence is closed meanwhile', async () => {
+    const sequence = model.open();
+    const step = model.step([{ sequence, tokens: text(1, 6) }], signal);
+    sequence.close();
+    expect((await step)[0]).toEqual(await alone(text(1, 6)));
+    await expect(model.step([{ sequence, tokens: [1] }], signal)).rejects.toThrow(/closed/);
+  });
+
   it('takes a sequence that is in a step, or closed, for a bug of the caller', async () => {
     const sequence = model.open();
     const first = model.step([{ sequence, tokens: [1] }], signal);

@@ -30,6 +30,7 @@ export interface Sequence {
   readonly length: number;
   /** Forgets all tokens from `length` on. */
   truncate(length: number): void;
+  /** A step that it is in still ends well. */
   close(): void;
 }
 
@@ -69,7 +70,7 @@ class CachedSequence implements Sequence {
   readonly #free: (cache: ResidentCache) => void;
   #length = 0;
   #closed = false;
-  busy = false;
+  #busy = false;
 
   constructor(cache: ResidentCache, free: (cache: ResidentCache) => void) {
     this.#cache = cache;
@@ -86,20 +87,31 @@ class CachedSequence implements Sequence {
     return this.#cache;
   }
 
-  append(tokens: number): void {
-    this.#length += tokens;
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  enter(): void {
+    this.#busy = true;
+  }
+
+  /** @param appended 0 after a step that failed */
+  leave(appended: number): void {
+    this.#length += appended;
+    this.#busy = false;
+    if (this.#closed) this.#free(this.#cache);
   }
 
   truncate(length: number): void {
     if (!Number.isInteger(length) || length < 0 || length > this.#length) {
       throw new RangeError(`a sequence of ${this.#length} tokens cannot be cut to ${length}`);
     }
-    if (this.busy) throw new Error('the sequence is in a step');
+    if (this.#busy) throw new Error('the sequence is in a step');
     this.#length = length;
   }
 
   close(): void {
-    if (!this.#closed) this.#free(this.#cache);
+    if (!this.#closed && !this.#busy) this.#free(this.#cache);
     this.#closed = true;
   }
 }
@@ -126,13 +138,14 @@ export class LoadedModel implements Model {
       throw new Error('a sequence is in the batch twice');
     }
     if (parts.length === 0) return [];
-    for (const { sequence } of parts) sequence.busy = true;
+    for (const { sequence } of parts) sequence.enter();
+    let done = false;
     try {
       const logits = await this.#forward(parts, signal);
-      for (const { sequence, tokens } of parts) sequence.append(tokens.length);
+      done = true;
       return logits;
     } finally {
-      for (const { sequence } of parts) sequence.busy = false;
+      for (const { sequence, tokens } of parts) sequence.leave(done ? tokens.length : 0);
     }
   }
 
