@@ -19,19 +19,26 @@ export interface ExpertSource {
   expert(layer: number, expert: number): Promise<ExpertWeights>;
 }
 
+/** `signal` ends the loading; `kernels` others than the plain ones in mutation tests only. */
+export interface LocalOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly kernels?: Pick<Kernels, 'combine'> | undefined;
+}
+
 /**
  * All experts on one backend. Deterministic: each token's experts are added in ascending order of their ids, in f32.
- * @throws InvalidInput when the checkpoint cannot be read or holds numbers that are none
+ * @throws InvalidInput when the checkpoint cannot be read or holds numbers that are none, Aborted
  */
 export async function localExperts(
   source: ExpertSource,
   backend: ComputeBackend,
-  kernels: Pick<Kernels, 'combine'> = plainKernels,
+  { signal: loading, kernels = plainKernels }: LocalOptions = {},
 ): Promise<Experts> {
   const layers: ResidentExpert[][] = [];
   for (const [layer, sparse] of source.config.sparse.entries()) {
     const resident: ResidentExpert[] = [];
     for (let expert = 0; sparse && expert < source.config.experts; expert++) {
+      if (loading?.aborted) throw new Aborted('Loading experts was stopped', { cause: loading.reason });
       resident.push(await backend.loadExpert(await source.expert(layer, expert)));
     }
     layers.push(resident);

@@ -117,7 +117,7 @@ describe('the comparison with the reference finds', () => {
 async function distanceTo(expected: Numbers, folder: string, kernels: Kernels): Promise<Distance> {
   const checkpoint = await Checkpoint.open(folder);
   const backend = plainBackend(kernels);
-  const experts = await localExperts(checkpoint, backend, kernels);
+  const experts = await localExperts(checkpoint, backend, { kernels });
   const traced: LayerTrace[] = [];
   const model = await openModel(checkpoint, backend, experts, { trace: (layer) => traced.push(layer) });
   const tokens = [...at(expected, 'tokens')];

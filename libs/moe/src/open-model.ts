@@ -1,3 +1,4 @@
+import { Aborted } from '#errors';
 import type { ComputeBackend, ResidentExpert } from './backend.ts';
 import type { BlockWeights } from './block.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -5,14 +6,15 @@ import type { Experts } from './experts.ts';
 import { names } from './layout.ts';
 import { blockShapeOf, type LayerTrace, LoadedModel, type Model } from './model.ts';
 
-/** `trace` is called after each layer of each step. */
+/** `signal` ends the loading; `trace` is called after each layer of each step. */
 export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined;
   readonly trace?: ((layer: LayerTrace) => void) | undefined;
 }
 
 /**
  * Loads everything but the experts. The checkpoint may be closed afterwards.
- * @throws InvalidInput when a file cannot be read or holds numbers that are none
+ * @throws InvalidInput when a file cannot be read or holds numbers that are none, Aborted
  */
 export async function openModel(
   checkpoint: Checkpoint,
@@ -25,6 +27,7 @@ export async function openModel(
   const embedding = await read(names.embedding);
   const layers = [];
   for (const layer of config.sparse.keys()) {
+    if (options.signal?.aborted) throw new Aborted('Loading the model was stopped', { cause: options.signal.reason });
     const block = await backend.loadBlock(await readBlock(checkpoint, layer), blockShapeOf(config));
     layers.push({ block, dense: await loadDense(checkpoint, backend, layer) });
   }

@@ -10,6 +10,7 @@ Made with torch 2.15.0 and transformers 5.24.0. Writes beside itself:
 
     wide/    16 experts of which 4; bf16, several files with an index, config.json as transformers 5 writes it
     narrow/  6 experts of which 2, one dense layer, tied head; f32, one file, packed experts, config.json as before
+    rotation.safetensors   cosines and sines [positions, 64] of heads of 128 at theta 1e7
     <model>/expected-normed.safetensors, expected-raw.safetensors   with norm_topk_prob true and false, everything f32:
         tokens [T], greedy [G], logits [T, vocab], hidden.<l> [T, hidden] after layer l,
         router_ids.<l> and router_weights.<l> [T, top_k] of layers with experts
@@ -22,6 +23,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
+from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeRotaryEmbedding
 
 HERE = Path(__file__).parent
 PROMPT, GREEDY = 24, 16
@@ -119,6 +121,15 @@ def write_expected(model, folder):
     model.config.norm_topk_prob = True
 
 
+def write_rotation():
+    rope = {"rope_type": "default", "rope_theta": 10000000.0}
+    embedding = Qwen3MoeRotaryEmbedding(Qwen3MoeConfig(head_dim=128, rope_parameters=rope))
+    positions = torch.tensor([0, 1, 1000, 40959, 131071, 262143])
+    cos, sin = embedding(torch.zeros(1, 1, 1), positions[None])
+    halves = {"cos": cos[0, :, :64].contiguous(), "sin": sin[0, :, :64].contiguous()}
+    save_file({"positions": positions.float(), **halves}, HERE / "rotation.safetensors")
+
+
 def fresh(name):
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,6 +138,8 @@ def fresh(name):
 
 
 def main():
+    write_rotation()
+
     model = build(WIDE, seed=1, dtype=torch.bfloat16)
     folder = fresh("wide")
     write_expected(model, folder)
