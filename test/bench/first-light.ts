@@ -45,7 +45,7 @@ async function questionRows(say: (line: string) => void): Promise<Row[]> {
   for (const [name, why] of missing) say(`  collection ${name} is missing: ${why}`);
   const corpora = await Corpora.open(join(cache, 'index'));
   const extraction = new Extraction();
-  const tools = [searchTool(corpora), visitTool({ corpora, extraction, egress: null })];
+  const tools = [searchTool(corpora), visitTool({ corpora, extraction, pages: null })];
   const ids = new Map<string, string>();
   for (const [name, path] of paths) ids.set(name, (await corpora.sync(path)).id);
   const plain: string[] = [];

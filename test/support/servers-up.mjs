@@ -1,8 +1,10 @@
+import { provideChromium } from '../../scripts/servers/chromium.mjs';
 import { startServers } from '../../scripts/servers/servers.mjs';
 
-/** Before the integration tests: the Redis and the PostgreSQL that they share (about 1.5 s). */
+/** Before the integration tests: the Redis and the PostgreSQL that they share (about 1.5 s), and Chromium. */
 // biome-ignore lint/style/noDefaultExport: jest asks for it
 export default async function up() {
+  await provideChromium();
   const servers = await startServers({ tests: true });
   // The workers of jest are started later and inherit them. Not ARGOSY_...: what the tests start is to begin without.
   process.env.INTEGRATION_REDIS_URL = servers.redisUrl;

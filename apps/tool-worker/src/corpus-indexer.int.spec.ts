@@ -86,7 +86,7 @@ describe('ToolWorker with uploaded folders', () => {
     const [source] = search.observation.sources;
     expect(source?.uri).toBe('corpus:docs/guide/locks.md');
     const extraction = new Extraction();
-    const visitor = visitTool({ corpora: await openCorpora(), extraction, egress: null });
+    const visitor = visitTool({ corpora: await openCorpora(), extraction, pages: null });
     const visit = await visitor.run({ url: 'corpus:docs/queues.txt', goal: 'jobs' }, contextOf(corpusId));
     await extraction.close();
     expect([...visit.snapshots.values()]).toEqual(['Queues hold jobs.\n']);

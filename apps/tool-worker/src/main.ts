@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseAllow } from '#egress';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
-import { Corpora, openToolbox, wayOut } from '#tools';
+import { Corpora, openToolbox, parseBrowser, wayOut } from '#tools';
 import { ToolWorker } from './tool-worker.ts';
 
 await serve(
@@ -17,5 +17,5 @@ await serve(
     const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
     return await ToolWorker.start(runs, tools, options, logger);
   },
-  { checks: { ARGOSY_EGRESS_ALLOW: parseAllow } },
+  { checks: { ARGOSY_EGRESS_ALLOW: parseAllow, ARGOSY_BROWSER: parseBrowser } },
 );

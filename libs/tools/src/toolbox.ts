@@ -1,7 +1,11 @@
 import { Egress, parseAllow } from '#egress';
+import { Browser } from './browser/browser.ts';
+import { Doors, isAllowed } from './browser/doors.ts';
+import { findChromium } from './browser/find.ts';
 import type { Corpora } from './corpus/corpora.ts';
 import type { Evidence } from './evidence.ts';
 import type { Pace } from './pace.ts';
+import { Pages } from './pages.ts';
 import { searchSignature, searchTool } from './search.ts';
 import { Extraction } from './text/extraction.ts';
 import type { Tool, ToolSignature } from './tool.ts';
@@ -13,7 +17,7 @@ export const toolSignatures: readonly ToolSignature[] = [searchSignature, visitS
 /** Every tool that a run may use, and what they work with. */
 export interface Toolbox {
   readonly tools: readonly Tool[];
-  /** Ends fetches and threads. The corpora were given and stay open. */
+  /** Ends fetches, threads and the browser. The corpora were given and stay open. */
   close(): Promise<void>;
 }
 
@@ -29,6 +33,8 @@ export interface ToolboxParts {
 
 /** Says who asks, as robots should. */
 const userAgent = 'Argosy/0.1 (research agent; run by its user)';
+/** What robots.txt calls us. */
+const product = 'Argosy';
 
 /** How runs may reach the outside. */
 export interface WayOut {
@@ -36,23 +42,35 @@ export interface WayOut {
   readonly allow: string;
   /** The egress proxy that everything goes by; undefined: nothing is between. */
   readonly via: string | undefined;
+  /** What renders pages that their scripts fill: `off`, `auto`, or the path of Chromium. */
+  readonly browser: string;
 }
 
+type Settings = Readonly<Record<'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_BROWSER', string>>;
+
 /** The way out that the configuration names. */
-export function wayOut(config: { ARGOSY_EGRESS_ALLOW: string; ARGOSY_EGRESS_URL?: string | undefined }): WayOut {
-  return { allow: config.ARGOSY_EGRESS_ALLOW, via: config.ARGOSY_EGRESS_URL };
+export function wayOut(config: Settings & { readonly ARGOSY_EGRESS_URL?: string | undefined }): WayOut {
+  return { allow: config.ARGOSY_EGRESS_ALLOW, via: config.ARGOSY_EGRESS_URL, browser: config.ARGOSY_BROWSER };
 }
 
 /**
- * Costs next to nothing: threads start with the first call that needs them.
+ * Costs next to nothing: threads and the browser start with the first call that needs them.
  * @throws InvalidInput when `out` cannot be used
  */
-export function openToolbox({ corpora, out }: ToolboxParts): Toolbox {
-  const egress = new Egress({ allow: parseAllow(out.allow), via: out.via, userAgent });
+export function openToolbox({ corpora, out, pace, evidence }: ToolboxParts): Toolbox {
+  const rules = { allow: parseAllow(out.allow), via: out.via };
+  const egress = new Egress({ ...rules, userAgent });
   const extraction = new Extraction();
+  const doors = new Doors(rules);
+  const program = findChromium(out.browser);
+  const browser = program === null ? null : new Browser({ program, userAgent, proxyFor: (url) => doors.for(url) });
+  const unhurried = (url: URL) => isAllowed(url, rules.allow);
+  const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
   return {
-    tools: [searchTool(corpora), visitTool({ corpora, extraction, egress })],
+    tools: [searchTool(corpora), visitTool({ corpora, extraction, pages })],
     close: async () => {
+      await browser?.close();
+      await doors.close();
       await extraction.close();
       await egress.close();
     },

@@ -8,6 +8,8 @@ import type { SourcePolicy } from '#domain';
 import { Egress, parseAllow } from '#egress';
 import { Aborted, InvalidInput } from '#errors';
 import { Corpora } from './corpus/corpora.ts';
+import { Pages } from './pages.ts';
+import { MemoryEvidence, OpenPace } from './testing/commons.contract.ts';
 import { contextWith } from './testing/context.contract.ts';
 import { smallPdf } from './testing/pdf.contract.ts';
 import { Extraction } from './text/extraction.ts';
@@ -74,8 +76,12 @@ describe('visit', () => {
     await rm(base, { recursive: true });
   });
 
-  const visit = (url: string[], policy: Partial<SourcePolicy> = { web: true }) => {
-    const tool = visitTool({ corpora, extraction, egress });
+  const pagesWith = (evidence = new MemoryEvidence()) => {
+    const pace = new OpenPace();
+    return new Pages({ egress, extraction, pace, evidence, product: 'Argosy', browser: null, unhurried: () => true });
+  };
+  const visit = (url: string[], policy: Partial<SourcePolicy> = { web: true }, pages = pagesWith()) => {
+    const tool = visitTool({ corpora, extraction, pages });
     return tool.run({ url, goal: 'How long does the lock last?' }, contextWith(policy));
   };
 
@@ -124,7 +130,7 @@ describe('visit', () => {
   });
 
   it('waits for no page longer than the call may take, and keeps the others', async () => {
-    const tool = visitTool({ corpora, extraction, egress, totalMs: 2_000 });
+    const tool = visitTool({ corpora, extraction, pages: pagesWith(), totalMs: 2_000 });
     const url = [`${origin}/never`, `${origin}/data.json`];
     const { observation, snapshots } = await tool.run({ url, goal: 'lock' }, contextWith({ web: true }));
     expect(observation.sections).toMatchObject([
@@ -136,7 +142,7 @@ describe('visit', () => {
 
   it('stops with its caller, however many pages are under way', async () => {
     const caller = new AbortController();
-    const tool = visitTool({ corpora, extraction, egress });
+    const tool = visitTool({ corpora, extraction, pages: pagesWith() });
     const context = { ...contextWith({ web: true }), signal: caller.signal };
     const called = tool.run({ url: [`${origin}/never`, `${origin}/page`], goal: 'lock' }, context);
     caller.abort();
@@ -164,7 +170,7 @@ describe('visit', () => {
   });
 
   it('refuses a call without a goal', async () => {
-    const call = visitTool({ corpora, extraction, egress: null }).run({ url: [origin] }, contextWith({}));
+    const call = visitTool({ corpora, extraction, pages: null }).run({ url: [origin] }, contextWith({}));
     await expect(call).rejects.toThrow(InvalidInput);
   });
 });

@@ -1,26 +1,23 @@
 import type { Section, SourceDocument, ToolFault } from '#domain';
-import { type Egress, EgressBlocked, EgressFault } from '#egress';
-import { Aborted, ArgosyError, DeadlineExceeded, InvalidInput, NotFound } from '#errors';
+import { Aborted, ArgosyError, NotFound } from '#errors';
 import { stringArgument, stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
-import { pageFault, redirectFault } from './policy.ts';
-import type { DocumentType } from './text/document.ts';
-import type { Extraction, Page } from './text/extraction.ts';
+import { faultOf, type Opened, type Pages } from './pages.ts';
+import type { Extraction } from './text/extraction.ts';
 import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
-import { ACCEPT, documentOf, statusFault, toldBy } from './web-page.ts';
 
 /** Passages returned of one page. */
 const PASSAGES = 8;
-const PDF_MS = 20_000;
-const PAGE_MS = 5_000;
+/** Longest that choosing them may take: they are counted, not read. */
+const FIT_MS = 20_000;
 /** Below the deadline of the tool, which would lose the pages that were read. */
 const TOTAL_MS = 60_000;
 
-/** The parts that `visit` works with. Without `egress` only documents of the corpora can be visited. */
+/** The parts that `visit` works with. Without `pages` only documents of the corpora can be visited. */
 export interface VisitParts {
   readonly corpora: Corpora;
   readonly extraction: Extraction;
-  readonly egress: Pick<Egress, 'fetch'> | null;
+  readonly pages: Pages | null;
   /** Longest that the pages of one call may take together; what is not read by then is a fault of its own. Default 60,000. */
   readonly totalMs?: number;
 }
@@ -74,16 +71,7 @@ const tooLate: ToolFault = {
   message: 'It was not there in the time that a call has for its pages.',
 };
 
-const needsBrowser: ToolFault = {
-  kind: 'invalid',
-  message: 'The page holds no text of its own: its scripts would make it, and they are not run here.',
-};
-
-/** A document on hand: where it came from and its text in passages. */
-interface Opened {
-  readonly source: SourceDocument;
-  readonly page: Page;
-}
+const lostCorpus: ToolFault = { kind: 'invalid', message: 'A corpus of this run is not there any more.' };
 
 async function visitOne(parts: VisitParts, target: Target, call: ToolContext): Promise<Visit> {
   const context = { ...call, signal: AbortSignal.any([call.signal, target.late]) };
@@ -93,7 +81,7 @@ async function visitOne(parts: VisitParts, target: Target, call: ToolContext): P
       : await openPage(parts, target.url, context);
     if ('kind' in opened) return failed(target.url, opened);
     const { source, page } = opened;
-    const limits = { timeoutMs: PDF_MS, signal: context.signal, limit: PASSAGES };
+    const limits = { timeoutMs: FIT_MS, signal: context.signal, limit: PASSAGES };
     const spans = await parts.extraction.fit(page, target.goal, limits);
     const passages = spans.map(({ start, end, headings, score }) => {
       return { sha256: source.sha256, start, end, text: page.text.slice(start, end), headings, score };
@@ -104,7 +92,7 @@ async function visitOne(parts: VisitParts, target: Target, call: ToolContext): P
     if (target.late.aborted) return failed(target.url, tooLate);
     if (error instanceof Aborted) throw error;
     if (!(error instanceof ArgosyError)) throw error;
-    return failed(target.url, faultOf(error));
+    return failed(target.url, error instanceof NotFound ? lostCorpus : faultOf(error));
   }
 }
 
@@ -124,49 +112,12 @@ async function openPage(parts: VisitParts, address: string, context: ToolContext
       message: 'This is no address that can be read: give an http or https URL, or a corpus: address.',
     };
   }
-  const { policy, signal, now } = context;
-  const fault = pageFault(url, policy);
-  if (fault) return fault;
-  if (!parts.egress) return { kind: 'blocked', message: 'Pages cannot be visited here: no way out is set up.' };
-  const reply = await parts.egress.fetch(url.href, { signal, accept: ACCEPT });
-  const strayed = redirectFault(url, new URL(reply.url), policy) ?? statusFault(reply, Date.parse(now));
-  if (strayed) return strayed;
-  const document = documentOf(reply);
-  if ('kind' in document) return document;
-  const { extracted, facts } = await parts.extraction.read(document, { timeoutMs: limitOf(document.type), signal });
-  if (!extracted) return needsBrowser;
-  const { sha256, bytes, text, spans } = extracted;
-  const title = extracted.title ?? (decodeURIComponentSafely(url.pathname.split('/').pop() ?? '') || url.host);
-  const told = facts ? toldBy(facts, reply.url) : {};
-  return { source: { uri: reply.url, title, sha256, bytes, fetchedAt: now, ...told }, page: { text, spans } };
-}
-
-function limitOf(type: DocumentType): number {
-  return type === 'pdf' ? PDF_MS : PAGE_MS;
-}
-
-function decodeURIComponentSafely(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  if (!parts.pages) return { kind: 'blocked', message: 'Pages cannot be visited here: no way out is set up.' };
+  return await parts.pages.open(url, context);
 }
 
 function failed(label: string, fault: ToolFault): Visit {
   return { section: { label, passages: [], fault } };
-}
-
-/** An expected failure as a fault of its section. */
-function faultOf(error: ArgosyError): ToolFault {
-  if (error instanceof EgressBlocked || error instanceof EgressFault)
-    return { kind: error.kind, message: error.message };
-  if (error instanceof InvalidInput) return { kind: 'invalid', message: `The page cannot be used: ${error.message}` };
-  if (error instanceof NotFound) return { kind: 'invalid', message: 'A corpus of this run is not there any more.' };
-  if (error instanceof DeadlineExceeded) {
-    return { kind: 'invalid', message: `The page took longer than ${error.limitMs} ms to read and was given up.` };
-  }
-  return { kind: error.retryable ? 'transient' : 'invalid', message: 'The page could not be read.' };
 }
 
 function output(visits: readonly Visit[]): ToolOutput {

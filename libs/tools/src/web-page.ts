@@ -1,5 +1,6 @@
 import type { SourceDocument, ToolFault } from '#domain';
 import type { EgressResponse } from '#egress';
+import { natureOf } from './sniff.ts';
 import { type DocumentType, typeOfName } from './text/document.ts';
 import type { RawDocument } from './text/extract.ts';
 import type { PageFacts } from './text/facts.ts';
@@ -29,32 +30,61 @@ export function statusFault({ status, headers, url }: EgressResponse, now: numbe
   return { kind: 'invalid', message: `${told}: ${gone}` };
 }
 
-/** A body as a document to read, or why its type is not one that is read. */
+/** A body as a document to read, or why it is none: its bytes decide over what its sender says of it. */
 export function documentOf(page: EgressResponse): RawDocument | ToolFault {
-  const [mime = '', ...parameters] = page.contentType.toLowerCase().split(';');
+  const [sent = '', ...parameters] = page.contentType.toLowerCase().split(';');
   const charset = parameters.map((p) => /^\s*charset\s*=\s*"?([\w-]+)/.exec(p)?.[1]).find((c) => c !== undefined);
-  const type = typeOf(mime.trim(), page);
-  if (type === null) {
-    const message = `The page is ${mime.trim() || 'of an unknown type'}; read are HTML, plain text, Markdown, JSON and PDF.`;
-    return { kind: 'invalid', message };
-  }
+  const mime = sent.trim();
+  const nature = natureOf(page.body);
+  if (nature.kind === 'binary') return unreadable(nature.name, mime);
+  const type = nature.kind === 'pdf' ? 'pdf' : typeOf(mime, page.url, nature.kind);
+  if (type === null) return unreadable(mime === 'application/pdf' ? 'no PDF' : `of the type ${mime}`, mime);
   const bytes = type === 'html' ? page.body.subarray(0, HTML_BYTES) : page.body;
   return { bytes, type, charset };
 }
 
-function typeOf(mime: string, { url, body }: EgressResponse): DocumentType | null {
-  const head = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 512)).toString('latin1').trimStart();
-  // The bytes decide over a sender that calls a PDF octet-stream, or an error page a PDF.
-  if (head.startsWith('%PDF-')) return 'pdf';
-  const named = typeOfName(new URL(url).pathname);
+function unreadable(what: string, mime: string): ToolFault {
+  const sentAs = mime === '' || what.includes(mime) ? '' : `, sent as ${mime}`;
+  const message = `The page is ${what}${sentAs}; read are HTML, plain text, Markdown, JSON and PDF.`;
+  return { kind: 'invalid', message };
+}
+
+/** The type of a body that is text. @param kind what its first bytes are */
+function typeOf(mime: string, url: string, kind: 'html' | 'text'): DocumentType | null {
   if (mime === 'text/html' || mime === 'application/xhtml+xml') return 'html';
+  // The error page of a site that has no such PDF.
+  if (mime === 'application/pdf') return kind === 'html' ? 'html' : null;
   if (mime === 'text/markdown' || mime === 'text/x-markdown') return 'markdown';
   if (/^(?:application|text)\/(?:[\w.-]+\+)?(?:json|xml|yaml|javascript|typescript|toml)$/.test(mime)) return 'code';
-  const isText = mime.startsWith('text/');
-  if (isText) return named === null || named === 'pdf' || named === 'html' ? 'plain' : named;
+  const named = typeOfName(new URL(url).pathname);
+  if (mime.startsWith('text/')) return named === null || named === 'pdf' || named === 'html' ? 'plain' : named;
   if (mime !== '' && mime !== 'application/octet-stream') return null;
-  if (/^<(?:!doctype html|html)/i.test(head)) return 'html';
-  return named === 'pdf' || body.includes(0) ? null : named;
+  return kind === 'html' ? 'html' : named === 'pdf' || named === null ? 'plain' : named;
+}
+
+/** A page of the web is not asked for again before this, however fresh its site wants it; any page is after this. */
+export const LEAST_KEEP_MS = 5 * 60_000;
+export const MOST_KEEP_MS = 24 * 3_600_000;
+const USUAL_KEEP_MS = 3_600_000;
+
+/**
+ * How long others may be given a page, in milliseconds: as its headers say (RFC 9111 4.2), between `leastMs` and a day; one
+ * hour where they say nothing. Nobody's own answer is among them: pages are asked for without cookies or keys.
+ * @param now epoch ms, for an `Expires`
+ */
+export function keepMsOf(headers: EgressResponse['headers'], now: number, leastMs: number): number {
+  const control = headers['cache-control']?.toLowerCase() ?? '';
+  const seconds = /(?:^|[\s,])max-age\s*=\s*"?(\d{1,10})/.exec(control)?.[1];
+  const age = Number(headers['age']) || 0;
+  const expires = Date.parse(headers['expires'] ?? '');
+  const fresh = /no-(?:store|cache)/.test(control)
+    ? 0
+    : seconds !== undefined
+      ? (Number(seconds) - age) * 1_000
+      : headers['expires'] === undefined
+        ? USUAL_KEEP_MS
+        : expires - now || 0;
+  return Math.min(MOST_KEEP_MS, Math.max(leastMs, fresh));
 }
 
 /** What a page says of itself, for its source. @param url where it was read: an address of its own may be relative */
@@ -71,7 +101,8 @@ export function toldBy(
   };
 }
 
-function retryAfter(value: string | undefined, now: number): number | null {
+/** In milliseconds; null when there is none to read. @param now epoch ms, for a date */
+export function retryAfter(value: string | undefined, now: number): number | null {
   if (value === undefined) return null;
   if (/^\d+$/.test(value.trim())) return Number(value) * 1_000;
   const at = Date.parse(value);
