@@ -1,15 +1,15 @@
 /** Starts shards as processes of their own and ends those that are left after each test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { afterEach } from '@jest/globals';
-import type { ShardSaying } from './shard-process.ts';
 
-const script = join(import.meta.dirname, 'shard-process.ts');
+const main = join(import.meta.dirname, '../../apps/inference/src/main.ts');
+const env = { PATH: process.env['PATH'] ?? '', ARGOSY_INFERENCE_THREADS: '1' };
 
 export interface ShardProcess {
   /** What a coordinator calls it by. */
@@ -33,20 +33,16 @@ export function useShardProcesses(): (folder: string, count: number) => Promise<
     await Promise.all(sockets.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
   });
   const start = async (folder: string, socket: string): Promise<ShardProcess> => {
-    const args = ['--conditions=source', '--no-warnings', script, folder, `unix:${socket}`];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const options = ['--role', 'shard', '--checkpoint', folder, '--listen', `unix:${socket}`];
+    const args = ['--conditions=source', '--no-warnings', main, ...options];
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
     children.push(child);
-    const [line] = (await once(createInterface(child.stdout), 'line')) as [ShardSaying]; // its first
-    if (!line.startsWith('listening ')) throw new Error(`the shard said ${line}`);
+    await ready(child.stderr);
     return {
       address: `unix:${socket}`,
       signal: (name) => child.kill(name),
       gone: child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve(),
-      again: () => {
-        // What was killed leaves its socket behind.
-        rmSync(socket, { force: true });
-        return start(folder, socket);
-      },
+      again: () => start(folder, socket),
     };
   };
   return async (folder, count) => {
@@ -54,4 +50,17 @@ export function useShardProcesses(): (folder: string, count: number) => Promise<
     sockets.push(place);
     return await Promise.all(Array.from({ length: count }, (_, shard) => start(folder, join(place, `${shard}.sock`))));
   };
+}
+
+/** Until the process says that it is ready. @throws with what it said, when it ends before */
+async function ready(stderr: Readable): Promise<void> {
+  const said: string[] = [];
+  for await (const line of createInterface({ input: stderr })) {
+    if (line.includes('"event":"ready"')) {
+      stderr.resume();
+      return;
+    }
+    said.push(line);
+  }
+  throw new Error(`a shard did not start: ${said.join('\n')}`);
 }

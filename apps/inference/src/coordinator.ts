@@ -1,7 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { InvalidInput } from '#errors';
-import { Checkpoint, localExperts, openModel, threadBackend } from '#moe';
+import { openModel, threadBackend } from '#moe';
 import type { Config, Running, ServiceSurroundings } from '#platform';
+import { openCheckpoint } from './checkpoint-setting.ts';
+import { openExperts } from './group/open-experts.ts';
 import { openEngine } from './service/engine.ts';
 import { InferenceServer } from './service/server.ts';
 
@@ -10,15 +12,10 @@ const retryAfterMs = 2_000;
 
 /** The role `coordinator`: a model and the service that generates with it. @throws InvalidInput */
 export async function startCoordinator({ config, logger, keep }: ServiceSurroundings<Config>): Promise<Running> {
-  const { ARGOSY_INFERENCE_CHECKPOINT: folder } = config;
-  if (folder === undefined) {
-    const message = 'is required: the folder of a model in the Hugging Face layout (or --checkpoint DIR)';
-    throw new InvalidInput([{ path: 'ARGOSY_INFERENCE_CHECKPOINT', message }]);
-  }
-  const checkpoint = await Checkpoint.open(folder);
+  const checkpoint = await openCheckpoint(config);
   try {
-    const backend = keep(threadBackend());
-    const experts = await localExperts(checkpoint, backend);
+    const backend = keep(threadBackend({ threads: config.ARGOSY_INFERENCE_THREADS }));
+    const { experts, group } = await openExperts(checkpoint, backend, { config, logger, keep });
     const model = await openModel(checkpoint, backend, experts);
     const engine = await openEngine(checkpoint, model, {
       limits: limitsOf(config),
@@ -26,6 +23,7 @@ export async function startCoordinator({ config, logger, keep }: ServiceSurround
       version: '0.1.0',
       now: () => performance.now(),
       seed: () => randomInt(2 ** 48 - 1),
+      ...(group && { group }),
     });
     return await InferenceServer.start(engine, { listen: config.ARGOSY_INFERENCE_LISTEN, tls: tlsOf(config) }, logger);
   } finally {

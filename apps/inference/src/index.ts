@@ -1,5 +1,6 @@
 export { ExpertGroup, type GroupSettings } from './group/expert-group.ts';
 export { LocalShard } from './group/local-shard.ts';
+export { RemoteShard } from './group/remote-shard.ts';
 export type { Shard } from './group/shard.ts';
 export { inspectCheckpoint } from './inspect.ts';
 export { type ExpertStore, ResidentExperts } from './shard/resident-experts.ts';

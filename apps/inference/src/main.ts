@@ -2,6 +2,7 @@ import { InvalidInput } from '#errors';
 import { serveAlone } from '#platform';
 import { startCoordinator } from './coordinator.ts';
 import { withArguments } from './options.ts';
+import { startShard } from './shard-role.ts';
 
 try {
   const env = withArguments(process.argv.slice(2), process.env);
@@ -9,7 +10,7 @@ try {
   await serveAlone(
     'inference',
     { env, pid, stderr, on: (event, listener) => process.on(event, listener), exit: (code) => process.exit(code) },
-    startCoordinator,
+    (around) => (around.config.ARGOSY_INFERENCE_ROLE === 'shard' ? startShard(around) : startCoordinator(around)),
   );
 } catch (error) {
   if (!(error instanceof InvalidInput)) throw error;

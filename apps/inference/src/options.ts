@@ -9,6 +9,7 @@ const settings = {
   checkpoint: 'ARGOSY_INFERENCE_CHECKPOINT',
   listen: 'ARGOSY_INFERENCE_LISTEN',
   name: 'ARGOSY_INFERENCE_NAME',
+  shards: 'ARGOSY_INFERENCE_SHARDS',
 } as const;
 
 /**
@@ -16,7 +17,7 @@ const settings = {
  * @throws InvalidInput for options that are not known
  */
 export function withArguments(args: readonly string[], env: Environment): Environment {
-  const options = { role: string, checkpoint: string, listen: string, name: string };
+  const options = { role: string, checkpoint: string, listen: string, name: string, shards: string };
   const given = parsed(() => parseArgs({ args: [...args], options, strict: true }).values);
   const changed = Object.entries(settings).flatMap(([option, setting]) => {
     const value = given[option as keyof typeof settings]; // a key of the same record

@@ -47,6 +47,7 @@ describe('rows on the wire', () => {
     const message = new Uint8Array([9, ...encodeRows(values, 'bf16')]);
     expect(message).toHaveLength(9);
     expect(decodeRows(message.subarray(1), 'bf16')).toEqual(roundedTo(values, 'bf16'));
+    expect(decodeRows(Buffer.from(message).subarray(1), 'bf16')).toEqual(roundedTo(values, 'bf16'));
     expect(roundedTo(values, 'bf16')).not.toEqual(values);
   });
 

@@ -43,7 +43,7 @@ const schema = z.object({
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
   ARGOSY_TOOL_CONCURRENCY: positive.default(8),
-  ARGOSY_INFERENCE_ROLE: z.enum(['coordinator']).optional(),
+  ARGOSY_INFERENCE_ROLE: z.enum(['coordinator', 'shard']).optional(),
   ARGOSY_INFERENCE_CHECKPOINT: z.string().min(1).optional(),
   ARGOSY_INFERENCE_NAME: z.string().min(1).max(200).optional(),
   ARGOSY_INFERENCE_LISTEN: z.string().min(1).default('127.0.0.1:50051'),
@@ -51,6 +51,20 @@ const schema = z.object({
   ARGOSY_INFERENCE_STEP_TOKENS: positive.default(512),
   ARGOSY_INFERENCE_RUNNING: positive.default(32),
   ARGOSY_INFERENCE_WAITING: positive.default(64),
+  ARGOSY_INFERENCE_THREADS: positive.max(1_024).optional(),
+  ARGOSY_INFERENCE_SHARD_BYTES: positive.default(64 * 2 ** 30),
+  ARGOSY_INFERENCE_SHARDS: z
+    .string()
+    .regex(
+      /^(unix:\/[^,\s]+|[^,\s/]+:\d+)(,(unix:\/[^,\s]+|[^,\s/]+:\d+))*$/,
+      'addresses such as shard-0:50052,unix:/run/shard',
+    )
+    .optional(),
+  ARGOSY_INFERENCE_REPLICAS: positive.max(64).default(1),
+  ARGOSY_INFERENCE_REDUNDANT: z.coerce.number().int().min(0).max(65_536).default(0),
+  ARGOSY_INFERENCE_COMBINE: z.enum(['deterministic', 'reduced']).default('reduced'),
+  ARGOSY_INFERENCE_WIRE: z.enum(['f32', 'bf16']).default('bf16'),
+  ARGOSY_INFERENCE_PATIENCE_MS: milliseconds(1).default(30_000),
   ARGOSY_INFERENCE_TLS_CA_FILE: z.string().min(1).optional(),
   ARGOSY_INFERENCE_TLS_CERT_FILE: z.string().min(1).optional(),
   ARGOSY_INFERENCE_TLS_KEY_FILE: z.string().min(1).optional(),

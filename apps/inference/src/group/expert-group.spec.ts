@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { balance, type Placement, tinyShape } from '#moe';
+import { Unavailable } from '#errors';
+import { balance, type Placement, plainBackend, tinyShape } from '#moe';
 import {
   expertBytes,
   layerInput,
@@ -9,6 +10,8 @@ import {
   roomy,
   useTinyModel,
 } from '../../../../test/support/expert-group.ts';
+import { ResidentExperts } from '../shard/resident-experts.ts';
+import { LocalShard } from './local-shard.ts';
 import type { ShardCall } from './shard.ts';
 
 const model = useTinyModel();
@@ -171,6 +174,21 @@ describe('a start', () => {
     const limits = { ...roomy, minReplicas: 2 };
     await expect(model.group(model.localShards(1), { limits })).rejects.toThrow(/2 copies of each expert/);
   });
+});
+
+it("gets over the death of a shard's threads: it is opened with new ones", async () => {
+  const shards = model.localShards(1);
+  const broken = { ...plainBackend(), runExpert: () => Promise.reject(new Unavailable('A compute thread has died.')) };
+  let opened = 0;
+  const store = model.checkpoint();
+  shards[0] = new LocalShard(
+    'fragile',
+    () => new ResidentExperts(store, opened++ === 0 ? broken : plainBackend(), 1e9),
+  );
+  const group = await model.group(shards);
+  const wanted = await model.plain().apply(0, input.x, input.routing, never);
+  expect(await group.apply(0, input.x, input.routing, never)).toEqual(wanted);
+  expect(opened).toBe(2);
 });
 
 describe('stopping', () => {

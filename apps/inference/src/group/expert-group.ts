@@ -69,8 +69,8 @@ export class ExpertGroup implements Experts {
     const group = this;
     this.#run = new LayerRun(this.#members, this.#plans, settings, {
       recovered: () => this.#recovered(),
-      get fault() {
-        return group.#fault;
+      get faults() {
+        return [group.#fault, group.#members.lastLoss].filter((fault) => fault !== null);
       },
     });
   }
@@ -101,6 +101,11 @@ export class ExpertGroup implements Experts {
   /** Grows by one with each change of placement. */
   get planEpoch(): number {
     return this.#plans.current.epoch;
+  }
+
+  /** How evenly the shards were loaded of late, 0 to 1. */
+  get evenness(): number {
+    return balance(this.#plans.current.placement, this.#load, this.#members.all.length);
   }
 
   /** Tokens that each shard's experts have answered, by shard, layer and expert. */

@@ -38,10 +38,10 @@ class ExpertsUnavailable extends ArgosyError {
   readonly retryable = true;
   /** When to try again. */
   readonly retryAfterMs: number;
-  constructor(layer: number, waitedMs: number, fault: unknown) {
-    const why = fault === null ? 'a shard that lives does not answer' : messageOf(fault);
-    super(`The experts of layer ${layer} gave no answer within ${waitedMs} ms: ${why}. Try again later.`, {
-      cause: fault,
+  constructor(layer: number, waitedMs: number, faults: readonly unknown[]) {
+    const why = faults.length === 0 ? 'a shard that lives does not answer.' : faults.map(messageOf).join(' ');
+    super(`The experts of layer ${layer} gave no answer within ${waitedMs} ms: ${why} Try again later.`, {
+      cause: faults[0],
     });
     this.retryAfterMs = Math.min(waitedMs, 5_000);
   }
@@ -63,8 +63,8 @@ interface Answer extends Part {
 export interface Mending {
   /** Done when every expert is held by a shard that lives. */
   recovered(): Promise<void>;
-  /** Why it is not done yet; null where nothing is known. */
-  readonly fault: unknown;
+  /** What went wrong last; empty where nothing did. */
+  readonly faults: readonly unknown[];
 }
 
 /** Has the pairs of a layer answered, by other shards where one is lost on the way. */
@@ -100,7 +100,7 @@ export class LayerRun {
     const stop = new AbortController();
     const onAbort = (): void => stop.abort(stopped(work, signal));
     const late = setTimeout(() => {
-      stop.abort(new ExpertsUnavailable(work.layer, patienceMs, this.#mending.fault));
+      stop.abort(new ExpertsUnavailable(work.layer, patienceMs, this.#mending.faults));
     }, patienceMs);
     signal.addEventListener('abort', onAbort, { once: true });
     try {

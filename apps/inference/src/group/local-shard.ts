@@ -1,3 +1,4 @@
+import { Unavailable } from '#errors';
 import { type LayerExperts, roundedTo } from '#moe';
 import type { ResidentExperts } from '../shard/resident-experts.ts';
 import { ExpertsDiffer, type LayerLoad, type Shard, type ShardCall, ShardLost } from './shard.ts';
@@ -12,6 +13,7 @@ export class LocalShard implements Shard {
   readonly inFlightBytes = 0;
   readonly #start: () => ResidentExperts;
   #experts: ResidentExperts | null = null;
+  #tell: (reason: ShardLost) => void = () => undefined;
 
   /** @param start makes the experts of one opening */
   constructor(name: string, start: () => ResidentExperts) {
@@ -19,8 +21,9 @@ export class LocalShard implements Shard {
     this.#start = start;
   }
 
-  /** Never told: this shard goes when the process does. */
-  onLost(): void {}
+  onLost(listener: (reason: ShardLost) => void): void {
+    this.#tell = listener;
+  }
 
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
@@ -52,13 +55,26 @@ export class LocalShard implements Shard {
     signal.throwIfAborted();
     const { experts, offsets, tokens, weights, rows } = slice;
     const call = { planEpoch, layer, mode, experts, offsets, tokens, weights, rows: rows.length };
-    return roundedTo(await this.#opened().run({ ...call, x: roundedTo(x, format) }), format);
+    try {
+      return roundedTo(await this.#opened().run({ ...call, x: roundedTo(x, format) }), format);
+    } catch (error) {
+      if (error instanceof Unavailable) throw this.#lose(error);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
     const experts = this.#experts;
     this.#experts = null;
     await experts?.close();
+  }
+
+  /** Its threads have died. Opened again, it gets new ones. */
+  #lose(cause: Unavailable): ShardLost {
+    const reason = new ShardLost(this.name, cause.message, { cause });
+    this.#experts = null;
+    this.#tell(reason);
+    return reason;
   }
 
   #opened(): ResidentExperts {

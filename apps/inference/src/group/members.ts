@@ -25,6 +25,8 @@ export class Members {
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
   /** Grows with each loss and each return. */
   changes = 0;
+  /** Why the last one that was lost was lost. */
+  lastLoss: ShardLost | null = null;
 
   constructor(shards: readonly Shard[], logger: Logger) {
     this.#logger = logger;
@@ -62,6 +64,7 @@ export class Members {
   lose(member: Member, reason: ShardLost): void {
     if (!member.open || this.signal.aborted) return;
     this.#forget(member);
+    this.lastLoss = reason;
     this.#logger.log('warn', 'shard lost', { shard: member.shard.name, message: reason.message });
     this.#change();
     const back = this.#reopen(member).finally(() => this.#returning.delete(back));

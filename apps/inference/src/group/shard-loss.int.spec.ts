@@ -120,7 +120,7 @@ describe('a group of shard processes', () => {
     await only?.gone;
     const refused = setting.group.apply(0, x, routing, never);
     await expect(refused).rejects.toMatchObject({ code: 'unavailable', retryable: true, retryAfterMs: 300 });
-    await expect(refused).rejects.toThrow(/experts of layer 0 gave no answer within 300 ms/);
+    await expect(refused).rejects.toThrow(/experts of layer 0 gave no answer within 300 ms: .*Shard unix:.* is lost: /);
     await only?.again();
     const outputs = await wanted();
     for (let done = false; !done; ) {

@@ -52,7 +52,7 @@ export class ShardLost extends ArgosyError {
   readonly retryable = true;
   readonly shard: string;
   constructor(shard: string, why: string, options?: ErrorOptions) {
-    super(`Shard ${shard} is lost: ${why}`, options);
+    super(`Shard ${shard} is lost: ${why}.`, options);
     this.shard = shard;
   }
 }

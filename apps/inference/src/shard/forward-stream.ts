@@ -1,5 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { InvalidInput } from '#errors';
+import { InvalidInput, Unavailable } from '#errors';
 import { decodeRows, encodeRows, wireBytes } from '#moe';
 import { decodeBatch, encodeRowsOf, type ForwardBatch } from '../transport/forward-message.ts';
 import { statusOf } from '../transport/status.ts';
@@ -27,9 +27,10 @@ export function answerForward(call: Stream, experts: ResidentExperts, count: (by
       const rows = await answerTo(bytes, experts);
       if (!over && !call.write(rows)) await drained(call);
     } catch (error) {
-      if (over) return;
+      if (!over) call.emit('error', statusOf(error));
       over = true;
-      call.emit('error', statusOf(error));
+      // A backend that has died comes back with another process only: this one is to end, loudly.
+      if (error instanceof Unavailable) throw error;
     }
   };
   call.on('data', (bytes: Buffer) => {

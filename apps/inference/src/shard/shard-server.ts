@@ -3,6 +3,7 @@ import type { expert } from '#contracts/rpc';
 import { InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
 import { channelOptions, shardService } from '../transport/channel.ts';
+import { removeStaleSocket } from '../transport/stale-socket.ts';
 import { answerForward } from './forward-stream.ts';
 import { answerLoads } from './load-stream.ts';
 import type { ResidentExperts } from './resident-experts.ts';
@@ -32,6 +33,7 @@ export class ShardServer {
    */
   static async start(experts: ResidentExperts, listen: string, logger: Logger): Promise<ShardServer> {
     const shard = new ShardServer(experts);
+    await removeStaleSocket(listen);
     shard.port = await shard.#bind(listen);
     logger.log('info', 'shard listens', { listen, port: shard.port });
     return shard;
