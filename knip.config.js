@@ -5,8 +5,8 @@ export default {
     // Started by file name, never imported.
     '{apps,libs}/**/*-thread.ts',
     'scripts/run.mjs',
-    'scripts/tasks/{chaos,fleet,test,check,format,gen}.mjs',
-    'test/bench/main.ts',
+    'scripts/tasks/{chaos,demo-moe,fleet,test,check,format,gen}.mjs',
+    'test/bench/{main,moe-shard}.ts',
     '{apps,libs,test}/**/*.spec.ts',
   ],
   project: ['{apps,libs,test}/**/*.ts', 'scripts/**/*.mjs'],

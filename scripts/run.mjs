@@ -22,6 +22,7 @@ const calm = '--disable-warning=ExperimentalWarning';
 const tasks = {
   start: { packages: 'production', built: true, file: 'dist/apps/cli/src/main.js', first: ['start'], here: true },
   fleet: { packages: 'production', built: true, file: 'scripts/tasks/fleet.mjs' },
+  'demo:moe': { packages: 'production', built: true, file: 'scripts/tasks/demo-moe.mjs' },
   build: { packages: 'production', built: true },
   // Benchmarks are stripped TypeScript; what they measure is the build, because decorators cannot be stripped.
   bench: { packages: 'all', built: true, file: 'test/bench/main.ts' },
