@@ -4,10 +4,11 @@ import { parseArgs } from 'node:util';
 import { firstLight } from './first-light.ts';
 import { fleet } from './fleet.ts';
 import { loop } from './loop.ts';
+import { moe } from './moe.ts';
 import type { Benchmark } from './result.ts';
 
 /** Every benchmark, by the name it is called with. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, loop };
+const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, loop, moe };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
 const [name = ''] = positionals;
