@@ -1,16 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { linesOf, nodesOf, productionSources, type Source, type SyntaxNode } from './sources.ts';
+import { keyOf, linesOf, named, nodesOf, productionSources, type Source, type SyntaxNode } from './sources.ts';
 
 /** The only files that may read the environment: each app's composition root. */
 const compositionRoot = /^apps\/[^/]+\/src\/main\.ts$/;
-
-const named = (node: unknown): unknown => (node as { value?: unknown } | undefined)?.value;
-
-/** The key of `x.env` and of `x['env']`. */
-function keyOf(property: unknown): unknown {
-  const computed = (property as { expression?: unknown }).expression;
-  return named(computed ?? property);
-}
 
 /** `const { env } = process`, with or without another name. */
 function takesEnvironmentApart(node: SyntaxNode): boolean {

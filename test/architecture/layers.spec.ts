@@ -14,8 +14,14 @@ interface Violation {
 const doors = ['errors', 'domain', 'tokens', 'platform', 'moe', 'contracts', 'egress', 'runs', 'tools', 'model'];
 const packages = ['undici', 'bullmq', 'pg', '@kubernetes/client-node', '@grpc/grpc-js', '@opentelemetry/sdk-node'];
 
+type Planted = [file: string, text: string, rule: string];
+
+const raw = (name: string): Planted => {
+  return [`libs/tools/src/raw-${name.replace('/', '-')}.ts`, `import 'node:${name}';`, 'sockets'];
+};
+
 /** Each planted file, what it says, and the rule that must catch it. The files are otherwise unused. */
-const planted: readonly [file: string, text: string, rule: string][] = [
+const planted: readonly Planted[] = [
   ['libs/runs/src/sibling.ts', "import '#tools';", 'layer-runs'],
   ['libs/domain/src/upward.ts', "import '#contracts';", 'layer-domain'],
   ['libs/errors/src/any.ts', "import '#domain';", 'layer-errors'],
@@ -35,7 +41,11 @@ const planted: readonly [file: string, text: string, rule: string][] = [
   ['apps/gateway/src/cluster.ts', "import '@kubernetes/client-node';", 'home-kubernetes'],
   ['libs/runs/src/call.ts', "import '@grpc/grpc-js';", 'home-grpc'],
   ['libs/runs/src/span.ts', "import '@opentelemetry/sdk-node';", 'home-telemetry'],
-  ['libs/tools/src/raw.ts', "import 'node:https';", 'sockets'],
+  ...['http', 'https', 'http2', 'net', 'tls', 'dns', 'dns/promises', 'dgram'].map(raw),
+  ['libs/runs/src/bare.ts', "import { connect } from 'net';\nconnect(1);", 'sockets'],
+  ['libs/runs/src/passed-on.ts', "export * from 'node:tls';", 'sockets'],
+  ['apps/tool-worker/src/raw.ts', "import 'node:http';", 'sockets'],
+  ['apps/agent-worker/src/later.ts', "export const later = () => import('node:net');", 'sockets'],
   ['libs/domain/src/disk.ts', "import 'node:fs';", 'pure-domain'],
   ['libs/runs/src/test.ts', "import './some.spec.ts';", 'tests-stay-outside'],
   ['apps/cli/src/support.ts', "import '../../../test/support/server.ts';", 'tests-stay-outside'],

@@ -65,6 +65,15 @@ function isNode(value: object): value is SyntaxNode {
   return 'type' in value && typeof value.type === 'string';
 }
 
+/** What an identifier or a literal says. */
+export const named = (node: unknown): unknown => (node as { value?: unknown } | undefined)?.value;
+
+/** The key of `x.env` and of `x['env']`. */
+export function keyOf(property: unknown): unknown {
+  const computed = (property as { expression?: unknown }).expression;
+  return named(computed ?? property);
+}
+
 /** First and last line, from 1, of a node that has a span. */
 export function linesOf(source: Source, node: SyntaxNode): { first: number; last: number } {
   const bytes = Buffer.from(source.text);
