@@ -94,6 +94,18 @@ describe('absolute-form requests', () => {
     expect(await ended).toMatchObject({ form: 'absolute', outcome: 'done', sentBytes: 5, receivedBytes: 5 });
   });
 
+  it.each([
+    ['HEAD', 200],
+    ['GET', 304],
+    ['GET', 204],
+  ])('come back without a body where there is none: %s, %i', async (method, status) => {
+    const headers = status === 204 ? {} : { 'content-length': '5000' };
+    const site = await serve((_, response) => response.writeHead(status, { etag: '"1"', ...headers }).end());
+    const { proxy } = await proxyTo([site.port]);
+    const answer = await ask(proxy, site.at, { method });
+    expect(answer).toMatchObject({ status, body: '', headers: { etag: '"1"', ...headers } });
+  });
+
   it('leave what is meant for one hop behind, both ways', async () => {
     const site = await serve((_, response) => {
       response.writeHead(200, {
