@@ -161,7 +161,7 @@ describe.each(ways)('fetched %s', (_, open) => {
 
   it('a server that sends no header is given up', async () => {
     const site = await serveRaw(() => undefined);
-    const fetch = await open(internet({ http: site.port }), { headersMs: 100 });
+    const fetch = await open(internet({ http: site.port }), { headersMs: 100, connectMs: 1_000 });
     expect(await fetch('http://site.example/')).toMatchObject({
       kind: 'transient',
       message: expect.stringMatching(/header in time/),

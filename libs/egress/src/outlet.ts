@@ -65,13 +65,16 @@ export class Outlet {
   readonly #guard: Guard;
   readonly #upstream: Upstream | null;
   readonly #agent: Agent;
+  readonly #limits: OutletLimits;
 
   /**
    * @param dial replaced only where a test must see what is dialled
    * @throws InvalidInput naming unusable entries of `allow` and `deny`, or an unusable `via`
    */
-  constructor(rules: Rules, { connectMs, headersMs, headerBytes }: OutletLimits, dial: Dial = dialer()) {
+  constructor(rules: Rules, limits: OutletLimits, dial: Dial = dialer()) {
+    const { connectMs, headersMs, headerBytes } = limits;
     const { allow = [], deny = [], ports = [80, 443], resolve = resolveByLookup, via } = rules;
+    this.#limits = limits;
     this.policy = compilePolicy({ allow, deny, ports });
     this.#guard = { policy: this.policy, resolve, dial, connectMs };
     this.#upstream = via === undefined ? null : new Upstream(via, { connectMs, headerBytes }, dial);
@@ -131,7 +134,7 @@ export class Outlet {
   #route(
     target: VettedUrl,
     headers: Question['headers'],
-  ): Pick<Dispatcher.RequestOptions, 'origin' | 'path' | 'headers'> {
+  ): Pick<Dispatcher.RequestOptions, 'origin' | 'path' | 'headers' | 'headersTimeout'> {
     this.#vetLiteral(target);
     const { url, exempt } = target;
     if (this.#upstream === null || url.protocol === 'https:') {
@@ -139,7 +142,10 @@ export class Outlet {
     }
     const more = { host: url.host, ...(exempt ? {} : PUBLIC_ONLY) };
     const all = Array.isArray(headers) ? [...headers, ...Object.entries(more).flat()] : { ...headers, ...more };
-    return { origin: this.#upstream.origin, path: url.href, headers: all };
+    const { connectMs, headersMs } = this.#limits;
+    // The proxy looks the name up and connects before it can ask.
+    const headersTimeout = headersMs + 2 * connectMs;
+    return { origin: this.#upstream.origin, path: url.href, headers: all, headersTimeout };
   }
 
   /** Of a host that is an address no resolver is asked, here or elsewhere. */
