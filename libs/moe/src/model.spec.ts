@@ -87,6 +87,25 @@ describe('a model', () => {
     await expect(model.step([{ sequence, tokens: [1] }], signal)).rejects.toThrow(/closed/);
   });
 
+  it('gives no logits that are no numbers', async () => {
+    const checkpoint = await Checkpoint.open(folder);
+    const broken = { apply: async (_layer: number, x: Float32Array) => new Float32Array(x.length).fill(NaN) };
+    const wrong = await openModel(checkpoint, plainBackend(), broken);
+    await checkpoint.close();
+    const step = wrong.step([{ sequence: wrong.open(), tokens: [1] }], signal);
+    await expect(step).rejects.toMatchObject({ code: 'invalid_state' });
+  });
+
+  it('ends the loading of a model that is no longer wanted', async () => {
+    const checkpoint = await Checkpoint.open(folder);
+    const options = { signal: AbortSignal.abort() };
+    const backend = plainBackend();
+    await expect(localExperts(checkpoint, backend, options)).rejects.toMatchObject({ code: 'aborted' });
+    const experts = { apply: async (_layer: number, x: Float32Array) => x };
+    await expect(openModel(checkpoint, backend, experts, options)).rejects.toMatchObject({ code: 'aborted' });
+    await checkpoint.close();
+  });
+
   it('takes a sequence that is in a step, or closed, for a bug of the caller', async () => {
     const sequence = model.open();
     const first = model.step([{ sequence, tokens: [1] }], signal);

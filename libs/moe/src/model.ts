@@ -3,6 +3,7 @@ import type { ComputeBackend, ResidentBlock, ResidentCache, ResidentExpert, Resi
 import type { BlockShape } from './block.ts';
 import type { Experts } from './experts.ts';
 import { added } from './kernels/linear.ts';
+import { firstUnusable } from './kernels/number-format.ts';
 import type { Routing } from './kernels/route.ts';
 import type { ModelConfig } from './model-config.ts';
 
@@ -224,7 +225,7 @@ function rowsOf(table: Float32Array, rows: readonly number[], width: number): Fl
 
 /** A NaN anywhere in the pass reaches every logit; a text made from them would be a wrong answer in silence. */
 function usable(logits: Float32Array): Float32Array {
-  if (logits.every(Number.isFinite)) return logits;
+  if (firstUnusable(logits) === -1) return logits;
   throw new InvalidState(
     'The model gave numbers that are none: its weights and its config.json do not belong together.',
   );
