@@ -229,6 +229,7 @@ describe('a checkpoint is refused for', () => {
     ['two counts of experts', { num_local_experts: 4 }, /num_local_experts is 4, while num_experts is 3/],
     ['more experts per token than there are', { num_experts_per_tok: 4 }, /num_experts_per_tok is more than the 3/],
     ['stretched positions', { rope_scaling: { type: 'yarn' } }, /rope_scaling is \{"type":"yarn"\}/],
+    ['weights of fewer bits', { quantization_config: { bits: 4 } }, /quantization_config is \{"bits":4\}/],
     ['a sliding window', { use_sliding_window: true }, /use_sliding_window is true/],
     ['biases', { attention_bias: true }, /attention_bias is true/],
     ['another activation', { hidden_act: 'gelu' }, /hidden_act is "gelu"/],

@@ -56,6 +56,7 @@ const schema = z.looseObject({
   rope_theta: positive.optional(),
   rope_parameters: z.looseObject({ rope_theta: positive, rope_type: z.literal('default').optional() }).nullish(),
   rope_scaling: z.null().optional(),
+  quantization_config: z.null().optional(),
   use_sliding_window: z.literal(false).optional(),
   tie_word_embeddings: z.boolean().optional(),
   eos_token_id: tokens,
