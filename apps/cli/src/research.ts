@@ -74,10 +74,6 @@ function checkSources({ corpora, body, model }: ResearchCommand, remote: RemoteS
     const message = 'a remote server chooses among its own models; set ARGOSY_MODEL there';
     throw new InvalidInput([{ path: '--model', message }]);
   }
-  if (model?.kind === 'grpc') {
-    const message = 'grpc: models are not available in this version; use openai:BASE_URL#MODEL';
-    throw new InvalidInput([{ path: '--model', message }]);
-  }
   if (remote === null && corpora.length === 0 && (body.sources?.urls ?? []).length === 0) {
     throw new InvalidInput([{ path: '', message: nothingToRead }]);
   }

@@ -1,9 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import type { Prices } from '#domain';
-import { InvalidInput } from '#errors';
+import { InvalidInput, messageOf } from '#errors';
 import type { Config } from '#platform';
 import { loadTokenizer, type Tokenizer } from '#tokens';
 import type { ChatModel } from './chat-model.ts';
 import { extractiveModel } from './extractive/extractive-model.ts';
+import type { GrpcTls } from './grpc-channel.ts';
+import { grpcModel } from './grpc-model.ts';
 import { buildModel, type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
 import { openAiModel } from './openai-model.ts';
 import { profiles } from './profiles.ts';
@@ -34,21 +37,24 @@ type ModelConfig = Pick<
   | 'ARGOSY_MODEL_CONTEXT_TOKENS'
   | 'ARGOSY_MODEL_PRICES'
   | 'ARGOSY_MODEL_TOKENIZER'
+  | 'ARGOSY_MODEL_TLS_CA_FILE'
+  | 'ARGOSY_MODEL_TLS_CERT_FILE'
+  | 'ARGOSY_MODEL_TLS_KEY_FILE'
 >;
 
 /**
  * The models that a configuration names, and `extractive`, which needs nothing. Asks no model server anything.
  * @param chosen a local operator's choice for this process; becomes the default
- * @throws InvalidInput for a model that this version cannot build, or a tokenizer that cannot be read
+ * @throws InvalidInput for a tokenizer or a file of TLS that cannot be read
  */
 export async function configuredModels(
   config: ModelConfig,
   chosen: ModelSpec | null = null,
 ): Promise<ConfiguredModels> {
-  const tokenizer = await configuredTokenizer(config);
+  const files = { tokenizer: await configuredTokenizer(config), tls: await configuredTls(config) };
   const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
   const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
-  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, tokenizer)]));
+  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, files)]));
   const offered = new Map([...byName].map(([name, model]) => [name, offer(model, config)]));
   return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
 }
@@ -63,7 +69,37 @@ async function configuredTokenizer({ ARGOSY_MODEL_TOKENIZER: folder }: ModelConf
   }
 }
 
-function built(spec: ModelSpec, config: ModelConfig, tokenizer: Tokenizer | undefined): ChatModel {
+/** Null where no file is named: plain text. */
+async function configuredTls(config: ModelConfig): Promise<GrpcTls | null> {
+  const { ARGOSY_MODEL_TLS_CERT_FILE: certFile, ARGOSY_MODEL_TLS_KEY_FILE: keyFile } = config;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const message = 'and ARGOSY_MODEL_TLS_KEY_FILE belong together: set both or neither';
+    throw new InvalidInput([{ path: 'ARGOSY_MODEL_TLS_CERT_FILE', message }]);
+  }
+  const ca = await pem(config, 'ARGOSY_MODEL_TLS_CA_FILE');
+  const cert = await pem(config, 'ARGOSY_MODEL_TLS_CERT_FILE');
+  const key = await pem(config, 'ARGOSY_MODEL_TLS_KEY_FILE');
+  return ca === null && cert === null ? null : { ca, cert, key };
+}
+
+type TlsSetting = 'ARGOSY_MODEL_TLS_CA_FILE' | 'ARGOSY_MODEL_TLS_CERT_FILE' | 'ARGOSY_MODEL_TLS_KEY_FILE';
+
+async function pem(config: ModelConfig, path: TlsSetting): Promise<Buffer | null> {
+  const file = config[path];
+  if (file === undefined) return null;
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new InvalidInput([{ path, message: `cannot be read: ${messageOf(error)}` }], { cause: error });
+  }
+}
+
+interface ModelFiles {
+  readonly tokenizer: Tokenizer | undefined;
+  readonly tls: GrpcTls | null;
+}
+
+function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls }: ModelFiles): ChatModel {
   const apiKey = config.ARGOSY_MODEL_API_KEY;
   return buildModel(spec, {
     extractive: extractiveModel,
@@ -74,6 +110,15 @@ function built(spec: ModelSpec, config: ModelConfig, tokenizer: Tokenizer | unde
         profile: profiles[profile],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         ...(apiKey === undefined ? {} : { apiKey }),
+        ...(tokenizer === undefined ? {} : { tokenizer }),
+      }),
+    grpc: (group) =>
+      grpcModel({
+        address: `${group.host}:${group.port}`,
+        name: nameOf(group),
+        profile: profiles['tongyi-v1'],
+        contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
+        tls,
         ...(tokenizer === undefined ? {} : { tokenizer }),
       }),
   });

@@ -26,6 +26,7 @@ export function nameOf(spec: ModelSpec): string {
 export interface ModelBuilders {
   extractive(): ChatModel;
   openai(spec: Extract<ModelSpec, { kind: 'openai' }>): ChatModel;
+  grpc(spec: Extract<ModelSpec, { kind: 'grpc' }>): ChatModel;
 }
 
 const OPENAI_EXAMPLE = 'openai:http://127.0.0.1:8000/v1#Alibaba-NLP/Tongyi-DeepResearch-30B-A3B';
@@ -47,10 +48,7 @@ export function parseModelSpec(text: string): ModelSpec {
   throw wrong(`"${spec}" names no model. ${EXAMPLES}`);
 }
 
-/**
- * Builds what the spec asks for, or fails; it never falls back to another model.
- * @throws InvalidInput for a kind that this version cannot build
- */
+/** Builds what the spec asks for; it never falls back to another model. */
 export function buildModel(spec: ModelSpec, builders: ModelBuilders): ChatModel {
   switch (spec.kind) {
     case 'extractive':
@@ -58,9 +56,7 @@ export function buildModel(spec: ModelSpec, builders: ModelBuilders): ChatModel 
     case 'openai':
       return builders.openai(spec);
     case 'grpc':
-      throw wrong(
-        `grpc:${spec.host}:${spec.port}: gRPC models are not available in this version. Use ${OPENAI_EXAMPLE}`,
-      );
+      return builders.grpc(spec);
   }
 }
 

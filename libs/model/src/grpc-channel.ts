@@ -1,0 +1,93 @@
+import {
+  type ChannelOptions,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { inference } from '#contracts/rpc';
+
+/** Files of TLS as bytes, PEM; a certificate and its key where the group asks for them. */
+export interface GrpcTls {
+  readonly ca: Buffer | null;
+  readonly cert: Buffer | null;
+  readonly key: Buffer | null;
+}
+
+const mostBytes = 32 * 2 ** 20;
+
+const channelOptions: ChannelOptions = {
+  'grpc.max_receive_message_length': mostBytes,
+  'grpc.max_send_message_length': mostBytes,
+  // A group that vanished without a word is found out within half a minute.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  // The operator named this address: never by way of a proxy that the environment names for the web.
+  'grpc.enable_http_proxy': 0,
+  // Retries are ours, by fault class.
+  'grpc.enable_retries': 0,
+};
+
+const shortCallMs = 30_000;
+
+/** The calls of one group that a model needs. Connects at the first, and again whenever it must. */
+export class GrpcGroup {
+  readonly #client: inference.InferenceServiceClient;
+
+  /** @param address `host:port` @param tls null for plain text */
+  constructor(address: string, tls: GrpcTls | null) {
+    const secured = tls === null ? credentials.createInsecure() : credentials.createSsl(tls.ca, tls.key, tls.cert);
+    this.#client = new inference.InferenceServiceClient(address, secured, channelOptions);
+  }
+
+  /** @throws ServiceError */
+  async info(signal: AbortSignal): Promise<inference.GetInfoResponse> {
+    return await this.#short(signal, (metadata, options, done) => this.#client.getInfo({}, metadata, options, done));
+  }
+
+  /** @throws ServiceError */
+  async count(request: inference.CountTokensRequest): Promise<number> {
+    const never = new AbortController().signal;
+    const { tokens } = await this.#short<inference.CountTokensResponse>(never, (metadata, options, done) =>
+      this.#client.countTokens(request, metadata, options, done),
+    );
+    return tokens;
+  }
+
+  /** @param deadlineMs of the whole reply */
+  generate(
+    request: inference.GenerateRequest,
+    { traceparent, deadlineMs }: { readonly traceparent: string | undefined; readonly deadlineMs: number },
+  ): ClientReadableStream<inference.GenerateResponse> {
+    const metadata = new Metadata();
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent);
+    return this.#client.generate(request, metadata, { deadline: Date.now() + deadlineMs });
+  }
+
+  /** Asks the group to end a reply. That it cannot be asked is the fault of a group that ends it anyway. */
+  abort(requestId: string): void {
+    const options = { deadline: Date.now() + shortCallMs };
+    this.#client.abort({ requestId }, new Metadata(), options, () => undefined);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #short<A>(signal: AbortSignal, call: ShortCall<A>): Promise<A> {
+    return await new Promise((resolve, reject) => {
+      const options = { deadline: Date.now() + shortCallMs };
+      const made = call(new Metadata(), options, (error, answer) => (error === null ? resolve(answer) : reject(error)));
+      signal.addEventListener('abort', () => made.cancel(), { once: true });
+      if (signal.aborted) made.cancel();
+    });
+  }
+}
+
+type ShortCall<A> = (
+  metadata: Metadata,
+  options: { readonly deadline: number },
+  done: (error: ServiceError | null, answer: A) => void,
+) => { cancel(): void };
