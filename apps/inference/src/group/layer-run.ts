@@ -9,6 +9,7 @@ import {
   sliceOf,
   type WireFormat,
 } from '#moe';
+import { AnswerTimes } from './answer-times.ts';
 import type { Members } from './members.ts';
 import type { Plan, Plans } from './plans.ts';
 import { ShardLost } from './shard.ts';
@@ -59,6 +60,13 @@ interface Answer extends Part {
   readonly shard: number;
 }
 
+/** Which pairs a shard is asked for, and by which plan. */
+interface Asked {
+  readonly shard: number;
+  readonly pairs: Uint32Array;
+  readonly plan: Plan;
+}
+
 /** What keeps a layer from being answered, and how it is mended. */
 export interface Mending {
   /** Done when every expert is held by a shard that lives. */
@@ -75,6 +83,7 @@ export class LayerRun {
   readonly #mending: Mending;
   readonly #outstanding = new Map<number, number>();
   readonly #answered = new Map<string, number>();
+  readonly #times = new AnswerTimes();
 
   constructor(members: Members, plans: Plans, settings: LayerRunSettings, mending: Mending) {
     this.#members = members;
@@ -117,13 +126,19 @@ export class LayerRun {
     }
   }
 
-  /** @param chosen which pairs, ascending */
-  async #answer(work: LayerWork, chosen: Uint32Array, signal: AbortSignal): Promise<Answer[]> {
+  /**
+   * @param chosen which pairs, ascending
+   * @param without a shard that is asked only where no other holds the expert
+   */
+  async #answer(work: LayerWork, chosen: Uint32Array, signal: AbortSignal, without = -1): Promise<Answer[]> {
     for (;;) {
       const plan = this.#plans.current;
       const { byShard, orphans } = assign(work.pairs, chosen, {
         layer: work.layer,
-        holdersOf: (expert) => this.#holdersOf(plan, work.index, expert),
+        holdersOf: (expert) => {
+          const holders = this.#holdersOf(plan, work.index, expert);
+          return holders.length > 1 ? holders.filter((shard) => shard !== without) : holders;
+        },
         outstanding: (shard) => this.#outstanding.get(shard) ?? 0,
       });
       if (orphans.length === 0) {
@@ -139,30 +154,61 @@ export class LayerRun {
     return holders.filter((shard) => this.#members.serves(shard, epoch));
   }
 
-  /** Calls are pure: what a lost shard was asked is asked again elsewhere. */
-  async #ask(
-    work: LayerWork,
-    { shard, pairs, plan }: { readonly shard: number; readonly pairs: Uint32Array; readonly plan: Plan },
-    signal: AbortSignal,
-  ): Promise<Answer[]> {
+  /** Calls are pure: what a lost shard was asked is asked again elsewhere, what a slow one was asked is asked twice. */
+  async #ask(work: LayerWork, asked: Asked, signal: AbortSignal): Promise<Answer[]> {
+    const own = this.#forward(work, asked, signal);
+    if (!(await this.#isLate(own, work, asked))) {
+      return (await own) ?? (await this.#answer(work, asked.pairs, signal));
+    }
+    const elsewhere = this.#answer(work, asked.pairs, signal, asked.shard);
+    // A shard that is lost after all has no say.
+    return await Promise.race([own.then(async (answer) => answer ?? (await elsewhere)), elsewhere]);
+  }
+
+  /** @returns null when the shard is lost */
+  async #forward(work: LayerWork, { shard, pairs, plan }: Asked, signal: AbortSignal): Promise<Answer[] | null> {
     const member = this.#members.all[shard];
     if (member === undefined) throw new Error(`a placement names shard ${shard}, which is not in the group`);
     const slice = sliceOf(work.pairs, pairs);
     const { mode, format } = this.#settings;
     const x = gatherRows(work.x, slice.rows, work.hidden);
     const call = { planEpoch: plan.epoch, layer: work.layer, slice, x, mode, format };
+    const startedAt = performance.now();
     this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) + pairs.length);
     try {
       const y = await this.#plans.during(plan, () => member.shard.forward(call, signal));
+      this.#times.note(pairs.length, performance.now() - startedAt);
       this.#count(shard, work.layer, slice);
       return [{ shard, slice, y }];
     } catch (error) {
       if (!(error instanceof ShardLost)) throw error;
       this.#members.lose(member, error);
+      return null;
     } finally {
       this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) - pairs.length);
     }
-    return await this.#answer(work, pairs, signal);
+  }
+
+  /** False once there is an answer, or when nobody else could give it. */
+  async #isLate(own: Promise<unknown>, work: LayerWork, { shard, pairs, plan }: Asked): Promise<boolean> {
+    const lateMs = this.#times.lateMs(pairs.length);
+    if (lateMs === null || !this.#hasReplicas(work, shard, plan)) return false;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, lateMs, true);
+    });
+    const settled = own.then(
+      () => false,
+      () => false,
+    );
+    const isLate = await Promise.race([settled, late]);
+    clearTimeout(timer);
+    return isLate;
+  }
+
+  /** True when some expert of the layer has another home than this shard. */
+  #hasReplicas({ index }: LayerWork, shard: number, { placement }: Plan): boolean {
+    return (placement.holders[index] ?? []).some((holders) => holders.length > 1 && holders.includes(shard));
   }
 
   #count(shard: number, layer: number, { experts, offsets }: Slice): void {

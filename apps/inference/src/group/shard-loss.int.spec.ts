@@ -164,6 +164,19 @@ describe('a shard that does not keep up', () => {
     expect(setting.shards[0]?.inFlightBytes).toBe(0);
   });
 
+  it('is not waited for where replicas are: they are asked as well, and it is not given up', async () => {
+    const setting = await groupOf(3, { minReplicas: 2 });
+    const outputs = await wanted();
+    for (let step = 0; step < 12; step++) await wholeStep(setting.group);
+    setting.processes[1]?.signal('SIGSTOP');
+    expect(await wholeStep(setting.group)).toEqual(outputs);
+    expect(setting.group.planEpoch).toBe(1);
+    expect(setting.shards[1]?.inFlightBytes).toBeGreaterThan(0);
+    setting.processes[1]?.signal('SIGCONT');
+    await until(() => setting.shards[1]?.inFlightBytes === 0);
+    expect(await wholeStep(setting.group)).toEqual(outputs);
+  });
+
   it('fails a step when its patience is over, and only that step', async () => {
     const setting = await groupOf(2, { patienceMs: 300 });
     const outputs = await wanted();
