@@ -45,7 +45,7 @@ async function questionRows(say: (line: string) => void): Promise<Row[]> {
   for (const [name, why] of missing) say(`  collection ${name} is missing: ${why}`);
   const corpora = await Corpora.open(join(cache, 'index'));
   const extraction = new Extraction();
-  const tools = [searchTool(corpora), visitTool({ corpora, extraction, pages: null })];
+  const tools = [searchTool(corpora, null), visitTool({ corpora, extraction, pages: null })];
   const ids = new Map<string, string>();
   for (const [name, path] of paths) ids.set(name, (await corpora.sync(path)).id);
   const plain: string[] = [];
@@ -111,7 +111,7 @@ async function indexingRow(folder: string): Promise<Row> {
   const { id, passages } = await corpora.sync(files);
   const seconds = (performance.now() - startedAt) / 1000;
   delay.disable();
-  const search = searchTool(corpora);
+  const search = searchTool(corpora, null);
   const policy = { corpora: [id], web: false, urls: [], allowDomains: [], denyDomains: [] };
   const times: number[] = [];
   for (let i = 0; i < 200; i++) {

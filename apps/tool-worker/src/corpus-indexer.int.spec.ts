@@ -82,7 +82,7 @@ describe('ToolWorker with uploaded folders', () => {
     expect(ready).toMatchObject({ status: 'ready', documents: 2, skipped: 2, error: null });
     expect(ready.skips.map(({ path }) => path).sort()).toEqual(['guide/same.md', 'photo.jpg']);
     const elsewhere = await openCorpora();
-    const search = await searchTool(elsewhere).run({ query: ['who renews the lock'] }, contextOf(corpusId));
+    const search = await searchTool(elsewhere, null).run({ query: ['who renews the lock'] }, contextOf(corpusId));
     const [source] = search.observation.sources;
     expect(source?.uri).toBe('corpus:docs/guide/locks.md');
     const extraction = new Extraction();
@@ -90,7 +90,7 @@ describe('ToolWorker with uploaded folders', () => {
     const visit = await visitor.run({ url: 'corpus:docs/queues.txt', goal: 'jobs' }, contextOf(corpusId));
     await extraction.close();
     expect([...visit.snapshots.values()]).toEqual(['Queues hold jobs.\n']);
-    const stranger = await searchTool(await openCorpora()).run(
+    const stranger = await searchTool(await openCorpora(), null).run(
       { query: ['lock'] },
       { ...contextOf(corpusId), tenantId: 'stranger' },
     );

@@ -5,6 +5,12 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const positive = z.coerce.number().int().positive();
 const milliseconds = (least: number) => z.coerce.number().int().min(least).max(3_600_000);
 
+/** A key is sent as it is: a line break at its end would break the header. */
+const secret = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, 'is not a key: it holds spaces, line breaks or odd characters')
+  .optional();
+
 /** An address of one of these protocols. Its faults never repeat it: it may hold a password. */
 function address(protocols: readonly string[], example: string) {
   const fits = (text: string): boolean => protocols.includes(URL.parse(text)?.protocol ?? '');
@@ -40,6 +46,16 @@ const schema = z.object({
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
   ARGOSY_BROWSER: z.string().default('auto'),
   ARGOSY_EGRESS_URL: address(['http:'], 'http://egress:3128').optional(),
+  ARGOSY_SEARCH_PROVIDERS: z.string().min(1).optional(),
+  ARGOSY_CONTACT: z
+    .string()
+    .regex(/^(?:[\w.+-]+@[\w.-]+\.\w+|https?:\/\/[\w./~-]+)$/, 'is not an e-mail address, or a page to write to')
+    .optional(),
+  ARGOSY_BRAVE_API_KEY: secret,
+  ARGOSY_TAVILY_API_KEY: secret,
+  ARGOSY_SERPER_API_KEY: secret,
+  ARGOSY_EXA_API_KEY: secret,
+  ARGOSY_OPENALEX_API_KEY: secret,
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
   ARGOSY_TOOL_CONCURRENCY: positive.default(8),
@@ -154,10 +170,19 @@ function problemsOf(text: string, check: (text: string) => unknown): readonly Pr
 
 /** What a person is shown instead of a value that is a secret or holds one. */
 const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> = {
-  ARGOSY_MODEL_API_KEY: () => '(set)',
+  ARGOSY_MODEL_API_KEY: isSet,
+  ARGOSY_BRAVE_API_KEY: isSet,
+  ARGOSY_TAVILY_API_KEY: isSet,
+  ARGOSY_SERPER_API_KEY: isSet,
+  ARGOSY_EXA_API_KEY: isSet,
+  ARGOSY_OPENALEX_API_KEY: isSet,
   ARGOSY_DATABASE_URL: hostOf,
   ARGOSY_REDIS_URL: hostOf,
 };
+
+function isSet(): string {
+  return '(set)';
+}
 
 function hostOf(url: string): string {
   return URL.parse(url)?.host || '(set)';

@@ -3,7 +3,7 @@ import { type Egress, EgressFault, type EgressResponse } from '#egress';
 import type { Evidence } from './evidence.ts';
 import type { Pace, PaceRule } from './pace.ts';
 import { allowsRobot, parseRobots, ROBOTS_BYTES, type RobotsRules } from './robots.ts';
-import { retryAfter } from './web-page.ts';
+import { retryAfterMs as retryAfter } from './retry-after.ts';
 
 /** What {@link Courtesy} works with. */
 export interface CourtesyParts {

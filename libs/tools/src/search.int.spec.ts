@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Aborted, InvalidInput } from '#errors';
 import { Corpora } from './corpus/corpora.ts';
+import { ProviderFault, type SearchProvider } from './providers/provider.ts';
 import { searchTool } from './search.ts';
 import { contextWith } from './testing/context.contract.ts';
+import { hit, openEvidence, openPace, providerOf } from './testing/web-search.contract.ts';
 
 describe('search', () => {
   let base: string;
@@ -26,7 +28,7 @@ describe('search', () => {
 
   it('answers each query in its own section, with sources and the texts that passages point into', async () => {
     const query = ['who renews the lock', 'backoff of a failed job'];
-    const { observation, snapshots } = await searchTool(corpora).run({ query }, contextWith({ corpora: [id] }));
+    const { observation, snapshots } = await searchTool(corpora, null).run({ query }, contextWith({ corpora: [id] }));
     expect(observation.sections.map((s) => s.label)).toEqual(query);
     expect(observation.sections[0]?.passages[0]?.text).toContain('renews its lock');
     for (const passage of observation.sections.flatMap((s) => s.passages)) {
@@ -37,30 +39,104 @@ describe('search', () => {
 
   it('tells a query that found nothing from one that did', async () => {
     const args = { query: ['zebra', 'lock'] };
-    const { observation } = await searchTool(corpora).run(args, contextWith({ corpora: [id] }));
+    const { observation } = await searchTool(corpora, null).run(args, contextWith({ corpora: [id] }));
     expect(observation.sections.map((s) => s.fault?.kind)).toEqual(['empty', undefined]);
   });
 
   it('is blocked when the run has nothing to search', async () => {
-    const { observation } = await searchTool(corpora).run({ query: ['lock'] }, contextWith({}));
+    const { observation } = await searchTool(corpora, null).run({ query: ['lock'] }, contextWith({}));
     expect(observation.sections[0]?.fault).toMatchObject({ kind: 'blocked', message: expect.stringMatching(/web/) });
   });
 
   it('reports a corpus that is gone as a fault of the query', async () => {
     const context = contextWith({ corpora: ['c_0123456789abcdef'] });
-    const { observation } = await searchTool(corpora).run({ query: ['lock'] }, context);
+    const { observation } = await searchTool(corpora, null).run({ query: ['lock'] }, context);
     expect(observation.sections[0]?.fault?.kind).toBe('invalid');
   });
+
+  describe('on the web', () => {
+    const searching = (...providers: readonly SearchProvider[]) => {
+      const { evidence } = openEvidence();
+      const { pace, log } = openPace();
+      const door = { fetch: async () => await Promise.reject(new Error('no provider here fetches')) };
+      return { tool: searchTool(corpora, { providers, door, pace, evidence }), log };
+    };
+    const found = providerOf('wiki', ({ query }) => [hit(`https://wiki.example/${encodeURIComponent(query)}`)]);
+    const down = providerOf('paper', () => Promise.reject(new ProviderFault('transient', 'paper is down.')));
+
+    it('names pages to visit beside passages of documents, and quotes nothing of them', async () => {
+      const args = { query: ['lock', 'zebra'] };
+      const { observation } = await searching(found, down).tool.run(args, contextWith({ corpora: [id], web: true }));
+      const [lock, zebra] = observation.sections;
+      expect(lock?.hits).toEqual([expect.objectContaining({ url: 'https://wiki.example/lock', providers: ['wiki'] })]);
+      expect(lock?.passages[0]?.text).toContain('renews its lock');
+      expect(zebra).toMatchObject({ passages: [], hits: [{ url: 'https://wiki.example/zebra' }] });
+      expect(zebra).not.toHaveProperty('fault');
+      expect(observation.sources.map(({ uri }) => uri)).toEqual([
+        expect.stringMatching(/^corpus:/),
+        expect.stringMatching(/^corpus:/),
+      ]);
+    });
+
+    it('tells of a provider that is down only where nothing else was found', async () => {
+      const args = { query: ['lock', 'zebra'] };
+      const { observation } = await searching(down).tool.run(args, contextWith({ corpora: [id], web: true }));
+      expect(observation.sections.map(({ fault }) => fault)).toEqual([
+        undefined,
+        { kind: 'transient', message: 'paper is down.' },
+      ]);
+    });
+
+    it('asks nobody for a run that may not search the web, and only whom the run names', async () => {
+      const { tool, log } = searching(found, down);
+      await tool.run({ query: ['lock'] }, contextWith({ corpora: [id], providers: ['wiki'] }));
+      expect(log).toEqual([]);
+      await tool.run({ query: ['lock'] }, contextWith({ web: true, providers: ['wiki'] }));
+      expect(log).toEqual(['turn search:wiki', 'done search:wiki']);
+    });
+
+    it('is blocked where the run names providers that are not there', async () => {
+      const context = contextWith({ web: true, providers: ['brave'] });
+      const { observation } = await searching(found).tool.run({ query: ['lock'] }, context);
+      expect(observation.sections[0]?.fault).toMatchObject({
+        kind: 'blocked',
+        message: expect.stringMatching(/brave/),
+      });
+    });
+
+    it('sends words of any script well-formed, and tells the language that a script tells', async () => {
+      const sent: (string | undefined)[][] = [];
+      const ear = providerOf('ear', ({ query, language }) => {
+        sent.push([query, language]);
+        return [];
+      });
+      const query = ['half \ud800 a\u202e pair\n\n', '気 は なに', 'what does 気 mean'];
+      const { observation } = await searching(ear).tool.run({ query }, contextWith({ web: true }));
+      expect(sent).toEqual([
+        ['half \ufffd a pair', undefined],
+        ['気 は なに', 'ja'],
+        ['what does 気 mean', undefined],
+      ]);
+      expect(observation.sections.map(({ fault }) => fault?.kind)).toEqual(['empty', 'empty', 'empty']);
+    });
+  });
+
+  it.each([[Array.from({ length: 1_000 }, (_, n) => `q${n}`)], [['x'.repeat(100 * 1_024)]]])(
+    'refuses too many or too long queries',
+    async (query) => {
+      await expect(searchTool(corpora, null).run({ query }, contextWith({ web: true }))).rejects.toThrow(InvalidInput);
+    },
+  );
 
   it.each([{}, { query: [] }, { query: ['a', 'b', 'c', 'd', 'e', 'f'] }, { query: [7] }, { query: ['  '] }])(
     'refuses the arguments %j',
     async (args) => {
-      await expect(searchTool(corpora).run(args, contextWith({ corpora: [id] }))).rejects.toThrow(InvalidInput);
+      await expect(searchTool(corpora, null).run(args, contextWith({ corpora: [id] }))).rejects.toThrow(InvalidInput);
     },
   );
 
   it('stops when its signal fires', async () => {
     const context = { ...contextWith({ corpora: [id] }), signal: AbortSignal.abort() };
-    await expect(searchTool(corpora).run({ query: ['lock'] }, context)).rejects.toThrow(Aborted);
+    await expect(searchTool(corpora, null).run({ query: ['lock'] }, context)).rejects.toThrow(Aborted);
   });
 });

@@ -67,7 +67,7 @@ export function openToolbox({ corpora, out, pace, evidence }: ToolboxParts): Too
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
   const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
   return {
-    tools: [searchTool(corpora), visitTool({ corpora, extraction, pages })],
+    tools: [searchTool(corpora, null), visitTool({ corpora, extraction, pages })],
     close: async () => {
       await browser?.close();
       await doors.close();

@@ -1,5 +1,6 @@
 import type { SourceDocument, ToolFault } from '#domain';
 import type { EgressResponse } from '#egress';
+import { retryAfterMs } from './retry-after.ts';
 import { natureOf } from './sniff.ts';
 import { type DocumentType, typeOfName } from './text/document.ts';
 import type { RawDocument } from './text/extract.ts';
@@ -16,9 +17,9 @@ export function statusFault({ status, headers, url }: EgressResponse, now: numbe
   if (status >= 200 && status < 300) return null;
   const told = `${hostOf(url)} answered ${status}`;
   if (status === 429) {
-    const retryAfterMs = retryAfter(headers['retry-after'], now);
+    const wait = retryAfterMs(headers['retry-after'], now);
     const fault = { kind: 'quota', message: `${told}: too many requests; try again later.` } as const;
-    return retryAfterMs === null ? fault : { ...fault, retryAfterMs };
+    return wait === null ? fault : { ...fault, retryAfterMs: wait };
   }
   if ([401, 403, 407, 451].includes(status))
     return { kind: 'blocked', message: `${told}: the page is not open to us.` };
@@ -99,14 +100,6 @@ export function toldBy(
     ...(language !== null && { language }),
     ...(own && /^https?:$/.test(own.protocol) && { canonical: own.href }),
   };
-}
-
-/** In milliseconds; null when there is none to read. @param now epoch ms, for a date */
-export function retryAfter(value: string | undefined, now: number): number | null {
-  if (value === undefined) return null;
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1_000;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
 function hostOf(url: string): string {

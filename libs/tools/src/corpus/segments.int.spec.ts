@@ -191,7 +191,7 @@ describe('an index from elsewhere', () => {
   it('is fetched by the search that needs it, which says so when it cannot be had', async () => {
     const { file } = await build({ 'a.md': 'alpha' });
     const source = new Source({ [id]: file });
-    const search = searchTool(await open('reader', source));
+    const search = searchTool(await open('reader', source), null);
     source.change = () => {
       throw new Unavailable('is indexing, not ready');
     };

@@ -1,0 +1,113 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ToolFault } from '#domain';
+import type { ProviderHit } from './providers/provider.ts';
+import type { Answer } from './search-ask.ts';
+import { faultOfAll, mergeHits, type SearchPolicy } from './search-merge.ts';
+import { contextWith } from './testing/context.contract.ts';
+import { hit } from './testing/web-search.contract.ts';
+
+const answer = (provider: string, hits: readonly ProviderHit[], fault?: ToolFault): Answer => {
+  return { provider, hits, madeAt: '2026-01-01T00:00:00.000Z', ...(fault ? { fault } : {}) };
+};
+const policy = (more: Partial<SearchPolicy> = {}): SearchPolicy => ({ ...contextWith({ web: true }).policy, ...more });
+const urls = (answers: readonly Answer[], allowed = policy()) => mergeHits(answers, allowed).hits.map(({ url }) => url);
+
+describe('mergeHits', () => {
+  const [a, b, c] = ['https://a.example/', 'https://b.example/', 'https://c.example/'].map((url) => hit(url));
+
+  it('puts what several found before what one ranked alike', () => {
+    expect(
+      urls([
+        answer(
+          'x',
+          [a, b].filter((one) => one !== undefined),
+        ),
+        answer(
+          'y',
+          [c, b].filter((one) => one !== undefined),
+        ),
+      ]),
+    ).toEqual(['https://b.example/', 'https://a.example/', 'https://c.example/']);
+  });
+
+  it('names a page once, as the one who ranked it best tells it, filled up by the others', () => {
+    const first = hit('http://a.example/x', { title: 'First', snippet: '' });
+    const second = hit('https://a.example/x', { title: 'Second', snippet: 'told', published: '2024' });
+    const { hits } = mergeHits([answer('x', [hit('https://b.example/'), second]), answer('y', [first])], policy());
+    expect(hits[0]).toEqual({
+      url: 'https://a.example/x',
+      title: 'First',
+      snippet: 'told',
+      published: '2024',
+      providers: ['y', 'x'],
+    });
+  });
+
+  it('does not let a provider raise a page by naming it twice', () => {
+    const twice = hit('https://a.example/');
+    expect(
+      urls([answer('x', [hit('https://b.example/'), twice, twice]), answer('y', [hit('https://c.example/')])])[0],
+    ).not.toBe(twice.url);
+  });
+
+  it('holds to the sites of a run', () => {
+    const found = [
+      answer(
+        'x',
+        ['https://a.example/', 'https://sub.b.example/', 'https://c.example/'].map((url) => hit(url)),
+      ),
+    ];
+    expect(urls(found, policy({ denyDomains: ['b.example'] }))).toEqual(['https://a.example/', 'https://c.example/']);
+    expect(urls(found, policy({ allowDomains: ['b.example'] }))).toEqual(['https://sub.b.example/']);
+    expect(mergeHits(found, policy({ allowDomains: ['d.example'] }))).toEqual({ hits: [], outside: 3 });
+  });
+
+  it.each([
+    ['2024', true],
+    ['2024-05', true],
+    ['2024-05-17', true],
+    ['2024-05-16', false],
+    ['2025-02-01', true],
+    ['2025-02-02', false],
+    ['2025-02', true],
+    ['2025-03', false],
+    ['2023', false],
+    ['2026', false],
+    [null, false],
+  ])('takes what was published %s for within 2024-05-17 and 2025-02-01: %s', (published, isIn) => {
+    const days = policy({ publishedAfter: '2024-05-17', publishedBefore: '2025-02-01' });
+    expect(urls([answer('x', [hit('https://a.example/', { published })])], days)).toHaveLength(isIn ? 1 : 0);
+  });
+
+  it('takes what has no date where days do not matter, and names ten pages at most', () => {
+    const many = Array.from({ length: 30 }, (_, n) => hit(`https://a.example/${n}`));
+    expect(urls([answer('x', many)])).toEqual(many.slice(0, 10).map(({ url }) => url));
+  });
+});
+
+describe('faultOfAll', () => {
+  const fault = (kind: ToolFault['kind'], more: object = {}): ToolFault => ({ kind, message: `${kind}.`, ...more });
+
+  it('is empty only where everyone looked', () => {
+    expect(faultOfAll([answer('x', []), answer('y', [])], 0).kind).toBe('empty');
+    expect(faultOfAll([answer('x', []), answer('y', [], fault('transient'))], 0)).toEqual(fault('transient'));
+  });
+
+  it('tells the fault that may pass before the one that will not, and all of them in words', () => {
+    const quota = fault('quota', { retryAfterMs: 5 });
+    const told = faultOfAll([answer('x', [], fault('blocked')), answer('y', [], quota)], 0);
+    expect(told).toEqual({ kind: 'quota', message: 'blocked. quota.', retryAfterMs: 5 });
+  });
+
+  it('is invalid where nobody takes the query, and empty where one who did found nothing', () => {
+    expect(faultOfAll([answer('x', [], fault('invalid'))], 0).kind).toBe('invalid');
+    expect(faultOfAll([answer('x', [], fault('invalid')), answer('y', [])], 0)).toMatchObject({
+      kind: 'empty',
+      message: 'Nothing was found for this query. Try other words. invalid.',
+    });
+  });
+
+  it('says that pages were left out', () => {
+    expect(faultOfAll([answer('x', [])], 4).message).toMatch(/^4 pages were found, all outside/);
+  });
+});
