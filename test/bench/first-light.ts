@@ -112,7 +112,7 @@ async function indexingRow(folder: string): Promise<Row> {
   const seconds = (performance.now() - startedAt) / 1000;
   delay.disable();
   const search = searchTool(corpora, null);
-  const policy = { corpora: [id], web: false, urls: [], allowDomains: [], denyDomains: [] };
+  const policy = { corpora: [id], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] };
   const times: number[] = [];
   for (let i = 0; i < 200; i++) {
     const query = `how does the ${wordAt((i % 20) / 20)} ${wordAt(((i * 7) % 40) / 40)} ${wordAt(0.7)} work`;

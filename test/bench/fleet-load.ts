@@ -143,7 +143,7 @@ export function acceptanceOf(number: number, pace: Pace, model = modelName): Acc
       model,
       profile: 'tongyi-v1',
       degraded: [],
-      sources: { corpora: [], web: false, urls: [], allowDomains: [], denyDomains: [] },
+      sources: { corpora: [], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] },
       limits: {
         budget: { steps: 1_000_000 },
         contextTokens: null,

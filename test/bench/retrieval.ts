@@ -51,7 +51,7 @@ export async function plainPassages(corpora: Corpora, id: string, question: stri
 export async function extractivePassages(tools: readonly Tool[], id: string, question: string): Promise<string[]> {
   const model = extractiveModel();
   const signal = new AbortController().signal;
-  const policy = { corpora: [id], web: false, urls: [], allowDomains: [], denyDomains: [] };
+  const policy = { corpora: [id], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] };
   const turns: Turn[] = [{ role: 'question', text: question }];
   for (let step = 0; step < 20; step++) {
     const request = { turns, tools: tools.map((t) => t.signature), today: '2026-01-01', mustAnswer: step === 19 };

@@ -10,6 +10,7 @@ import type {
   Report,
   ResearchEvent,
   ResearchRequest,
+  SearchHit,
   ToolCall,
 } from '#domain';
 import { buildReport, usageOf } from '#domain';
@@ -35,7 +36,7 @@ export function requestOf(changes: Partial<ResearchRequest> = {}): ResearchReque
     model: 'scripted',
     profile: 'tongyi-v1',
     degraded: [],
-    sources: { corpora: [], web: false, urls: [], allowDomains: [], denyDomains: [] },
+    sources: { corpora: [], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] },
     limits: limitsOf(),
     today: '2026-01-31',
     metadata: {},
@@ -85,6 +86,16 @@ export function observationOf(text: string, label = 'query'): Observation {
   const uri = `https://example.org/${sha256.slice(0, 8)}`;
   const source = { uri, title: 'A page', sha256, bytes, fetchedAt: '2026-01-31T00:00:00.000Z' };
   return { sections: [{ label, passages: [passage] }], sources: [source] };
+}
+
+/** A page that a search named. */
+export function hitOf(url: string, changes: Partial<SearchHit> = {}): SearchHit {
+  return { url, title: 'A page', snippet: 'Some words.', published: null, providers: ['searxng'], ...changes };
+}
+
+/** A search that named these pages and read none. */
+export function hitsOf(label: string, ...urls: readonly string[]): Observation {
+  return { sections: [{ label, passages: [], hits: urls.map((url) => hitOf(url)) }], sources: [] };
 }
 
 export function reportOf(runId: string, status: Report['status'] = 'completed'): Report {

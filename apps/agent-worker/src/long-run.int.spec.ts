@@ -10,7 +10,14 @@ import { drive, type RunRecord } from './drive.ts';
 
 const settings = { leaseMs: 600_000, relookMs: 50, pollMs: 20 };
 const tenantId = 'acme';
-const sources = { corpora: ['c_0123456789abcdef'], web: false, urls: [], allowDomains: [], denyDomains: [] };
+const sources = {
+  corpora: ['c_0123456789abcdef'],
+  web: false,
+  urls: [],
+  providers: [],
+  allowDomains: [],
+  denyDomains: [],
+};
 const never = new AbortController().signal;
 const tools = [
   {

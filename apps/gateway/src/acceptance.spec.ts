@@ -31,7 +31,7 @@ describe('toRequest', () => {
       model: 'extractive',
       profile: 'extractive-v1',
       degraded: ['no_llm', 'no_web_search'],
-      sources: { corpora: [corpus], web: false, urls: [], allowDomains: [], denyDomains: [] },
+      sources: { corpora: [corpus], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] },
       limits: expect.objectContaining({
         budget: { steps: 100 },
         contextTokens: null,

@@ -64,7 +64,7 @@ describe('ToolWorker with uploaded folders', () => {
 
   const contextOf = (id: string) => ({
     tenantId,
-    policy: { corpora: [id], web: false, urls: [], allowDomains: [], denyDomains: [] },
+    policy: { corpora: [id], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] },
     signal: new AbortController().signal,
     callId: 'call-1',
     now: '2026-01-02T03:04:05.000Z',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { observationOf } from '../../../test/support/research.ts';
+import { hitsOf, observationOf } from '../../../test/support/research.ts';
 import { afterResults, afterUnusableReply, isStuck, noProgressYet, type Progress } from './circles.ts';
 import type { ToolOutcome } from './conversation.ts';
 import type { ToolFault } from './observation.ts';
@@ -25,6 +25,15 @@ describe('a circle', () => {
       null,
       null,
     ]);
+  });
+
+  it('is not seen in searches that name pages not named before, and is in those that name the same', () => {
+    const named = (query: string, ...urls: readonly string[]): ToolOutcome => {
+      return { call: { tool: 'search', args: { query } }, observation: hitsOf(query, ...urls) };
+    };
+    const [one, two] = ['https://a.example/', 'https://b.example/'];
+    expect(signs(named('lock lease', one), named('lock leases', two))).toEqual([null, null]);
+    expect(signs(named('lock lease', one, two), named('lock leases', two))).toEqual([null, 'repeated_call']);
   });
 
   it.each([

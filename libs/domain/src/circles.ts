@@ -14,7 +14,7 @@ export interface Circle {
 /** How a run gets on: what it has asked and seen. Nothing but the fold of its events. */
 export interface Progress {
   readonly asked: readonly Asked[];
-  /** Places in snapshots that were shown. */
+  /** Places in snapshots that were shown, and addresses that searches named. */
   readonly seen: ReadonlySet<string>;
   /** How often each query or address failed. */
   readonly failures: ReadonlyMap<string, number>;
@@ -73,12 +73,15 @@ export function afterUnusableReply(progress: Progress): Progress {
   return { ...progress, unusableReplies, circle };
 }
 
-/** Results came. Cost O(queries of the run), and O(places seen in it) where something new was found. */
+/** Results came. Cost O(queries of the run), and O(places seen in it) where something new was found. A page to read is new, too. */
 export function afterResults(progress: Progress, outcomes: readonly ToolOutcome[]): Progress {
   const sections = outcomes.flatMap(({ call, observation }) =>
     observation.sections.map((section) => ({ tool: call.tool, ...section })),
   );
-  const places = sections.flatMap(({ passages }) => passages.map((p) => `${p.sha256}:${p.start}-${p.end}`));
+  const places = sections.flatMap(({ passages, hits = [] }) => [
+    ...passages.map((p) => `${p.sha256}:${p.start}-${p.end}`),
+    ...hits.map(({ url }) => url),
+  ]);
   const fresh = places.some((place) => !progress.seen.has(place));
   const failures = new Map(progress.failures);
   for (const { label, fault } of sections) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { observationOf, searchOf, sha256Of } from '../../../test/support/research.ts';
-import { clipOutcomes, passageTokens } from './clip.ts';
+import { hitOf, observationOf, searchOf, sha256Of } from '../../../test/support/research.ts';
+import { clipOutcomes, hitTokens, passageTokens } from './clip.ts';
 import type { ToolOutcome } from './conversation.ts';
 import type { Observation, Passage } from './observation.ts';
 
@@ -68,6 +68,26 @@ describe('clipOutcomes', () => {
     const total = clipOutcomes(many, 4_000).reduce((sum, outcome) => sum + sizeOf(outcome), 0);
     expect(total).toBeLessThanOrEqual(4_000);
     expect(total).toBeGreaterThan(2_000);
+  });
+
+  it('shares the room between passages and hits, keeps hits whole, and counts what is left out of both', () => {
+    const { call, observation } = outcomeOf(words(100), words(100, 'lock'));
+    const hits = ['a', 'b', 'c'].map((name) => hitOf(`https://${name}.example/`, { snippet: words(60) }));
+    const sections = observation.sections.map((section) => ({ ...section, hits }));
+    const [clipped] = clipOutcomes([{ call, observation: { ...observation, sections } }], 600);
+    const [section] = clipped?.observation.sections ?? [];
+    expect(section?.hits).toEqual(hits.slice(0, 1));
+    expect(section?.passages.length).toBeGreaterThan(0);
+    expect((section?.passages.length ?? 0) + (section?.hits?.length ?? 0) + (section?.omitted ?? 0)).toBe(5);
+  });
+
+  it('passes over a hit that is too large for those behind it, and stays within the room', () => {
+    const hits = [hitOf('https://a.example/', { snippet: words(900) }), hitOf('https://b.example/')];
+    const observation: Observation = { sections: [{ label: 'query', passages: [], hits }], sources: [] };
+    const [clipped] = clipOutcomes([{ call: searchOf('query'), observation }], 300);
+    const [section] = clipped?.observation.sections ?? [];
+    expect(section).toMatchObject({ hits: [{ url: 'https://b.example/' }], omitted: 1 });
+    expect(hitTokens(hits[0] ?? hitOf(''))).toBeGreaterThan(300);
   });
 
   it('cuts nowhere but in its text: 1,000 passages of all scripts stay verbatim and within the room', () => {

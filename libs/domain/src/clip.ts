@@ -1,8 +1,8 @@
 import type { ToolOutcome } from './conversation.ts';
 import { tokenWeight } from './estimate.ts';
-import type { Observation, Passage, Section, SourceDocument } from './observation.ts';
+import type { Observation, Passage, SearchHit, Section, SourceDocument } from './observation.ts';
 
-/** What a passage costs beside its words: its tags and the names of its fields. */
+/** What a passage or hit costs beside its words: its tags and the names of its fields. */
 const frameTokens = 30;
 
 /** A rest of a passage shorter than this is not worth its frame. */
@@ -13,8 +13,8 @@ const forNotices = 0.1;
 
 /**
  * The results of one step as they enter its run. The calls of a reply share the room, so that however many there are, the
- * reserve that was kept for them is enough: the best passages of each query stay, the last of them cut if need be, and
- * each section says how many were left out.
+ * reserve that was kept for them is enough: the best passages and hits of each query stay, the last passage cut if need be
+ * and no hit ever, and each section says how many were left out.
  * @param tokens room for all of them; 0 for no limit
  */
 export function clipOutcomes(outcomes: readonly ToolOutcome[], tokens: number): readonly ToolOutcome[] {
@@ -29,23 +29,41 @@ export function passageTokens({ text, headings }: Passage, source: SourceDocumen
   return tokenWeight(text) + tokenWeight(frame) + frameTokens;
 }
 
+/** Estimated tokens of one hit as a model is shown it. */
+export function hitTokens({ url, title, snippet, published, providers, work }: SearchHit): number {
+  const scholarly = work === undefined ? [] : [...work.authors, work.venue, work.doi, work.pdfUrl];
+  return tokenWeight([url, title, snippet, published, ...providers, ...scholarly].join(' ')) + frameTokens;
+}
+
+/** What may stay of an observation: whole, in part where it is a passage, or not at all. */
+type Kept = ReadonlyMap<Passage | SearchHit, Passage | SearchHit>;
+
 function clip(observation: Observation, tokens: number): Observation {
-  const sources = new Map(observation.sources.map((source) => [source.sha256, source]));
-  const costOf = (passage: Passage) => passageTokens(passage, sources.get(passage.sha256));
-  const kept = new Map<Passage, Passage>();
-  let left = tokens - observation.sections.reduce((sum, section) => sum + sectionTokens(section), 0);
-  for (const passage of bestFirst(observation.sections)) {
-    const cost = costOf(passage);
-    if (cost > left) {
-      const cut = cutTo(passage, left - (cost - tokenWeight(passage.text)));
-      if (cut !== null) kept.set(passage, cut);
-      break;
-    }
-    kept.set(passage, passage);
-    left -= cost;
-  }
+  const kept = keep(observation, tokens);
   const sections = observation.sections.map((section) => keepOf(section, kept));
   return { sections, sources: sourcesOf(observation, kept) };
+}
+
+function keep({ sections, sources }: Observation, tokens: number): Kept {
+  const named = new Map(sources.map((source) => [source.sha256, source]));
+  const kept = new Map<Passage | SearchHit, Passage | SearchHit>();
+  let left = tokens - sections.reduce((sum, section) => sum + sectionTokens(section), 0);
+  for (const found of bestFirst(sections)) {
+    const cost = isPassage(found) ? passageTokens(found, named.get(found.sha256)) : hitTokens(found);
+    if (cost <= left) {
+      kept.set(found, found);
+      left -= cost;
+    } else if (isPassage(found)) {
+      const cut = cutTo(found, left - (cost - tokenWeight(found.text)));
+      if (cut !== null) kept.set(found, cut);
+      break;
+    }
+  }
+  return kept;
+}
+
+function isPassage(found: Passage | SearchHit): found is Passage {
+  return 'sha256' in found;
 }
 
 function sectionTokens({ label, fault }: Section): number {
@@ -53,10 +71,11 @@ function sectionTokens({ label, fault }: Section): number {
 }
 
 /** The first choice of each section, then the second of each, and so on. */
-function bestFirst(sections: readonly Section[]): Passage[] {
-  const ranked = sections.map(({ passages }) => passages.toSorted((a, b) => b.score - a.score));
-  const deepest = Math.max(0, ...ranked.map((passages) => passages.length));
-  return Array.from({ length: deepest }, (_, rank) => ranked.flatMap((passages) => passages[rank] ?? [])).flat();
+function bestFirst(sections: readonly Section[]): (Passage | SearchHit)[] {
+  const passages = sections.map((section) => section.passages.toSorted((a, b) => b.score - a.score));
+  const ranked: readonly (readonly (Passage | SearchHit)[])[] = [...passages, ...sections.map(({ hits = [] }) => hits)];
+  const deepest = Math.max(0, ...ranked.map((found) => found.length));
+  return Array.from({ length: deepest }, (_, rank) => ranked.flatMap((found) => found[rank] ?? [])).flat();
 }
 
 /** The beginning of a passage, up to the last white space that fits; null where that is too little. */
@@ -75,14 +94,15 @@ function isHighSurrogate(text: string, at: number): boolean {
   return unit >= 0xd800 && unit < 0xdc00;
 }
 
-function keepOf(section: Section, kept: ReadonlyMap<Passage, Passage>): Section {
-  const passages = section.passages.flatMap((passage) => kept.get(passage) ?? []);
-  const omitted = section.passages.length - passages.length;
-  return { ...section, passages, ...(omitted === 0 ? {} : { omitted }) };
+function keepOf(section: Section, kept: Kept): Section {
+  const passages = section.passages.flatMap((passage) => kept.get(passage) ?? []).filter(isPassage);
+  const hits = section.hits?.filter((hit) => kept.has(hit));
+  const omitted = section.passages.length - passages.length + (section.hits?.length ?? 0) - (hits?.length ?? 0);
+  return { ...section, passages, ...(hits && { hits }), ...(omitted === 0 ? {} : { omitted }) };
 }
 
 /** Without the documents of which nothing is left. */
-function sourcesOf({ sections, sources }: Observation, kept: ReadonlyMap<Passage, Passage>): SourceDocument[] {
+function sourcesOf({ sections, sources }: Observation, kept: Kept): SourceDocument[] {
   const all = sections.flatMap(({ passages }) => passages);
   const shown = new Set(all.filter((passage) => kept.has(passage)).map(({ sha256 }) => sha256));
   const hidden = new Set(all.map(({ sha256 }) => sha256).filter((sha256) => !shown.has(sha256)));

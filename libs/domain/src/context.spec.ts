@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { observationOf, searchOf } from '../../../test/support/research.ts';
+import { hitsOf, observationOf, searchOf } from '../../../test/support/research.ts';
 import { type Context, digestOf, planCompaction, shownTurns, wholeContext } from './context.ts';
 import type { Turn } from './conversation.ts';
 import { numberSources } from './sources.ts';
@@ -52,6 +52,24 @@ describe('planCompaction', () => {
 
   it('lists what was looked up', () => {
     expect(context.digest?.lookups).toContainEqual({ tool: 'search', label: fact.slice(0, 20), passages: 1 });
+  });
+
+  it('keeps as pointers the pages that were named and not read, the best first', () => {
+    const url = (name: string): string => `https://${name}.example/`;
+    const named = (query: string, ...names: readonly string[]): Turn[] => {
+      const observation = hitsOf(query, ...names.map(url));
+      return [
+        { role: 'model', text: 'I look further.', calls: [searchOf(query)] },
+        { role: 'tools', results: [{ call: searchOf(query), observation }] },
+      ];
+    };
+    const visited = step('A page that was read.', 'I read it.', url('read'));
+    const heard = [...named('storm', 'first', 'read', 'second'), ...visited, ...named('log', 'second')];
+    const all = [question, ...heard, ...noisySteps(40), ...named('newest', 'third')];
+    const { digest } = compacted(all, wholeContext, 12_000, 12_000);
+    expect(digest?.unread).toEqual(['second', 'first'].map((name) => ({ url: url(name), title: 'A page' })));
+    expect(digest?.lookups).toContainEqual({ tool: 'search', label: 'storm', passages: 0, hits: 3 });
+    expect(context.digest).not.toHaveProperty('unread');
   });
 
   it('keeps what the model spoke of, though the question does not', () => {

@@ -1,9 +1,10 @@
-import { passageTokens } from './clip.ts';
+import { hitTokens, passageTokens } from './clip.ts';
 import type { Digest, Lookup, Turn } from './conversation.ts';
 import { tokenWeight } from './estimate.ts';
 import { type Evidence, rankEvidence } from './evidence-rank.ts';
-import type { Passage, SourceDocument } from './observation.ts';
+import type { Passage, Section, SourceDocument } from './observation.ts';
 import { numberSources } from './sources.ts';
+import { unreadPages } from './unread.ts';
 
 /** Which of a run's turns its model is shown. */
 export interface Context {
@@ -81,20 +82,26 @@ export function digestOf(turns: readonly Turn[], { from, kept }: Compaction): Di
   for (const turn of before) {
     if (turn.role !== 'tools') continue;
     for (const { call, observation } of turn.results) {
-      for (const { label, passages: found, fault } of observation.sections) {
-        for (const passage of found) passages.set(placeOf(passage), passage);
-        const lookup = { tool: call.tool, label, passages: found.length, ...(fault ? { fault: fault.kind } : {}) };
-        lookups.delete(`${call.tool} ${label}`);
-        lookups.set(`${call.tool} ${label}`, lookup);
+      for (const section of observation.sections) {
+        for (const passage of section.passages) passages.set(placeOf(passage), passage);
+        lookups.delete(`${call.tool} ${section.label}`);
+        lookups.set(`${call.tool} ${section.label}`, lookupOf(call.tool, section));
       }
     }
   }
+  const unread = unreadPages(turns, from);
   return {
     role: 'digest',
     lookups: [...lookups.values()].slice(-mostLookups),
     passages: kept.flatMap((place) => passages.get(placeOf(place)) ?? []),
     sources: [...numberSources(before).values()].map(({ id: _, ...source }) => source),
+    ...(unread.length === 0 ? {} : { unread }),
   };
+}
+
+function lookupOf(tool: string, { label, passages, hits, fault }: Section): Lookup {
+  const named = hits === undefined ? {} : { hits: hits.length };
+  return { tool, label, passages: passages.length, ...named, ...(fault ? { fault: fault.kind } : {}) };
 }
 
 /** Where the newest turns begin: at a model's turn, not behind the one that asked for the newest results. */
@@ -157,12 +164,16 @@ function measureTurn(turn: Turn): number {
     case 'order':
       return tokenWeight(JSON.stringify(turn));
     case 'digest':
-      return evidenceTokens(turn.passages, turn.sources) + tokenWeight(JSON.stringify(turn.lookups));
+      return (
+        evidenceTokens(turn.passages, turn.sources) + tokenWeight(JSON.stringify([turn.lookups, turn.unread ?? []]))
+      );
     case 'tools':
       return turn.results.reduce((sum, { observation }) => {
         const words = observation.sections.map(({ label, fault }) => `${label}${fault?.message ?? ''}`).join('');
         const passages = observation.sections.flatMap((section) => section.passages);
-        return sum + tokenWeight(words) + evidenceTokens(passages, observation.sources);
+        const hits = observation.sections.flatMap((section) => section.hits ?? []);
+        const pointers = hits.reduce((all, hit) => all + hitTokens(hit), 0);
+        return sum + tokenWeight(words) + evidenceTokens(passages, observation.sources) + pointers;
       }, 0);
   }
 }

@@ -1,4 +1,4 @@
-import type { Observation, Passage, SourceDocument, ToolFault } from './observation.ts';
+import type { Observation, Passage, SearchHit, SourceDocument, ToolFault } from './observation.ts';
 
 /** A tool call as a model asked for it: the name and arguments are not yet checked. */
 export interface ToolCall {
@@ -80,13 +80,20 @@ export interface Digest {
   readonly passages: readonly Passage[];
   /** Every source of those turns in order of first appearance, so that numbers given to them stay. */
   readonly sources: readonly SourceDocument[];
+  /** Pages that searches of those turns named and that were not asked for, the most promising first. */
+  readonly unread?: readonly Pointer[];
 }
+
+/** What is kept of a hit. */
+export type Pointer = Pick<SearchHit, 'url' | 'title'>;
 
 /** One query or address, and what came of it. */
 export interface Lookup {
   readonly tool: string;
   readonly label: string;
   readonly passages: number;
+  /** Pages that it named; absent where it looked for none. */
+  readonly hits?: number;
   readonly fault?: ToolFault['kind'];
 }
 

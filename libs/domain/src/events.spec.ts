@@ -48,6 +48,7 @@ describe('announce', () => {
           index: 0,
           tool: 'search',
           passages: 1,
+          hits: 0,
           sources: [found.sources[0]?.uri],
           faults: [{ label: 'u', ...fault }],
         },

@@ -62,7 +62,16 @@ export {
   type TerminalStatus,
   usageOf,
 } from './report.ts';
-export type { CitationRule, ReportSetting, ResearchRequest, SourcePolicy } from './request.ts';
+export {
+  type CitationRule,
+  type ReportSetting,
+  type ResearchRequest,
+  type SourcePolicy,
+  type StoredPolicy,
+  type StoredRequest,
+  upcastPolicy,
+  upcastRequest,
+} from './request.ts';
 export { advance, giveUp, orderOf, replay } from './research.ts';
 export type {
   Aim,

@@ -74,7 +74,7 @@ export interface Section {
   readonly passages: readonly Passage[];
   /** Pages to read, best first; from searches of the web. */
   readonly hits?: readonly SearchHit[];
-  /** Further passages that were left out for lack of room. */
+  /** Further passages and hits that were left out for lack of room. */
   readonly omitted?: number;
   readonly fault?: ToolFault;
 }

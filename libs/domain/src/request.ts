@@ -18,11 +18,32 @@ export interface SourcePolicy {
   readonly corpora: readonly string[];
   /** False: no request leaves the machine except to `urls`. */
   readonly web: boolean;
+  /** Names of the search providers to ask where the web is allowed; none named means those that the process asks anyway. */
+  readonly providers: readonly string[];
   /** Pages the user named: always allowed to be visited (the egress rules still hold). */
   readonly urls: readonly string[];
   /** Hosts; each matches itself and its subdomains. An empty allow list allows all. */
   readonly allowDomains: readonly string[];
   readonly denyDomains: readonly string[];
+  /** ISO dates, both days included: what a search names outside of them, or without any date, is left out. */
+  readonly publishedAfter?: string;
+  readonly publishedBefore?: string;
+}
+
+/** A policy as any release stored it: the first ones knew no providers. */
+export type StoredPolicy = Omit<SourcePolicy, 'providers'> & Partial<Pick<SourcePolicy, 'providers'>>;
+
+/** A request as any release stored it. */
+export type StoredRequest = Omit<ResearchRequest, 'sources'> & { readonly sources: StoredPolicy };
+
+/** A stored policy as this release knows it. */
+export function upcastPolicy(stored: StoredPolicy): SourcePolicy {
+  return { ...stored, providers: stored.providers ?? [] };
+}
+
+/** A stored request as this release knows it. */
+export function upcastRequest(stored: StoredRequest): ResearchRequest {
+  return { ...stored, sources: upcastPolicy(stored.sources) };
 }
 
 /** What becomes of claims that nothing proves. */

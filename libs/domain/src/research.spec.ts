@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   answered,
   asked,
+  hitsOf,
   limitsOf,
   observationOf,
   placed,
@@ -13,6 +14,7 @@ import {
 } from '../../../test/support/research.ts';
 import type { AnswerPart } from './conversation.ts';
 import { lateOutcome } from './late.ts';
+import type { Observation } from './observation.ts';
 import { advance, begin, replay } from './research.ts';
 import { type Command, ProtocolViolation, type ResearchEvent, type ResearchState } from './run-state.ts';
 
@@ -93,6 +95,26 @@ describe('a model reply', () => {
   it('that holds nothing at all is told so', () => {
     const [state] = advance(thinking, { kind: 'model-replied', reply: replyOf(), forced: null }, limits);
     expect(state.turns.at(-1)).toMatchObject({ role: 'notice', text: expect.stringContaining('neither') });
+  });
+
+  it('that claims nothing ends the run as failed where all that could be looked up failed, whatever searches named', () => {
+    const url = 'https://a.example/';
+    const fault = { kind: 'blocked' as const, message: 'Not from here.' };
+    const visit = { tool: 'visit', args: { url } };
+    const commandAfter = (...observations: readonly Observation[]) => {
+      const outcomes = observations.map((observation) => ({ call: visit, observation }));
+      const calls = asked(...outcomes.map(({ call }) => call));
+      const [heard] = advance(advance(thinking, calls, limits)[0], { kind: 'tools-returned', outcomes }, limits);
+      return advance(heard, answered({ ...part, claim: false }), limits)[1];
+    };
+    const named = hitsOf('locks', url);
+    const unread = { sections: [{ label: url, passages: [], fault }], sources: [] };
+    expect(commandAfter(named, unread)).toMatchObject({
+      kind: 'conclude',
+      ending: { status: 'failed', message: `Nothing could be read. ${url}: Not from here.` },
+    });
+    expect(commandAfter(named, unread, observationOf('A page.'))).toMatchObject({ kind: 'check' });
+    expect(commandAfter(named)).toMatchObject({ kind: 'check' });
   });
 
   it('is spent whatever it brought', () => {

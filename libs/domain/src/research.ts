@@ -214,11 +214,15 @@ function onResults(
   return think({ ...common(state), spent, progress }, { role: 'tools', results });
 }
 
-/** Faults of look-ups when all of them failed, else null: an answer without claims then does not mean that nothing is there. */
+/**
+ * Faults of look-ups when all of them failed, else null: an answer without claims then does not mean that nothing is there.
+ * A search that only named pages read nothing.
+ */
 function nothingCouldBeRead(turns: readonly Turn[]): string | null {
   const sections = turns
     .flatMap((turn) => (turn.role === 'tools' ? turn.results : []))
-    .flatMap((outcome) => outcome.observation.sections);
+    .flatMap((outcome) => outcome.observation.sections)
+    .filter(({ passages, hits = [] }) => passages.length > 0 || hits.length === 0);
   const faults = sections.flatMap(({ label, fault }) =>
     fault === undefined || fault.kind === 'empty' ? [] : [`${label}: ${fault.message}`],
   );

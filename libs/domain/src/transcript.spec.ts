@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { answered, asked, observationOf, requestOf, searchOf } from '../../../test/support/research.ts';
 import type { Observation } from './observation.ts';
+import { upcastRequest } from './request.ts';
 import type { ResearchEvent } from './run-state.ts';
 import { transcriptHash, transcriptOf } from './transcript.ts';
 
@@ -24,8 +25,18 @@ describe('a transcript', () => {
   it('begins with the question and all that was frozen with it, but for the labels of the caller', () => {
     const request = requestOf({ metadata: { team: 'a' } });
     const { metadata, ...frozen } = request;
-    expect(JSON.parse(transcriptOf(request, []))).toEqual({ kind: 'question', ...frozen });
-    expect(metadata).toEqual({ team: 'a' });
+    const { providers, ...sources } = frozen.sources;
+    expect(JSON.parse(transcriptOf(request, []))).toEqual({ kind: 'question', ...frozen, sources });
+    expect([metadata, providers]).toEqual([{ team: 'a' }, []]);
+  });
+
+  it('names the providers that were asked for, and of an older request is what its release wrote', () => {
+    const { sources, ...others } = requestOf();
+    const { providers: _, ...stored } = sources;
+    const older = upcastRequest({ ...others, sources: stored });
+    expect(transcriptOf(older, [])).not.toContain('providers');
+    const newer = transcriptOf({ ...older, sources: { ...older.sources, providers: ['arxiv'] } }, []);
+    expect(JSON.parse(newer)).toMatchObject({ sources: { providers: ['arxiv'] } });
   });
 
   it('has one line for each event, in order', () => {

@@ -12,13 +12,18 @@ import type { ResearchEvent } from './run-state.ts';
 export function transcriptOf(request: ResearchRequest, events: readonly ResearchEvent[]): string {
   // Labels of the caller's own, which no researcher sees.
   const { metadata, ...question } = request;
-  const lines = [{ kind: 'question', ...question }, ...events.map(withoutTimes)];
+  const lines = [{ kind: 'question', ...question, sources: saidOf(request) }, ...events.map(withoutTimes)];
   return lines.map((line) => `${canonicalJson(line)}\n`).join('');
 }
 
 /** Hex sha256 of a transcript's UTF-8 bytes: one name for everything that happened in a run. */
 export function transcriptHash(transcript: string): string {
   return createHash('sha256').update(transcript, 'utf8').digest('hex');
+}
+
+/** A policy that names no providers is written as releases wrote it that knew none. */
+function saidOf({ sources: { providers, ...sources } }: ResearchRequest): object {
+  return providers.length === 0 ? sources : { ...sources, providers };
 }
 
 function withoutTimes(event: ResearchEvent): object {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { SourcePolicy } from '#domain';
 import { pageFault, redirectFault } from './policy.ts';
 
-const open: SourcePolicy = { corpora: [], web: true, urls: [], allowDomains: [], denyDomains: [] };
+const open: SourcePolicy = { corpora: [], web: true, urls: [], providers: [], allowDomains: [], denyDomains: [] };
 const blocks = (url: string, policy: Partial<SourcePolicy>) => pageFault(new URL(url), { ...open, ...policy })?.kind;
 
 describe('pageFault', () => {

@@ -1,4 +1,12 @@
-import { lateOutcome, type Observation, type SourcePolicy, type ToolCall, type ToolOutcome } from '#domain';
+import {
+  lateOutcome,
+  type Observation,
+  type SourcePolicy,
+  type StoredPolicy,
+  type ToolCall,
+  type ToolOutcome,
+  upcastPolicy,
+} from '#domain';
 import type { Database } from './database.ts';
 import { toJsonb } from './json.ts';
 
@@ -32,7 +40,7 @@ export interface CallRecord {
  * @returns null when the call is done, in work, or its run no longer wants it
  */
 export async function claimCall(database: Database, key: CallKey, workerId: string): Promise<CallClaim | null> {
-  const { rows } = await database.query<Omit<CallClaim, keyof CallKey>>(
+  const { rows } = await database.query<Omit<CallClaim, keyof CallKey> & { sources: StoredPolicy }>(
     `UPDATE argosy.tool_calls c SET state = 'running', attempt = attempt + 1, worker_id = $4, started_at = now()
      WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3
        AND (state = 'intent' OR (state = 'running' AND NOT EXISTS (
@@ -49,7 +57,7 @@ export async function claimCall(database: Database, key: CallKey, workerId: stri
     [key.tenantId, key.runId, key.callId, workerId],
   );
   const [row] = rows;
-  return row === undefined ? null : { ...key, ...row };
+  return row === undefined ? null : { ...key, ...row, sources: upcastPolicy(row.sources) };
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { ResearchEvent, ResearchRequest } from '#domain';
-import { eventSchemaVersion } from '#domain';
+import type { ResearchEvent, ResearchRequest, StoredRequest } from '#domain';
+import { eventSchemaVersion, upcastRequest } from '#domain';
 import { messageOf } from '#errors';
 import { Batching } from './batching.ts';
 import type { Database } from './database.ts';
@@ -34,7 +34,7 @@ interface ClaimedRow {
   readonly ord: number;
   readonly last_step: number;
   readonly epoch: number;
-  readonly request: ResearchRequest;
+  readonly request: StoredRequest;
   readonly cancel_requested: boolean;
   readonly elapsed: number;
   readonly lost_claims: number;
@@ -114,7 +114,7 @@ export class Claims {
     const ownership = { ...candidate, epoch: row.epoch };
     return {
       ...ownership,
-      request: row.request,
+      request: upcastRequest(row.request),
       log: row.last_step === 0 ? [] : await logOrLetGo(this.#database, ownership),
       elapsedSeconds: row.elapsed,
       cancelRequested: row.cancel_requested,

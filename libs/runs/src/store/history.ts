@@ -1,4 +1,4 @@
-import type { Observation, ResearchEvent, ResearchRequest } from '#domain';
+import { type Observation, type ResearchEvent, type ResearchRequest, type StoredRequest, upcastRequest } from '#domain';
 import type { Database } from './database.ts';
 import { fromPayload, type StepPayload } from './log.ts';
 
@@ -11,12 +11,12 @@ export interface History {
 
 /** The history of a run as it stands, or null where there is no such run. @throws LogUnreadable */
 export async function readHistory(database: Database, tenantId: string, runId: string): Promise<History | null> {
-  const { rows } = await database.query<{ request: ResearchRequest }>(
+  const { rows } = await database.query<{ request: StoredRequest }>(
     'SELECT request FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2',
     [tenantId, runId],
   );
   if (rows[0] === undefined) return null;
-  return { request: rows[0].request, events: await readLog(database, tenantId, runId) };
+  return { request: upcastRequest(rows[0].request), events: await readLog(database, tenantId, runId) };
 }
 
 /** Committed events of a run, oldest first, with the results of their tool calls. @throws LogUnreadable */

@@ -5,7 +5,7 @@ import type { ToolContext } from '../tool.ts';
 export function contextWith(policy: Partial<SearchPolicy>): ToolContext {
   return {
     tenantId: 'local',
-    policy: { corpora: [], web: false, urls: [], allowDomains: [], denyDomains: [], ...policy },
+    policy: { corpora: [], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [], ...policy },
     signal: new AbortController().signal,
     callId: 'call-1',
     now: '2026-01-02T03:04:05.000Z',
