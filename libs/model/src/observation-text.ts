@@ -1,13 +1,9 @@
 /** How a tool's typed result is told to a model: sources named, faults plain, page text fenced as data. */
 import type { Digest, NumberedSource, Passage, Section, ToolFault, ToolOutcome } from '#domain';
+import { HITS_NOTICE, hitsText, unreadText } from './hit-text.ts';
+import { inert, oneLine } from './inert.ts';
 
 type Numbered = ReadonlyMap<string, NumberedSource>;
-
-/**
- * Tags that mean something to the model or to its server, when they stand in text from outside. `cite` and `code` are
- * not among them: they are common in pages, and a quote must stay verbatim.
- */
-const CONTROL_TAG = /<(?=\s*\/?\s*(?:tool_call|tool_response|tools|think|answer|passage)\b|\|)/gi;
 
 const FAULT_WORDS: Readonly<Record<ToolFault['kind'], string>> = {
   transient: 'FAILED for a passing reason; this says nothing about what exists. It may be tried again',
@@ -17,19 +13,29 @@ const FAULT_WORDS: Readonly<Record<ToolFault['kind'], string>> = {
   invalid: 'WRONG CALL: it was not carried out. Mend it before repeating it',
 };
 
+/** What a model knows a tool as. */
+type NameOf = (tool: string) => string;
+
+const ourName: NameOf = (tool) => tool;
+
 /** The text of one finished call, without the `<tool_response>` around it. */
-export function observationText(outcome: ToolOutcome, numbered: Numbered): string {
+export function observationText(outcome: ToolOutcome, numbered: Numbered, nameOf = ourName): string {
   const { sections } = outcome.observation;
   const told = sections.map((section) => sectionText(section, numbered));
   if (told.length === 0) told.push('The tool returned nothing and gave no reason.');
-  return [`Result of ${inert(oneLine(outcome.call.tool))}`, ...told].join('\n\n');
+  if (sections.some(({ hits = [] }) => hits.length > 0)) told.unshift(HITS_NOTICE);
+  return [`Result of ${inert(oneLine(nameOf(outcome.call.tool)))}`, ...told].join('\n\n');
 }
 
 /** What stands for the turns that a full context let go. */
-export function digestText({ lookups, passages }: Digest, numbered: Numbered): string {
-  const asked = lookups.map(({ tool, label, passages: found, fault }) => {
-    const outcome = fault === undefined ? `${found} passages` : `${found} passages, ${fault}`;
-    return `- ${inert(oneLine(tool))}: ${inert(oneLine(label))} (${outcome})`;
+export function digestText({ lookups, passages, unread = [] }: Digest, numbered: Numbered, nameOf = ourName): string {
+  const asked = lookups.map(({ tool, label, passages: found, hits, fault }) => {
+    const outcome = [
+      `${found} passages`,
+      ...(hits === undefined ? [] : [`${hits} pages named`]),
+      ...(fault === undefined ? [] : [fault]),
+    ];
+    return `- ${inert(oneLine(nameOf(tool)))}: ${inert(oneLine(label))} (${outcome.join(', ')})`;
   });
   const kept = passages.map((passage) => passageText(passage, numbered));
   return [
@@ -38,13 +44,18 @@ export function digestText({ lookups, passages }: Digest, numbered: Numbered): s
     '',
     'Of what was found, this was kept, word for word. What you need beyond it, look up again.',
     ...(kept.length > 0 ? kept : ['(nothing)']),
+    ...(unread.length > 0 ? ['', unreadText(unread)] : []),
   ].join('\n');
 }
 
 function sectionText(section: Section, numbered: Numbered): string {
   const lines = [`## ${inert(oneLine(section.label))}`];
+  const { hits } = section;
   for (const passage of section.passages) lines.push(passageText(passage, numbered));
-  if (section.omitted) lines.push(`(${section.omitted} more passages were left out for lack of room)`);
+  if (hits && hits.length > 0) lines.push(hitsText(hits));
+  if (section.omitted) {
+    lines.push(`(${section.omitted} more ${hits ? 'results' : 'passages'} were left out for lack of room)`);
+  }
   if (section.fault) lines.push(faultText(section.fault));
   if (lines.length === 1) lines.push('The tool returned nothing for this and gave no reason.');
   return lines.join('\n');
@@ -63,13 +74,4 @@ function passageText(passage: Passage, numbered: Numbered): string {
 function faultText(fault: ToolFault): string {
   const wait = fault.retryAfterMs === undefined ? '' : ` (after ${Math.ceil(fault.retryAfterMs / 1000)} s)`;
   return `${FAULT_WORDS[fault.kind]}${wait}. ${inert(oneLine(fault.message))}`;
-}
-
-/** Text from outside can neither close its fence nor open a turn: the `<` of such a tag becomes `‹`. */
-function inert(text: string): string {
-  return text.replace(CONTROL_TAG, '‹');
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
 }

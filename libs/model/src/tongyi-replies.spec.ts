@@ -56,6 +56,22 @@ describe('tongyi-v1: calls', () => {
     expect(read(search(query)).calls).toEqual([{ tool: 'search', args: { query: [query] } }]);
   });
 
+  it('knows scholar by the name that the model was trained on, and takes ours, too', () => {
+    const asked = (name: string, args = '{"query": ["x"]}') => {
+      const parser = new OutputParser(tongyiV1.stop);
+      parser.push(call(`{"name": "${name}", "arguments": ${args}}`));
+      const [first] = tools;
+      const offered = first === undefined ? [] : [{ ...first, name: 'scholar' }];
+      return tongyiV1.read({ output: parser.end(), calls: [], finish: 'stop' }, { ...request, tools: offered });
+    };
+    for (const name of ['google_scholar', 'scholar']) {
+      expect(asked(name).calls).toEqual([{ tool: 'scholar', args: { query: ['x'] } }]);
+    }
+    expect(asked('search').problem).toContain('There are: google_scholar.');
+    expect(asked('scholar', '{}').problem).toContain('"google_scholar" has wrong arguments');
+    expect(read(call('{"name": "google_scholar", "arguments": {}}')).problem).toContain('which is no tool here');
+  });
+
   it('gives the program of PythonInterpreter as its argument, as it was written', () => {
     const program = 'def f():\n    return "</think> <tool_call> </code>"\n\nprint(f())';
     expect(read(python(`<code>\n${program}\n</code>`)).calls).toEqual([

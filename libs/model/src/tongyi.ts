@@ -25,6 +25,13 @@ export const tongyiV1: Profile = {
 /** The one tool whose argument the model writes as text behind its JSON: it was trained to write programs so. */
 const CODE = { tool: 'PythonInterpreter', argument: 'code' } as const;
 
+/** The one tool that the model was trained on under another name than ours. */
+const SCHOLAR = { ours: 'scholar', trained: 'google_scholar' } as const;
+
+function trainedName(tool: string): string {
+  return tool === SCHOLAR.ours ? SCHOLAR.trained : tool;
+}
+
 const REPLIES = `# Replies
 Think first, inside <think></think>. Then do one of two things: call tools, or give the answer. Never both in one reply.`;
 
@@ -82,7 +89,7 @@ function systemPrompt({ tools, today }: ChatRequest): string {
 /** One line, with the spaces after `:` and `,` that the training data has. */
 function signatureLine({ name, description, parameters }: OfferedTool): string {
   const shown = name === CODE.tool ? withoutCode(parameters) : parameters;
-  const signature = { type: 'function', function: { name, description, parameters: shown } };
+  const signature = { type: 'function', function: { name: trainedName(name), description, parameters: shown } };
   // Inside strings a line break is escaped, so every real one here is layout.
   return JSON.stringify(signature, null, 1).replace(/,\n */g, ', ').replace(/\n */g, '');
 }
@@ -103,9 +110,9 @@ function messagesOf(turn: Turn, { numbered }: Place): readonly ChatMessage[] {
     case 'order':
       return [{ role: 'user', content: orderText(turn.schema) }];
     case 'digest':
-      return [{ role: 'user', content: digestText(turn, numbered()) }];
+      return [{ role: 'user', content: digestText(turn, numbered(), trainedName) }];
     case 'tools': {
-      const told = turn.results.map((outcome) => observationText(outcome, numbered()));
+      const told = turn.results.map((outcome) => observationText(outcome, numbered(), trainedName));
       return [{ role: 'user', content: told.map((text) => `<tool_response>\n${text}\n</tool_response>`).join('\n') }];
     }
   }
@@ -126,7 +133,8 @@ function read({ output, finish }: Generated, { tools, mustAnswer, outputSchema }
   const calls = lastCalls(output);
   if (repetition && !mustAnswer) return { text, calls: [], problem: circleProblem(repetition) };
   if (calls.length > 0 && !mustAnswer) {
-    const reads = calls.map((call) => readCall(text, call, tools));
+    const trained = tools.map((tool) => ({ ...tool, name: trainedName(tool.name) }));
+    const reads = calls.map((call) => readCall(text, call, trained)).map(inOurWords);
     return { text, ...allOrNothing(reads, `Write it as\n${CALL_FORM}`) };
   }
   const answers = segments.filter(({ kind }) => kind === 'answer');
@@ -158,6 +166,10 @@ function lastCalls({ text, segments }: Output): readonly Segment[] {
   return calls;
 }
 
+function inOurWords(read: ToolCall | Fault): ToolCall | Fault {
+  return typeof read !== 'string' && read.tool === SCHOLAR.trained ? { ...read, tool: SCHOLAR.ours } : read;
+}
+
 /** A call without its closing tag is taken when the text ended there and all else is complete. */
 function readCall(
   text: string,
@@ -170,7 +182,8 @@ function readCall(
   if ('fault' in read) return closed ? read.fault : `was never closed with </tool_call> and ${read.fault}`;
   const { value } = read;
   if (!isRecord(value)) return `must be one JSON object, but is ${kindOf(value)}.`;
-  const { name, arguments: args } = value;
+  const { name: written, arguments: args } = value;
+  const name = typeof written === 'string' ? trainedName(written) : written;
   if (name === undefined) return 'has no "name".';
   if (typeof name !== 'string') return `must have the name of a tool as "name", but has ${kindOf(name)}.`;
   if (args === undefined) return `of "${name}" has no "arguments"; write {} where there are none.`;
