@@ -10,7 +10,7 @@ export interface Evidence {
 }
 
 /** Damps the difference between first and second place when ranks are fused. */
-const rankDamping = 3;
+export const rankDamping = 3;
 
 /** Passages shorter than this many words hardly answer anything. */
 const fewWords = 8;
@@ -26,18 +26,27 @@ export function sectionsOf(turns: readonly Turn[]): Section[] {
 export interface WeightedSection {
   readonly section: Section;
   readonly weight: number;
+  /**
+   * Set for the passages of a page, which are the best of that page whatever it speaks of: they count by how much of this
+   * they cover.
+   */
+  readonly goal?: Aspect;
 }
+
+/** What a passage of a page counts that covers nothing of its goal: the page itself was found for it. */
+const leastOfPage = 0.25;
 
 /** Pools the passages of some sections by reciprocal rank: what several queries agree on rises. Each place once. */
 export function pool(sections: readonly WeightedSection[]): Evidence[] {
   const pooled = new Map<string, { passage: Passage; worth: number }>();
-  for (const { section, weight } of sections) {
+  for (const { section, weight, goal } of sections) {
     const { passages } = section;
     const ranked = passages.toSorted((a, b) => b.score - a.score);
     for (const [rank, passage] of ranked.entries()) {
       const place = `${passage.sha256}:${passage.start}`;
       const before = pooled.get(place)?.worth ?? 0;
-      pooled.set(place, { passage, worth: before + weight / (rankDamping + rank) });
+      const fit = goal === undefined ? 1 : leastOfPage + (1 - leastOfPage) * coverage(goal, evidenceOf(passage, 0));
+      pooled.set(place, { passage, worth: before + (weight * fit) / (rankDamping + rank) });
     }
   }
   return [...pooled.values()]

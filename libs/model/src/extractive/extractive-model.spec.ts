@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ModelReply, Observation, Passage, ToolCall, Turn } from '#domain';
+import { hitOf, hitsOf } from '../../../../test/support/research.ts';
 import type { ChatRequest } from '../chat-model.ts';
 import { extractiveModel } from './extractive-model.ts';
 
@@ -33,7 +34,16 @@ function found(call: ToolCall, passages: Record<string, Passage[]>): Turn[] {
   ];
 }
 
+/** A search of the web that named these pages. */
+function named(query: string, ...urls: readonly string[]): Turn[] {
+  return [
+    { role: 'model', text: '', calls: [search] },
+    { role: 'tools', results: [{ call: search, observation: hitsOf(query, ...urls) }] },
+  ];
+}
+
 const search: ToolCall = { tool: 'search', args: {} };
+const visit: ToolCall = { tool: 'visit', args: {} };
 const quotes = (reply: ModelReply) => (reply.answer ?? []).filter((part) => part.claim).map((part) => part.text);
 
 describe('extractiveModel', () => {
@@ -111,6 +121,106 @@ describe('extractiveModel', () => {
     const headings = (reply.answer ?? []).filter((part) => part.text.startsWith('### ')).map((part) => part.text);
     expect(headings).toEqual(['### How long is a lock held', '### Which option changes the lock time?']);
     expect(quotes(reply)).toEqual(['The lock is held for thirty seconds.', 'Set lockDuration to change the time.']);
+  });
+
+  it('reads the best pages of a search, each for the aspect that it was named for, and of one site only what is better', async () => {
+    const [lock, option] = ['How long is a lock held', 'which option changes the lock time?'];
+    const pages = (site: string, count: number) => Array.from({ length: count }, (_, i) => `https://${site}/${i}`);
+    const hits = [
+      { label: lock, passages: [], hits: pages('wiki.example', 6).map((url) => hitOf(url)) },
+      {
+        label: option,
+        passages: [],
+        hits: [...pages('docs.example', 1), 'https://wiki.example/0'].map((u) => hitOf(u)),
+      },
+    ];
+    const results = [{ call: search, observation: { sections: hits, sources: [] } }];
+    const searched: Turn[] = [
+      { role: 'model', text: '', calls: [search] },
+      { role: 'tools', results },
+    ];
+    const { calls } = await ask([question(`${lock}, and ${option}`), ...searched]);
+    expect(calls).toEqual([
+      {
+        tool: 'visit',
+        args: {
+          url: ['wiki.example/0', 'wiki.example/1', 'wiki.example/2', 'wiki.example/3'].map((u) => `https://${u}`),
+          goal: lock,
+        },
+      },
+      { tool: 'visit', args: { url: ['https://docs.example/0'], goal: option } },
+    ]);
+  });
+
+  it('ends when its pages cover the question, and reads and searches on where they do not', async () => {
+    const q = 'What is a lease of a lock?';
+    const [first, second] = ['https://a.example/', 'https://b.example/'];
+    const good = passage('A lease is a lock that ends by itself when nobody holds on.', 2);
+    const poor = passage('Something about gardens that have many flowers in spring.', 2);
+    const searched = [question(q), ...named(q, first)];
+    const done = await ask([...searched, ...found(visit, { [first]: [good] })]);
+    expect(quotes(done)).toEqual([good.text]);
+    const more = await ask([question(q), ...named(q, first, second), ...found(visit, { [first]: [poor, poor] })]);
+    expect(more.calls).toContainEqual({ tool: 'visit', args: { url: [second], goal: q } });
+    const rounds = [...named(q, first), ...found(visit, { [first]: [poor] }), ...named(q), ...named(q)];
+    expect((await ask([question(q), ...rounds, ...named(q, second)])).calls).toEqual([]);
+  });
+
+  it('prefers of two pages the passage that speaks of the question, whatever it calls itself', async () => {
+    const q = 'How long may a ferry ticket be used?';
+    const [one, other] = ['https://a.example/', 'https://b.example/'];
+    const pages = {
+      [one]: [passage('Gardens bloom in May, and gates are open to all who come.', 9)],
+      [other]: [passage('The ferry ticket may be used as long as the week lasts.', 1)],
+    };
+    const reply = await ask([question(q), ...named(q, one, other), ...found(visit, pages)], { mustAnswer: true });
+    expect(quotes(reply)[0]).toContain('ferry ticket');
+  });
+
+  it('never quotes what a search says of a page, and says that none was read', async () => {
+    const q = 'What is a lease?';
+    const reply = await ask([question(q), ...named(q, 'https://a.example/')], { mustAnswer: true });
+    expect(quotes(reply)).toEqual([]);
+    expect(reply.answer?.map(({ text }) => text)).toEqual(['The search named pages, and none of them was read.']);
+  });
+
+  it('reads a work where its text is open, and on its own page where that failed', async () => {
+    const q = 'What is a lease?';
+    const [url, pdfUrl] = ['https://doi.example/1', 'https://open.example/1.pdf'];
+    const work = { authors: [], year: null, venue: null, citations: null, doi: null, pdfUrl };
+    const observation: Observation = {
+      sections: [{ label: q, passages: [], hits: [hitOf(url, { work })] }],
+      sources: [],
+    };
+    const searched: Turn[] = [{ role: 'tools', results: [{ call: search, observation }] }];
+    const visits = (reply: ModelReply) =>
+      reply.calls.filter(({ tool }) => tool === 'visit').map(({ args }) => args['url']);
+    expect(visits(await ask([question(q), ...searched]))).toEqual([[pdfUrl]]);
+    const gone = {
+      sections: [{ label: pdfUrl, passages: [], fault: { kind: 'blocked' as const, message: 'no' } }],
+      sources: [],
+    };
+    const failed: Turn[] = [{ role: 'tools', results: [{ call: visit, observation: gone }] }];
+    expect(visits(await ask([question(q), ...searched, ...failed]))).toEqual([[url]]);
+    expect(visits(await ask([question(q), ...searched, ...found(visit, { [pdfUrl]: [passage('x', 1)] })]))).toEqual([]);
+  });
+
+  it('asks by the subject alone where nothing was found', async () => {
+    const q = 'How long is a lock held?';
+    const fault = { kind: 'empty' as const, message: 'No results.' };
+    const observation: Observation = { sections: [{ label: q, passages: [], fault }], sources: [] };
+    const empty: Turn[] = [{ role: 'tools', results: [{ call: search, observation }] }];
+    expect((await ask([question(q), ...empty])).calls).toEqual([
+      { tool: 'search', args: { query: ['long lock held'] } },
+    ]);
+  });
+
+  it('looks for works once where it can', async () => {
+    const tools = ['search', 'visit', 'scholar'].map(tool);
+    const { calls } = await ask([question('What is a lease?')], { tools });
+    expect(calls.map((call) => call.tool)).toEqual(['search', 'scholar']);
+    const { calls: next } = await ask([question('What is a lease?'), ...found(search, {})], { tools });
+    expect(next).toEqual([]);
   });
 
   it('replies the same to the same request', async () => {
