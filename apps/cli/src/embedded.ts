@@ -99,7 +99,7 @@ async function startIn(
   const offer = {
     models: models.offered,
     defaultModel: models.defaultName,
-    webSearch: false,
+    providers: [],
     knowsCorpus: (id: string) => existsSync(join(corporaDir, `${id}.sqlite`)),
     ...toolPrices(config.ARGOSY_TOOL_PRICES),
   };

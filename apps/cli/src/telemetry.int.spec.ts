@@ -56,7 +56,7 @@ async function startFleet(): Promise<Fleet> {
   const tools = await ToolWorker.start(runs, [visit], { workerId: 'tool', concurrency: 2 }, logger('tool-worker'));
   const dispatcher = new Dispatcher(runs, { workerId: 'dispatcher', everyMs: 200 }, logger('dispatcher'));
   dispatcher.start();
-  const offer = { models: models.offered, defaultModel: models.defaultName, webSearch: false, knowsCorpus: () => true };
+  const offer = { models: models.offered, defaultModel: models.defaultName, providers: [], knowsCorpus: () => true };
   const health = { ...alwaysReady, metrics: metricsText };
   const options = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey, health };
   const gateway = await Gateway.start(runs, offer, options, logger('gateway'));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { ResearchBody } from '#contracts';
 import { permit } from '#domain';
 import type { ConfiguredModel } from '#model';
 import { bodyHash, ModelUnavailable, newRunId, type Offer, toolPrices, toRequest } from './acceptance.ts';
@@ -18,9 +19,10 @@ const offer: Offer = {
     ['big', model],
   ]),
   defaultModel: 'extractive',
-  webSearch: false,
+  providers: [],
   knowsCorpus: (id) => id === corpus,
 };
+const online: Offer = { ...offer, providers: ['mediawiki', 'arxiv'] };
 const good = { question: 'Why?', sources: { corpora: [corpus] } };
 
 describe('toRequest', () => {
@@ -44,7 +46,9 @@ describe('toRequest', () => {
   });
 
   it('calls a run degraded only by what is missing', () => {
-    expect(toRequest({ ...good, model: 'big' }, { ...offer, webSearch: true }, '2026-01-31').degraded).toEqual([]);
+    const web = { ...good, sources: { ...good.sources, web: true } };
+    expect(toRequest({ ...web, model: 'big' }, online, '2026-01-31').degraded).toEqual([]);
+    expect(toRequest({ ...good, model: 'big' }, online, '2026-01-31').degraded).toEqual(['no_web_search']);
   });
 
   it('keeps a reserve for the answer of a language model, a quarter of the time and at most two minutes', () => {
@@ -81,10 +85,35 @@ describe('toRequest', () => {
 
   it('needs something to read unless the web can be searched', () => {
     expect(() => toRequest({ question: 'Why?' }, offer, '')).toThrow(/nothing to read/);
-    expect(toRequest({ question: 'Why?' }, { ...offer, webSearch: true }, '').sources.web).toBe(true);
+    expect(() => toRequest({ question: 'Why?', sources: { web: false } }, online, '')).toThrow(/sources\.web is false/);
     expect(
       toRequest({ question: 'Why?', sources: { urls: ['http://x.example'] } }, offer, '').sources.urls,
     ).toHaveLength(1);
+  });
+
+  it.each<[string, NonNullable<ResearchBody['sources']>, boolean]>([
+    ['documents alone', { corpora: [corpus] }, false],
+    ['pages alone', { urls: ['http://x.example'] }, false],
+    ['nothing else', {}, true],
+    ['documents and the web', { corpora: [corpus], web: true }, true],
+    ['documents and a provider', { corpora: [corpus], providers: ['arxiv'] }, true],
+  ])('lets a run with %s (%j) search the web: %s', (_what, sources, web) => {
+    expect(toRequest({ question: 'Why?', sources }, online, '').sources.web).toBe(web);
+  });
+
+  it('freezes the providers and days that a request names, and refuses what runs may not ask', () => {
+    const sources = { providers: ['arxiv', 'arxiv'], published_after: '2024-01-01', published_before: '2024-12-31' };
+    expect(toRequest({ question: 'Why?', sources }, online, '').sources).toMatchObject({
+      providers: ['arxiv'],
+      publishedAfter: '2024-01-01',
+      publishedBefore: '2024-12-31',
+    });
+    expect(toRequest({ question: 'Why?' }, online, '').sources).toMatchObject({ providers: [] });
+    const strange = { question: 'Why?', sources: { providers: ['arxiv', 'google'] } };
+    expect(() => toRequest(strange, online, '')).toThrow(/^sources\.providers\.1: "google" .*known: mediawiki, arxiv$/);
+    expect(() => toRequest(strange, offer, '')).toThrow(/known: none/);
+    const web = { ...good, sources: { ...good.sources, web: true } };
+    expect(() => toRequest(web, offer, '')).toThrow(/^sources\.web: no search provider is configured/);
   });
 
   it('refuses a model that is not configured, naming those that are', () => {

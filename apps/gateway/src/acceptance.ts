@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ResearchBody } from '#contracts';
-import type { Limits, ResearchRequest } from '#domain';
+import type { Limits, ResearchRequest, SourcePolicy } from '#domain';
 import { ArgosyError, InvalidInput } from '#errors';
 import type { ConfiguredModel } from '#model';
 
@@ -9,8 +9,8 @@ export interface Offer {
   readonly models: ReadonlyMap<string, ConfiguredModel>;
   /** The model of a request that names none. */
   readonly defaultModel: string;
-  /** True when a run may search the public web. */
-  readonly webSearch: boolean;
+  /** Names of the search providers that runs may ask; without any, no run searches the web. */
+  readonly providers: readonly string[];
   /** Says whether a corpus is here that nobody uploaded: the index of a folder on the gateway's own machine. */
   readonly knowsCorpus: (id: string) => boolean;
   /** USD of one call by tool; what is not named is free. */
@@ -39,8 +39,7 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     const known = [...offer.models.keys()].join(', ');
     throw new ModelUnavailable(`The model ${JSON.stringify(name)} is not configured here; known: ${known}.`);
   }
-  const { corpora = [], urls = [], allow_domains = [], deny_domains = [] } = body.sources ?? {};
-  if (corpora.length === 0 && urls.length === 0 && !offer.webSearch) throw new InvalidInput([nothingToRead]);
+  const sources = policyOf(body.sources ?? {}, offer);
   if (body.budget?.usd !== undefined && model.prices === null) {
     const message = `the prices of ${name} are not configured, so a budget in money cannot be kept; use budget.tokens, or set ARGOSY_MODEL_PRICES`;
     throw new InvalidInput([{ path: 'budget.usd', message }]);
@@ -51,15 +50,8 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     mode: body.mode ?? 'react',
     model: name,
     profile: model.profile,
-    degraded: [...(model.isLanguageModel ? [] : ['no_llm']), ...(offer.webSearch ? [] : ['no_web_search'])],
-    sources: {
-      corpora,
-      urls,
-      web: offer.webSearch,
-      providers: [],
-      allowDomains: allow_domains,
-      denyDomains: deny_domains,
-    },
+    degraded: [...(model.isLanguageModel ? [] : ['no_llm']), ...(sources.web ? [] : ['no_web_search'])],
+    sources,
     limits: { ...limitsOf(body.budget ?? {}, model), ...(offer.toolUsd ? { toolUsd: offer.toolUsd } : {}) },
     today,
     metadata: body.metadata ?? {},
@@ -68,11 +60,48 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
   };
 }
 
-const nothingToRead = {
-  path: 'sources',
-  message:
-    'there is nothing to read: name documents (sources.corpora) or pages (sources.urls); no web search provider is configured',
+/**
+ * What a run may touch. With documents or pages of its own it leaves the web alone unless it asks for it; which providers
+ * are asked is frozen only where it names them.
+ */
+function policyOf(asked: NonNullable<ResearchBody['sources']>, offer: Offer): SourcePolicy {
+  const { corpora = [], urls = [], providers = [], published_after, published_before } = asked;
+  const isBare = corpora.length === 0 && urls.length === 0;
+  const web = asked.web ?? (providers.length > 0 || (isBare && offer.providers.length > 0));
+  refuseStrangers(providers, offer);
+  if (web && offer.providers.length === 0) throw new InvalidInput([noProvider]);
+  if (isBare && !web) throw new InvalidInput([nothingToRead(offer)]);
+  return {
+    corpora,
+    urls,
+    web,
+    providers: [...new Set(providers)],
+    allowDomains: asked.allow_domains ?? [],
+    denyDomains: asked.deny_domains ?? [],
+    ...(published_after === undefined ? {} : { publishedAfter: published_after }),
+    ...(published_before === undefined ? {} : { publishedBefore: published_before }),
+  };
+}
+
+function refuseStrangers(named: readonly string[], { providers }: Offer): void {
+  const known = providers.join(', ') || 'none';
+  const problems = named.flatMap((name, index) => {
+    const message = `${JSON.stringify(name)} is no search provider that runs may ask here; known: ${known}`;
+    return providers.includes(name) ? [] : [{ path: `sources.providers.${index}`, message }];
+  });
+  if (problems.length > 0) throw new InvalidInput(problems);
+}
+
+const noProvider = {
+  path: 'sources.web',
+  message: 'no search provider is configured here, so the web cannot be searched',
 };
+
+function nothingToRead({ providers }: Offer) {
+  const web = providers.length === 0 ? 'no web search provider is configured' : 'sources.web is false';
+  const message = `there is nothing to read: name documents (sources.corpora) or pages (sources.urls); ${web}`;
+  return { path: 'sources', message };
+}
 
 function noAuthor(model: string) {
   const message = `${model} writes nothing of its own, so nobody could fill the schema; name a language model`;

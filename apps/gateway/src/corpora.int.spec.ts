@@ -18,7 +18,7 @@ const extractive = {
 const offer = {
   models: new Map([['extractive', extractive]]),
   defaultModel: 'extractive',
-  webSearch: false,
+  providers: [],
   knowsCorpus: () => false,
 };
 const logged: string[] = [];

@@ -26,7 +26,7 @@ const offer = {
     ['priceless', { ...extractive, isLanguageModel: true, contextTokens: 32_000 }],
   ]),
   defaultModel: 'extractive',
-  webSearch: false,
+  providers: [],
   knowsCorpus: (id: string) => id === corpus,
 };
 const good = { question: 'Why do leases end?', sources: { corpora: [corpus] } };
@@ -216,6 +216,30 @@ describe('POST /v1/research', () => {
       422,
       'validation_failed',
       /budget\.usd/,
+    ],
+    [
+      'a provider that runs may not ask',
+      { ...good, sources: { providers: ['google'] } },
+      422,
+      'validation_failed',
+      /sources\.providers\.0: "google" is no search provider.*known: none/,
+    ],
+    [
+      'providers beside the ban of the web, and days in the wrong order',
+      {
+        ...good,
+        sources: { web: false, providers: ['a'], published_after: '2024-02-01', published_before: '2024-01-01' },
+      },
+      422,
+      'validation_failed',
+      /sources\.providers: .*web is false[\s\S]*sources\.published_before: lies before/,
+    ],
+    [
+      'a day that is none',
+      { ...good, sources: { published_after: '2024-02-30' } },
+      422,
+      'validation_failed',
+      /sources\.published_after: a day such as/,
     ],
     ['no object', [], 422, 'validation_failed', /expected object/],
     ['no JSON', '{"question": ', 400, 'bad_request', /JSON/],

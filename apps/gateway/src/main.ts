@@ -16,7 +16,7 @@ await serve(
     const offer = {
       models: offered,
       defaultModel: defaultName,
-      webSearch: false,
+      providers: [],
       knowsCorpus: () => false,
       ...toolPrices(config.ARGOSY_TOOL_PRICES),
     };

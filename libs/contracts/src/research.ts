@@ -15,6 +15,32 @@ const webUrl = z
   .max(4096)
   .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'an absolute http:// or https:// URL');
 
+const day = z.iso.date('a day such as 2026-01-31');
+
+/** Where a run may look. Absent `web`: it may where it has nothing else to read, or where providers are named. */
+const sources = z
+  .strictObject({
+    corpora: z
+      .array(z.string().regex(/^c_[0-9a-f]{16}$/, 'a corpus id such as c_0123456789abcdef'))
+      .max(32)
+      .optional(),
+    urls: z.array(webUrl).max(50).optional(),
+    web: z.boolean().optional(),
+    providers: z.array(z.string().min(1).max(64)).max(32).optional(),
+    allow_domains: z.array(host).max(200).optional(),
+    deny_domains: z.array(host).max(200).optional(),
+    published_after: day.optional(),
+    published_before: day.optional(),
+  })
+  .refine(({ web, providers = [] }) => web !== false || providers.length === 0, {
+    path: ['providers'],
+    message: 'there are providers to ask, and web is false: leave out one of the two',
+  })
+  .refine(({ published_after = '', published_before = '9' }) => published_after <= published_before, {
+    path: ['published_before'],
+    message: 'lies before published_after',
+  });
+
 function refuseUnusable(schema: Record<string, unknown>, context: z.core.$RefinementCtx): void {
   const message = outputSchemaFault(schema);
   if (message !== null) context.addIssue({ code: 'custom', message });
@@ -37,17 +63,7 @@ export const researchBody = z.strictObject({
       usd: z.number().positive().optional(),
     })
     .optional(),
-  sources: z
-    .strictObject({
-      corpora: z
-        .array(z.string().regex(/^c_[0-9a-f]{16}$/, 'a corpus id such as c_0123456789abcdef'))
-        .max(32)
-        .optional(),
-      urls: z.array(webUrl).max(50).optional(),
-      allow_domains: z.array(host).max(200).optional(),
-      deny_domains: z.array(host).max(200).optional(),
-    })
-    .optional(),
+  sources: sources.optional(),
   citations: z.enum(['mark', 'strict']).optional(),
   output_schema: z.record(z.string(), z.unknown()).superRefine(refuseUnusable).optional(),
   metadata: z.record(z.string().max(64), z.string().max(512)).optional(),
