@@ -7,6 +7,7 @@ import {
   type Checkable,
   type Command,
   citedHashes,
+  degradedOf,
   giveUp,
   nextCall,
   numberSources,
@@ -168,7 +169,7 @@ class Drive {
   #chatRequest({ turns: all, context }: ResearchState, order: Order | null): ChatRequest {
     const { request, runId: session } = this.#claim;
     const { answerTokens: maxCompletionTokens } = request.limits;
-    const tools = this.#around.tools.filter(({ name }) => name !== 'search' || hasSomethingToSearch(request.sources));
+    const tools = this.#around.tools.filter(({ name }) => isOfUse(name, request.sources));
     const { today } = request;
     const turns = shownTurns(all, context);
     return {
@@ -253,7 +254,8 @@ class Drive {
     const verified = await this.#verify(state, { draft: command.draft, fields, rule });
     const usage = usageOf(state.spent, state.step, this.#elapsedSeconds());
     const model = this.#around.models.get(request.model)?.name ?? null;
-    const report: Report = buildReport({ ...request, runId, model }, verified, command, usage);
+    const degraded = degradedOf(request, state.turns);
+    const report: Report = buildReport({ ...request, runId, model, degraded }, verified, command, usage);
     const outcome = { state: report.status, report };
     const last = step === null ? {} : { step, spent: state.spent, traceparent: this.#span };
     const told = step === null ? [] : announce(step.event, state, command);
@@ -287,7 +289,8 @@ function unusable(request: ResearchRequest, model: ChatModel | undefined): strin
   return `The run was accepted for the profile ${request.profile} of ${request.model}; this worker has ${model.profile}.`;
 }
 
-/** A run without documents and without the web has only the pages that its user named. */
-function hasSomethingToSearch({ corpora, web }: SourcePolicy): boolean {
-  return corpora.length > 0 || web;
+/** A run without documents and without the web has only the pages that its user named; works are found on the web alone. */
+function isOfUse(tool: string, { corpora, web }: SourcePolicy): boolean {
+  if (tool === 'scholar') return web;
+  return tool !== 'search' || corpora.length > 0 || web;
 }

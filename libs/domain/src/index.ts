@@ -33,6 +33,7 @@ export type {
   ToolOutcome,
   Turn,
 } from './conversation.ts';
+export { degradedOf } from './degraded.ts';
 export { tokenWeight } from './estimate.ts';
 export {
   announce,

@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { hitsOf, observationOf, requestOf, searchOf } from '../../../test/support/research.ts';
+import type { Turn } from './conversation.ts';
+import { degradedOf } from './degraded.ts';
+import type { Observation, ToolFault } from './observation.ts';
+
+const online = requestOf({ degraded: ['no_llm'], sources: { ...requestOf().sources, web: true } });
+const searched = (...observations: readonly Observation[]): Turn[] =>
+  observations.map((observation) => ({ role: 'tools', results: [{ call: searchOf('q'), observation }] }));
+const failed = (kind: ToolFault['kind']): Observation => {
+  return { sections: [{ label: 'q', passages: [], fault: { kind, message: 'no' } }], sources: [] };
+};
+
+describe('degradedOf', () => {
+  it.each<[string, Turn[]]>([
+    ['its providers only failed', searched(failed('transient'), failed('blocked'))],
+    ['they failed, and its documents answered', searched(failed('quota'), observationOf('A page.'))],
+  ])('says that the web was not searched where %s', (_what, turns) => {
+    expect(degradedOf(online, turns)).toEqual(['no_llm', 'no_web_search']);
+  });
+
+  it.each<[string, Turn[]]>([
+    ['a provider named pages', searched(failed('transient'), hitsOf('q', 'https://a.example/'))],
+    ['a provider knew of none', searched(failed('transient'), failed('empty'))],
+    ['nothing was searched', []],
+  ])('does not where %s', (_what, turns) => {
+    expect(degradedOf(online, turns)).toEqual(['no_llm']);
+  });
+
+  it('adds nothing to a run that was never to search it', () => {
+    const offline = requestOf({ degraded: ['no_web_search'] });
+    expect(degradedOf(offline, searched(failed('transient')))).toEqual(['no_web_search']);
+  });
+});
