@@ -108,7 +108,7 @@ function describe(type: string, data: ClientEvent['data']): string | null {
     case 'tool.started':
       return `${String(data['tool'])} ${argumentsOf(data['args'])}`;
     case 'tool.completed':
-      return `${String(data['tool'])} done`;
+      return `${String(data['tool'])} done${data['hits'] ? `, ${String(data['hits'])} pages named` : ''}`;
     case 'context.compacted':
       return `context full: ${String(data['folded_turns'])} turns folded, ${String(data['kept_passages'])} passages kept`;
     case 'loop.detected':

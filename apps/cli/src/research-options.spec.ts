@@ -19,6 +19,7 @@ describe('parseResearch', () => {
     const line =
       '--corpus a --quiet Why? --corpus=b --url https://example.org/1 --url https://example.org/2 --mode react ' +
       '--max-steps 3 --max-seconds 1.5 --max-tokens 900 --max-usd 0.25 --allow-domain Example.org --deny-domain bad.example ' +
+      '--web --provider arxiv --provider openalex --published-after 2024-01-01 --published-before 2024-12-31 ' +
       '--citations strict --schema s.json --model openai:http://127.0.0.1:8000/v1#m --out there --json r.json';
     expect(parseResearch(line.split(' '))).toEqual({
       question: 'Why?',
@@ -30,8 +31,12 @@ describe('parseResearch', () => {
         budget: { steps: 3, seconds: 1.5, tokens: 900, usd: 0.25 },
         sources: {
           urls: ['https://example.org/1', 'https://example.org/2'],
+          web: true,
+          providers: ['arxiv', 'openalex'],
           allow_domains: ['example.org'],
           deny_domains: ['bad.example'],
+          published_after: '2024-01-01',
+          published_before: '2024-12-31',
         },
       },
       model: { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'm' },
@@ -59,6 +64,8 @@ describe('parseResearch', () => {
     [['Why?', '--mode', 'heavy'], /^--mode: /],
     [['Why?', '--url', 'http://ok.example', '--url', 'ftp://x'], /^--url: an absolute http/],
     [['Why?', '--allow-domain', 'https://x'], /^--allow-domain: a host name/],
+    [['Why?', '--provider', ''], /^--provider: /],
+    [['Why?', '--published-after', 'May'], /^--published-after: a day such as/],
     [['Why?', '--model', 'gpt'], /"gpt" names no model/],
     [['Why?', '--colour'], /'--colour'.*\nKnown here: --corpus /],
   ])('refuses %j in terms of the command line', (args, message) => {

@@ -21,6 +21,8 @@ export interface ResearchCommand {
 const options = {
   corpus: { type: 'string', multiple: true },
   url: { type: 'string', multiple: true },
+  web: { type: 'boolean' },
+  provider: { type: 'string', multiple: true },
   model: { type: 'string' },
   mode: { type: 'string' },
   'max-steps': { type: 'string' },
@@ -29,6 +31,8 @@ const options = {
   'max-usd': { type: 'string' },
   'allow-domain': { type: 'string', multiple: true },
   'deny-domain': { type: 'string', multiple: true },
+  'published-after': { type: 'string' },
+  'published-before': { type: 'string' },
   citations: { type: 'string' },
   schema: { type: 'string' },
   out: { type: 'string' },
@@ -61,8 +65,12 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
   const budget = budgetOf(values, problems);
   const sources = compact({
     urls: values.url,
+    web: values.web,
+    providers: values.provider,
     allow_domains: values['allow-domain'],
     deny_domains: values['deny-domain'],
+    published_after: values['published-after'],
+    published_before: values['published-before'],
   });
   // Resolved, an empty path would be the current folder: what a script gets whose variable is not set.
   if (values.corpus?.includes('')) problems.push({ path: '--corpus', message: 'the path is empty' });
@@ -107,8 +115,11 @@ const flagOf: Readonly<Record<string, string>> = {
   'budget.tokens': '--max-tokens',
   'budget.usd': '--max-usd',
   'sources.urls': '--url',
+  'sources.providers': '--provider',
   'sources.allow_domains': '--allow-domain',
   'sources.deny_domains': '--deny-domain',
+  'sources.published_after': '--published-after',
+  'sources.published_before': '--published-before',
 };
 
 /** @throws InvalidInput that names flags, not the fields of a request that the user never saw */
