@@ -166,6 +166,31 @@ describe('extractiveModel', () => {
     expect((await ask([question(q), ...rounds, ...named(q, second)])).calls).toEqual([]);
   });
 
+  it('takes of pages as good those of other sites first', async () => {
+    const q = 'What is a lease?';
+    const urls = [...Array.from({ length: 6 }, (_, i) => `https://one.example/${i}`), 'https://other.example/'];
+    const { calls } = await ask([question(q), ...named(q, ...urls)]);
+    const [first] = calls.map(({ args }) => args['url']);
+    expect(first).toHaveLength(5);
+    expect(first).toContain('https://other.example/');
+  });
+
+  it('reads on only for the aspect that is covered too little', async () => {
+    const [lock, option] = ['How long is a lock held', 'which option changes the lock time?'];
+    const [first, second] = ['https://a.example/', 'https://b.example/'];
+    const pages = (label: string, site: string) => {
+      const urls = Array.from({ length: 7 }, (_, i) => `https://${site}/${i}`);
+      return { label, passages: [], hits: urls.map((url) => hitOf(url)) };
+    };
+    const sections = [pages(lock, 'lock.example'), pages(option, 'option.example')];
+    const results = [{ call: search, observation: { sections, sources: [] } }];
+    const read = { [first]: [passage('A lock is held for as long as thirty seconds, not more.', 2)], [second]: [] };
+    const turns: Turn[] = [{ role: 'tools', results }, ...found(visit, read)];
+    const { calls } = await ask([question(`${lock}, and ${option}`), ...turns]);
+    const visits = calls.filter((call) => call.tool === 'visit');
+    expect(visits).toEqual([{ tool: 'visit', args: { url: expect.any(Array), goal: option } }]);
+  });
+
   it('prefers of two pages the passage that speaks of the question, whatever it calls itself', async () => {
     const q = 'How long may a ferry ticket be used?';
     const [one, other] = ['https://a.example/', 'https://b.example/'];
