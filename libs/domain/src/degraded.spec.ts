@@ -11,10 +11,13 @@ const failed = (kind: ToolFault['kind']): Observation => {
   return { sections: [{ label: 'q', passages: [], fault: { kind, message: 'no' } }], sources: [] };
 };
 
+const documents = observationOf('A page.');
+const withoutHits = { ...documents, sections: documents.sections.map((section) => ({ ...section, hits: [] })) };
+
 describe('degradedOf', () => {
   it.each<[string, Turn[]]>([
     ['its providers only failed', searched(failed('transient'), failed('blocked'))],
-    ['they failed, and its documents answered', searched(failed('quota'), observationOf('A page.'))],
+    ['only its documents answered', searched(documents)],
   ])('says that the web was not searched where %s', (_what, turns) => {
     expect(degradedOf(online, turns)).toEqual(['no_llm', 'no_web_search']);
   });
@@ -22,6 +25,7 @@ describe('degradedOf', () => {
   it.each<[string, Turn[]]>([
     ['a provider named pages', searched(failed('transient'), hitsOf('q', 'https://a.example/'))],
     ['a provider knew of none', searched(failed('transient'), failed('empty'))],
+    ['a provider knew of none, and its documents answered', searched(withoutHits)],
     ['nothing was searched', []],
   ])('does not where %s', (_what, turns) => {
     expect(degradedOf(online, turns)).toEqual(['no_llm']);

@@ -72,7 +72,7 @@ export interface Section {
   /** The query or URL that this section answers. */
   readonly label: string;
   readonly passages: readonly Passage[];
-  /** Pages to read, best first; from searches of the web. */
+  /** Pages to read, best first; from searches of the web. Absent where nobody there was asked or answered. */
   readonly hits?: readonly SearchHit[];
   /** Further passages and hits that were left out for lack of room. */
   readonly omitted?: number;
