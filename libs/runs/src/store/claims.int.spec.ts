@@ -1,10 +1,19 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { acceptanceOf, asked, observationOf, placed, reportOf, searchOf } from '../../../../test/support/research.ts';
+import {
+  acceptanceOf,
+  asked,
+  observationOf,
+  placed,
+  reportOf,
+  requestOf,
+  searchOf,
+} from '../../../../test/support/research.ts';
 import { accept } from './accept.ts';
 import { claimCall, finishCall } from './calls.ts';
 import { claim, mostLostClaims } from './claims.ts';
+import { readHistory } from './history.ts';
 import { Ledger } from './ledger.ts';
-import { LogUnreadable } from './log.ts';
+import { callIdOf, LogUnreadable } from './log.ts';
 import { describeStores } from './stores.contract.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './sweep.ts';
 import { getRun, readEvents } from './views.ts';
@@ -73,6 +82,18 @@ describeStores((stores) => {
       await set('schema_version = 99');
       expect(await claim(database(), 'acme', 'run', 'w1')).toBeNull();
       expect(await view()).toMatchObject({ status: 'queued' });
+    });
+
+    it('reads what an older release stored, which knew no search providers, for the run and for its calls', async () => {
+      await accepted();
+      await set(`request = request #- '{sources,providers}', schema_version = 2`);
+      const owner = await owned();
+      expect(owner.request).toEqual(requestOf());
+      const call = placed(searchOf('q'), 0);
+      await ledger.commit(owner, { ...stepCommit(1), intents: [call] });
+      const key = { tenantId: 'acme', runId: 'run', callId: callIdOf('run', call) };
+      expect(await claimCall(database(), key, 'w2')).toMatchObject({ sources: requestOf().sources });
+      expect(await readHistory(database(), 'acme', 'run')).toMatchObject({ request: requestOf() });
     });
 
     it('gives each epoch to one owner, over and over', async () => {
