@@ -43,7 +43,6 @@ describe('a command line that cannot be used is refused with exit code 2 and say
     ['a question of 100 KB', ['start', 'x'.repeat(100_000), ...corpus], /longer than 20000 characters: put background/],
     ['no question', ['start', ...corpus], /question: missing: npm start -- "your question"/],
     ['a question without quotation marks', ['start', 'What', 'rings', ...corpus], /in quotation marks/, /"rings"/],
-    ['nothing to read', ['start', question], /--corpus PATH/, /--url URL/, /^ {2}npm start -- ".+" --corpus docs$/m],
     ['a missing corpus', ['start', question, '--corpus', 'dosc'], /dosc: there is no such file or folder/],
     ['an empty corpus path', ['start', question, '--corpus', ''], /--corpus: the path is empty/],
     ['an empty folder', ['start', question, '--corpus', 'empty'], /empty: holds no document/, /Markdown.*PDF/],
@@ -97,6 +96,11 @@ describe('a command line that cannot be used is refused with exit code 2 and say
     expectRefusal(await argosy(args, { cwd }), 2, words);
   });
 
+  it('nothing to read, where no search provider is set up', async () => {
+    const run = await argosy(['start', question], { cwd, env: { ARGOSY_SEARCH_PROVIDERS: 'none' } });
+    expectRefusal(run, 2, [/--corpus PATH/, /--url URL/, /^ {2}npm start -- ".+" --corpus docs$/m]);
+  });
+
   unlessRoot('an unreadable corpus', async () => {
     expectRefusal(await argosy(['start', question, '--corpus', 'unreadable'], { cwd }), 2, [/EACCES/, /permissions/]);
   });
@@ -111,6 +115,7 @@ describe('an environment that cannot be used is refused with exit code 2: ', () 
       ARGOSY_MODEL: 'gpt',
       ARGOSY_MODEL_PRICES: '1,2',
       ARGOSY_EGRESS_ALLOW: 'localhost',
+      ARGOSY_SEARCH_PROVIDERS: 'google',
       ARGOSY_URL: 'localhost:7420',
       ARGOSY_CORPUS: 'docs',
     };
@@ -141,6 +146,18 @@ it.each([
 ])('a remote server that does not answer %s ends with exit code 5 and its address', async (_what, args) => {
   const env = { ARGOSY_URL: 'http://127.0.0.1:9' };
   expectRefusal(await argosy(args, { cwd, env }), 5, [/No Argosy server answers at http:\/\/127\.0\.0\.1:9/]);
+});
+
+it('a web that does not answer ends with exit code 5, a report that says why, and the ways out in one line', async () => {
+  const address = '127.0.0.1:9';
+  const env = { ARGOSY_SEARCH_PROVIDERS: `searxng=http://${address}`, ARGOSY_EGRESS_ALLOW: address };
+  const run = await argosy(['start', question], { cwd, env });
+  expect(run).toMatchObject({ exitCode: 5, stdout: expect.stringContaining('**failed**: Nothing could be read.') });
+  expect(run.stderr).toMatch(/^searching the web: queries go to 127\.0\.0\.1:9 \(searxng\); /m);
+  const ways =
+    /^argosy: the web cannot be searched from here: .*--corpus PATH.*--url URL.*ARGOSY_SEARCH_PROVIDERS.*\n$/m;
+  expect(run.stderr).toMatch(ways);
+  expect(run.stderr).not.toMatch(/^\s+at /m);
 });
 
 describe('with a data directory', () => {

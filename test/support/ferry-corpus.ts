@@ -63,7 +63,7 @@ export function writeFerryCorpus(parent: string): string {
 }
 
 /** A PDF of one page with one line of text. */
-function pdfOf(line: string): string {
+export function pdfOf(line: string): string {
   const content = `BT /F1 9 Tf 20 720 Td (${line}) Tj ET`;
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',

@@ -24,9 +24,12 @@ export interface Surroundings {
   readonly writeLog: (line: string) => void;
 }
 
-const usage = `Argosy answers research questions from documents, quoting its sources word for word.
+const usage = `Argosy answers research questions from documents and the web, quoting its sources word for word.
 
-  argosy research "question" --corpus PATH | --url URL   one question, live progress, report on stdout
+  argosy research "question"                             one question, live progress, report on stdout
+    [--corpus PATH] [--url URL]                          reads these and nothing else; without them, searches the web
+    [--web] [--provider NAME]                            searches the web, too; asks these providers alone
+    [--published-after DAY] [--published-before DAY]
     [--model extractive | openai:BASE_URL#MODEL | openai-tools:BASE_URL#MODEL]
     [--max-steps N] [--max-seconds S] [--max-tokens N] [--max-usd X]
     [--citations mark|strict] [--schema FILE]

@@ -8,6 +8,7 @@ import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSig
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import { Corpora, openToolbox, type Toolbox, toolSignatures, wayOut } from '#tools';
+import { ownProviders } from './providers.ts';
 
 /** The tenant of everyone on this machine. */
 const localTenant = 'local';
@@ -85,7 +86,8 @@ async function startIn(
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
-  const toolbox = openToolbox({ corpora, out: wayOut(config), pace, evidence });
+  const providers = ownProviders(config);
+  const toolbox = openToolbox({ corpora, out: wayOut(config), pace, evidence, providers });
   undo.push(async () => await toolbox.close());
   const models = await configuredModels(config, model);
   const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };
@@ -99,7 +101,7 @@ async function startIn(
   const offer = {
     models: models.offered,
     defaultModel: models.defaultName,
-    providers: [],
+    providers: providers.map(({ name }) => name),
     knowsCorpus: (id: string) => existsSync(join(corporaDir, `${id}.sqlite`)),
     ...toolPrices(config.ARGOSY_TOOL_PRICES),
   };

@@ -10,9 +10,11 @@ import { uploadCorpora } from './corpus-upload.ts';
 import type { EmbeddedOptions } from './embedded.ts';
 import { Contact, isOutage, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
+import { ownProviders } from './providers.ts';
 import { prepareFolder, writeReport } from './report-files.ts';
 import type { ResearchCommand } from './research-options.ts';
 import { readSchema } from './schema-file.ts';
+import { cutOff, isCutOff, webNote } from './web.ts';
 
 /** What a command needs of the process around it. */
 export interface Terminal {
@@ -44,7 +46,7 @@ export async function research(
   options: EmbeddedOptions,
   terminal: Terminal,
 ): Promise<number> {
-  checkSources(command, remote);
+  checkModel(command, remote);
   const schema = command.schemaFile === null ? null : await readSchema(command.schemaFile);
   await prepareFolder(command.outDir);
   const { progress, interrupted } = terminal;
@@ -53,10 +55,28 @@ export async function research(
       ? await indexCorpora(options.config.ARGOSY_DATA_DIR, command.corpora, progress, interrupted)
       : await uploadCorpora(new Client(remote.url, remote.apiKey), command.corpora, terminal);
   const inquiry = new Inquiry(command, bodyOf(command, corpora, schema), terminal);
+  const code = await pursueAnywhere(inquiry, { command, remote, options }, progress);
+  if (code === exitCodes.unreachable) throw new Unavailable(cutOff);
+  return code;
+}
+
+interface Errand {
+  readonly command: ResearchCommand;
+  readonly remote: RemoteServer | null;
+  readonly options: EmbeddedOptions;
+}
+
+async function pursueAnywhere(
+  inquiry: Inquiry,
+  { command, remote, options }: Errand,
+  progress: Progress,
+): Promise<number> {
   for (;;) {
     progress.status('starting');
     const connection = await connect(remote, options);
     try {
+      const note = webNote(command, connection, ownProviders(options.config));
+      if (note !== null) progress.note(note);
       return await inquiry.pursue(connection);
     } catch (error) {
       // The process whose server we had joined has ended: the run is in the data directory, so we serve it ourselves.
@@ -69,21 +89,12 @@ export async function research(
 }
 
 /** A command that no server could fulfil is refused before anything is started. */
-function checkSources({ corpora, body, model }: ResearchCommand, remote: RemoteServer | null): void {
+function checkModel({ model }: ResearchCommand, remote: RemoteServer | null): void {
   if (remote !== null && model !== null && model.kind !== 'extractive') {
     const message = 'a remote server chooses among its own models; set ARGOSY_MODEL there';
     throw new InvalidInput([{ path: '--model', message }]);
   }
-  if (remote === null && corpora.length === 0 && (body.sources?.urls ?? []).length === 0) {
-    throw new InvalidInput([{ path: '', message: nothingToRead }]);
-  }
 }
-
-const nothingToRead = `there is nothing to read: no documents, no pages, and this version has no web search provider.
-Give a folder or file with --corpus PATH, or a page with --url URL. This works as it stands:
-
-  npm start -- "What happens to a run when its worker dies?" --corpus docs
-`;
 
 function bodyOf(
   { body, model }: ResearchCommand,
@@ -204,7 +215,7 @@ async function deliver(
   const written = await writeReport(run.id, await client.bundle(run.id), command);
   print(`${written.markdown}\n`);
   progress.note(`written to ${written.folder}`);
-  return exitCodeOf(run.report.status);
+  return isCutOff(run, command) ? exitCodes.unreachable : exitCodeOf(run.report.status);
 }
 
 function exitCodeOf(status: RunResource['status']): number {

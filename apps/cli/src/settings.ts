@@ -2,7 +2,7 @@ import { parseAllow } from '#egress';
 import { InvalidInput, type Problem } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, readConfig } from '#platform';
-import { parseBrowser } from '#tools';
+import { parseBrowser, parseProviders } from '#tools';
 import type { RemoteServer } from './connection.ts';
 
 /** What the environment says. */
@@ -19,7 +19,12 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   const { ARGOSY_URL, ARGOSY_API_KEY, ...rest } = env;
   const problems: Problem[] = [];
   const config = collect(problems, () =>
-    readConfig(rest, { ARGOSY_EGRESS_ALLOW: parseAllow, ARGOSY_MODEL: parseModelSpec, ARGOSY_BROWSER: parseBrowser }),
+    readConfig(rest, {
+      ARGOSY_EGRESS_ALLOW: parseAllow,
+      ARGOSY_MODEL: parseModelSpec,
+      ARGOSY_BROWSER: parseBrowser,
+      ARGOSY_SEARCH_PROVIDERS: parseProviders,
+    }),
   );
   if (ARGOSY_URL && !/^https?:$/.test(URL.parse(ARGOSY_URL)?.protocol ?? '')) {
     problems.push({ path: 'ARGOSY_URL', message: 'needs the http:// or https:// address of a server' });

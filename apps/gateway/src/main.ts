@@ -1,6 +1,7 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { openSigningKey, serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
+import { parseProviders } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
 
@@ -16,7 +17,7 @@ await serve(
     const offer = {
       models: offered,
       defaultModel: defaultName,
-      providers: [],
+      providers: parseProviders(config.ARGOSY_SEARCH_PROVIDERS ?? '').map(({ name }) => name),
       knowsCorpus: () => false,
       ...toolPrices(config.ARGOSY_TOOL_PRICES),
     };
@@ -24,5 +25,5 @@ await serve(
     const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', signingKey, health };
     return await Gateway.start(runs, offer, address, logger);
   },
-  { api: true, checks: { ARGOSY_MODEL: parseModelSpec } },
+  { api: true, checks: { ARGOSY_MODEL: parseModelSpec, ARGOSY_SEARCH_PROVIDERS: parseProviders } },
 );

@@ -15,6 +15,8 @@ export type {
 export type { FoundFile, NamedFile, Skip } from './corpus/walk.ts';
 export type { Evidence, Made, Shared, Wanted } from './evidence.ts';
 export type { Pace, PaceRule, Turn } from './pace.ts';
+export { embeddedProviders, parseProviders, searchProviders } from './providers/chosen.ts';
+export type { SearchProvider } from './providers/provider.ts';
 export { searchTool } from './search.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';
 export * from './tool.ts';

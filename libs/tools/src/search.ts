@@ -58,7 +58,8 @@ async function searchOne({ corpora, web }: Where, query: string, context: ToolCo
     isOpen ? searchWeb(web, choice, query, context) : noPages,
   ]);
   const passages = documents.best.map(passageOf);
-  const hits = pages.hits.length > 0 ? { hits: pages.hits } : {};
+  // None at all: nobody there answered.
+  const hits = pages.hits.length > 0 || pages.fault?.kind === 'empty' ? { hits: pages.hits } : {};
   const isBare = passages.length === 0 && pages.hits.length === 0;
   const fault = isBare ? worse(documents.fault, pages.fault) : undefined;
   return {

@@ -6,6 +6,7 @@ import type { Corpora } from './corpus/corpora.ts';
 import type { Evidence } from './evidence.ts';
 import type { Pace } from './pace.ts';
 import { Pages } from './pages.ts';
+import type { SearchProvider } from './providers/provider.ts';
 import { searchSignature, searchTool } from './search.ts';
 import { Extraction } from './text/extraction.ts';
 import type { Tool, ToolSignature } from './tool.ts';
@@ -29,6 +30,7 @@ export interface ToolboxParts {
   readonly pace: Pace;
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
+  readonly providers: readonly SearchProvider[];
 }
 
 /** Says who asks, as robots should. */
@@ -57,7 +59,7 @@ export function wayOut(config: Settings & { readonly ARGOSY_EGRESS_URL?: string 
  * Costs next to nothing: threads and the browser start with the first call that needs them.
  * @throws InvalidInput when `out` cannot be used
  */
-export function openToolbox({ corpora, out, pace, evidence }: ToolboxParts): Toolbox {
+export function openToolbox({ corpora, out, pace, evidence, providers }: ToolboxParts): Toolbox {
   const rules = { allow: parseAllow(out.allow), via: out.via };
   const egress = new Egress({ ...rules, userAgent });
   const extraction = new Extraction();
@@ -67,7 +69,10 @@ export function openToolbox({ corpora, out, pace, evidence }: ToolboxParts): Too
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
   const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
   return {
-    tools: [searchTool(corpora, null), visitTool({ corpora, extraction, pages })],
+    tools: [
+      searchTool(corpora, { providers, door: egress, pace, evidence }),
+      visitTool({ corpora, extraction, pages }),
+    ],
     close: async () => {
       await browser?.close();
       await doors.close();
