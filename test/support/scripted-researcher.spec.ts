@@ -41,7 +41,7 @@ function step(text: string, ...found: readonly string[]): Turn[] {
 }
 
 function chatOf(turns: readonly Turn[], changes: Partial<ChatRequest>): ChatRequest {
-  const common = { tools: toolSignatures, today: '2026-01-31', mustAnswer: false, maxCompletionTokens: 100 };
+  const common = { tools: toolSignatures([]), today: '2026-01-31', mustAnswer: false, maxCompletionTokens: 100 };
   return { turns, ...common, session: 'run', ...changes };
 }
 

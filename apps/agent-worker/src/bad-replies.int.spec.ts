@@ -18,7 +18,11 @@ const fact = 'The lamp of the lighthouse burns oil.';
 
 /** Each address holds the same sentence behind its own name. */
 const visit: Tool = {
-  signature: toolSignatures.find(({ name }) => name === 'visit') ?? { name: 'visit', description: '', parameters: {} },
+  signature: toolSignatures([]).find(({ name }) => name === 'visit') ?? {
+    name: 'visit',
+    description: '',
+    parameters: {},
+  },
   deadlineMs: 10_000,
   sideEffects: false,
   run: async ({ url }) => {

@@ -1,7 +1,7 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
-import { toolSignatures } from '#tools';
+import { parseProviders, toolSignatures } from '#tools';
 import { AgentWorker } from './agent-worker.ts';
 
 await serve(
@@ -11,8 +11,9 @@ await serve(
     const { byName: models } = await configuredModels(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
-    const around = { runs, models, tools: toolSignatures, now: () => performance.now() };
+    const tools = toolSignatures(parseProviders(config.ARGOSY_SEARCH_PROVIDERS ?? '').map(({ name }) => name));
+    const around = { runs, models, tools, now: () => performance.now() };
     return await AgentWorker.start(around, { workerId, concurrency: config.ARGOSY_AGENT_CONCURRENCY }, logger);
   },
-  { checks: { ARGOSY_MODEL: parseModelSpec } },
+  { checks: { ARGOSY_MODEL: parseModelSpec, ARGOSY_SEARCH_PROVIDERS: parseProviders } },
 );

@@ -82,15 +82,16 @@ async function startIn(
   const logger = (role: string): Logger => jsonLogger(role, config.ARGOSY_LOG_LEVEL, writeLog);
   const store = await openEmbedded(directory);
   undo.push(async () => await store.close());
-  const { runs, pace, evidence } = store;
+  const { runs } = store;
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
   const providers = ownProviders(config);
-  const toolbox = openToolbox({ corpora, out: wayOut(config), pace, evidence, providers });
+  const names = providers.map(({ name }) => name);
+  const toolbox = openToolbox({ ...store, corpora, out: wayOut(config), providers, logger: logger('tool-worker') });
   undo.push(async () => await toolbox.close());
   const models = await configuredModels(config, model);
-  const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };
+  const around = { runs, models: models.byName, tools: toolSignatures(names), now: () => performance.now() };
   const here = `${process.pid}-${Date.now()}`;
   const agents = { workerId: `agent-${here}`, concurrency: config.ARGOSY_AGENT_CONCURRENCY };
   const agentWorker = await AgentWorker.start(around, agents, logger('agent-worker'));
@@ -98,12 +99,10 @@ async function startIn(
   const callers = { workerId: `tool-${here}`, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
   const toolWorker = await ToolWorker.start(runs, toolbox.tools, callers, logger('tool-worker'));
   undo.push(async () => await toolWorker.stop(0));
+  const knowsCorpus = (id: string): boolean => existsSync(join(corporaDir, `${id}.sqlite`));
   const offer = {
-    models: models.offered,
-    defaultModel: models.defaultName,
-    providers: providers.map(({ name }) => name),
-    knowsCorpus: (id: string) => existsSync(join(corporaDir, `${id}.sqlite`)),
-    ...toolPrices(config.ARGOSY_TOOL_PRICES),
+    ...{ models: models.offered, defaultModel: models.defaultName, providers: providers.map(({ name }) => name) },
+    ...{ knowsCorpus, ...toolPrices(config.ARGOSY_TOOL_PRICES) },
   };
   const health = { ...alwaysReady, metrics: metricsText };
   const signingKey = await openSigningKey(config);

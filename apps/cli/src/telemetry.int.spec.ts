@@ -22,7 +22,11 @@ const header = `00-${trace}-00f067aa0ba902b7-01`;
 
 /** A tool that finds a text, whatever it is asked. */
 const visit: Tool = {
-  signature: toolSignatures.find(({ name }) => name === 'visit') ?? { name: 'visit', description: '', parameters: {} },
+  signature: toolSignatures([]).find(({ name }) => name === 'visit') ?? {
+    name: 'visit',
+    description: '',
+    parameters: {},
+  },
   deadlineMs: 10_000,
   sideEffects: false,
   run: async () => ({ observation: observationOf('A text.'), snapshots: new Map([]) }),
@@ -51,7 +55,7 @@ async function startFleet(): Promise<Fleet> {
   const lines: Record<string, unknown>[] = [];
   const logger = (role: string) => jsonLogger(role, 'info', (line) => lines.push(JSON.parse(line)));
   const models = await configuredModels(readConfig({ ARGOSY_MODEL: specOf(model) }));
-  const around = { runs, models: models.byName, tools: toolSignatures, now: () => performance.now() };
+  const around = { runs, models: models.byName, tools: toolSignatures([]), now: () => performance.now() };
   const agents = await AgentWorker.start(around, { workerId: 'agent', concurrency: 3 }, logger('agent-worker'));
   const tools = await ToolWorker.start(runs, [visit], { workerId: 'tool', concurrency: 2 }, logger('tool-worker'));
   const dispatcher = new Dispatcher(runs, { workerId: 'dispatcher', everyMs: 200 }, logger('dispatcher'));

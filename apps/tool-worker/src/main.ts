@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseAllow } from '#egress';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
-import { Corpora, openToolbox, parseBrowser, searchProviders, wayOut } from '#tools';
+import { Corpora, openToolbox, parseBrowser, parseProviders, searchProviders, wayOut } from '#tools';
 import { ToolWorker } from './tool-worker.ts';
 
 await serve(
@@ -14,10 +14,16 @@ await serve(
     const { runs, pace, evidence } = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
     const { tools } = keep(
-      openToolbox({ corpora, out: wayOut(config), pace, evidence, providers: searchProviders(config) }),
+      openToolbox({ corpora, out: wayOut(config), pace, evidence, providers: searchProviders(config), logger }),
     );
     const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
     return await ToolWorker.start(runs, tools, options, logger);
   },
-  { checks: { ARGOSY_EGRESS_ALLOW: parseAllow, ARGOSY_BROWSER: parseBrowser } },
+  {
+    checks: {
+      ARGOSY_EGRESS_ALLOW: parseAllow,
+      ARGOSY_BROWSER: parseBrowser,
+      ARGOSY_SEARCH_PROVIDERS: parseProviders,
+    },
+  },
 );

@@ -62,17 +62,23 @@ describe('readFleetConfig', () => {
     ['ARGOSY_GRACE_MS', '-1'],
     ['ARGOSY_GRACE_MS', '1e9'],
     ['ARGOSY_HEALTH_PORT', '65536'],
+    ['ARGOSY_BRAVE_API_KEY', 'secret\n'],
+    ['ARGOSY_CONTACT', 'me; evil\r\n'],
   ])('refuses %s=%s', (name, value) => {
     expect([...problemsOf(() => readFleetConfig({ ...stores, [name]: value })).keys()]).toEqual([name]);
   });
 });
 
+const keys = Object.fromEntries(
+  ['MODEL', 'BRAVE', 'TAVILY', 'SERPER', 'EXA', 'OPENALEX'].map((name) => [`ARGOSY_${name}_API_KEY`, 'secret']),
+);
+
 it('shows of an address its host, and of a key that it is there', () => {
-  const shown = describeConfig(readFleetConfig({ ...stores, ARGOSY_MODEL_API_KEY: 'secret' }));
+  const shown = describeConfig(readFleetConfig({ ...stores, ...keys }));
   expect(shown).toMatchObject({
     ARGOSY_DATABASE_URL: 'db:5432',
     ARGOSY_REDIS_URL: 'queue:6379',
-    ARGOSY_MODEL_API_KEY: '(set)',
+    ...Object.fromEntries(Object.keys(keys).map((name) => [name, '(set)'])),
     ARGOSY_MODEL: '(not set)',
   });
   expect(JSON.stringify(shown)).not.toContain('secret');

@@ -3,7 +3,7 @@ import { type Egress, EgressFault, type EgressResponse } from '#egress';
 import type { Evidence } from './evidence.ts';
 import type { Pace, PaceRule } from './pace.ts';
 import { allowsRobot, parseRobots, ROBOTS_BYTES, type RobotsRules } from './robots.ts';
-import { retryAfterMs as retryAfter } from './retry-after.ts';
+import { retryAfterMs } from './retry-after.ts';
 
 /** What {@link Courtesy} works with. */
 export interface CourtesyParts {
@@ -126,7 +126,7 @@ export class Courtesy {
   }
 
   async #answered(url: URL, { status, headers }: EgressResponse, now: number): Promise<void> {
-    const asked = retryAfter(headers['retry-after'], now);
+    const asked = retryAfterMs(headers['retry-after'], now);
     if (status === 429 || (status === 503 && asked !== null)) await this.#rest(url, asked ?? REST_MS);
     else if (status >= 500) await this.#failed(url);
     else this.#failures.delete(url.host);

@@ -18,9 +18,10 @@ const found = (name: string, more: Partial<SearchProvider> = {}) =>
 const failing = (name: string, fault: Error, more: Partial<SearchProvider> = {}) =>
   providerOf(name, () => Promise.reject(fault), more);
 
+const down = new ProviderFault('transient', 'a is down.');
+
 describe('the providers of the whole web', () => {
   const web = { field: 'web' } as const;
-  const down = new ProviderFault('transient', 'a is down.');
 
   it('are asked one after the other until one answers', async () => {
     const { ask, log } = around([failing('a', down, web), found('b', web), found('c', web)]);
@@ -87,6 +88,18 @@ describe('a provider', () => {
     const { pace } = openPace({ 'search:a': why });
     const { ask } = around([providerOf('a', never)], { pace });
     expect((await ask())[0]?.fault).toMatchObject({ kind, retryAfterMs: 5_000 });
+  });
+
+  it('that refuses us is told to the operator', async () => {
+    const refusals: string[] = [];
+    const { parts, ask } = around([failing('a', new ProviderFault('blocked', 'Check the key.')), failing('b', down)]);
+    await askProviders(
+      { ...parts, onRefusal: (...told) => refusals.push(told.join(': ')) },
+      parts.providers,
+      queryOf('x'),
+    );
+    expect(refusals).toEqual(['a: Check the key.']);
+    expect((await ask())[0]?.fault?.kind).toBe('blocked');
   });
 
   it('is not sent a query that is longer than it takes', async () => {

@@ -2,6 +2,7 @@ import type { ToolFault } from '#domain';
 import { EgressBlocked, EgressFault } from '#egress';
 import { Aborted, ArgosyError, messageOf } from '#errors';
 import type { Evidence, Made } from './evidence.ts';
+import { type Outcome, searchAnswers } from './instruments.ts';
 import type { Pace, Turn } from './pace.ts';
 import type { Door, ProviderHit, ProviderQuery, SearchProvider } from './providers/provider.ts';
 import { ProviderFault } from './providers/provider.ts';
@@ -12,6 +13,8 @@ export interface SearchParts {
   readonly door: Door;
   readonly pace: Pace;
   readonly evidence: Evidence;
+  /** Hears of a provider that refuses us, which only an operator can mend. */
+  readonly onRefusal?: (provider: string, message: string) => void;
   readonly limits?: Partial<SearchLimits>;
 }
 
@@ -63,6 +66,7 @@ export async function askProviders(
   const answers = new Map<SearchProvider, Answer>();
   const ask = async (provider: SearchProvider): Promise<Answer> => {
     const answer = await askOne(parts, provider, asked);
+    searchAnswers.add(1, { provider: provider.name, outcome: outcomeOf(answer) });
     answers.set(provider, answer);
     if (answer.hits.length > 0 && timers.length === 1) timers.push(setTimeout(leave, graceMs));
     return answer;
@@ -76,6 +80,11 @@ export async function askProviders(
   }
   if (wanted.signal.aborted) throw abortedBy(wanted.signal);
   return providers.flatMap((provider) => answers.get(provider) ?? []);
+}
+
+function outcomeOf({ fault, hits }: Answer): Outcome {
+  if (fault) return fault.kind === 'empty' ? 'nothing' : fault.kind;
+  return hits.length > 0 ? 'found' : 'nothing';
 }
 
 async function inTurn(providers: readonly SearchProvider[], ask: (one: SearchProvider) => Promise<Answer>) {
@@ -101,6 +110,7 @@ async function askOne(parts: SearchParts, provider: SearchProvider, wanted: Prov
     return { provider: name, hits: value, madeAt };
   } catch (error) {
     if (!(error instanceof ArgosyError)) throw error;
+    if (error instanceof ProviderFault && error.kind === 'blocked') parts.onRefusal?.(name, error.message);
     return { ...nothing, fault: wanted.signal.aborted ? tooLate(name) : faultOf(error, name) };
   }
 }

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ToolFault } from '#domain';
+import type { SourcePolicy, ToolFault } from '#domain';
 import type { ProviderHit } from './providers/provider.ts';
 import type { Answer } from './search-ask.ts';
-import { faultOfAll, mergeHits, type SearchPolicy } from './search-merge.ts';
+import { faultOfAll, mergeHits } from './search-merge.ts';
 import { contextWith } from './testing/context.contract.ts';
 import { hit } from './testing/web-search.contract.ts';
 
 const answer = (provider: string, hits: readonly ProviderHit[], fault?: ToolFault): Answer => {
   return { provider, hits, madeAt: '2026-01-01T00:00:00.000Z', ...(fault ? { fault } : {}) };
 };
-const policy = (more: Partial<SearchPolicy> = {}): SearchPolicy => ({ ...contextWith({ web: true }).policy, ...more });
+const policy = (more: Partial<SourcePolicy> = {}): SourcePolicy => ({ ...contextWith({ web: true }).policy, ...more });
 const urls = (answers: readonly Answer[], allowed = policy()) => mergeHits(answers, allowed).hits.map(({ url }) => url);
 
 describe('mergeHits', () => {

@@ -2,13 +2,6 @@ import type { SearchHit, SourcePolicy, ToolFault } from '#domain';
 import { pageFault } from './policy.ts';
 import type { Answer } from './search-ask.ts';
 
-/** What of a policy concerns searches. */
-export type SearchPolicy = SourcePolicy & {
-  readonly providers?: readonly string[];
-  readonly publishedAfter?: string;
-  readonly publishedBefore?: string;
-};
-
 /** Damps the lead of first places; the constant of Cormack, Clarke and Buettcher (SIGIR 2009). */
 const RANK_CONSTANT = 60;
 
@@ -20,7 +13,7 @@ const MOST_HITS = 10;
  * that the run may not use. Pure; cost O(hits).
  * @returns `outside`: pages left out because of the run's sites and days
  */
-export function mergeHits(answers: readonly Answer[], policy: SearchPolicy) {
+export function mergeHits(answers: readonly Answer[], policy: SourcePolicy) {
   const found = new Map<string, Merged>();
   let outside = 0;
   for (const { provider, hits } of answers) {
@@ -70,12 +63,12 @@ function mergedHit(first: SearchHit, second: SearchHit): SearchHit {
 }
 
 /** Whether a run may use what was found: by its site, and by the day on which it was published. */
-function isWithin({ url, published }: Pick<SearchHit, 'url' | 'published'>, policy: SearchPolicy): boolean {
+export function isWithin({ url, published }: Pick<SearchHit, 'url' | 'published'>, policy: SourcePolicy): boolean {
   return pageFault(new URL(url), policy) === null && isWithinDays(published, policy);
 }
 
 /** A year or a month is taken in if one of its days is within; no date is not, because nothing tells. */
-function isWithinDays(published: string | null, { publishedAfter, publishedBefore }: SearchPolicy): boolean {
+function isWithinDays(published: string | null, { publishedAfter, publishedBefore }: SourcePolicy): boolean {
   if (publishedAfter === undefined && publishedBefore === undefined) return true;
   if (published === null) return false;
   const [first, last] = [`${published}-01-01`.slice(0, 10), `${published}${'-12-31'.slice(published.length - 4)}`];

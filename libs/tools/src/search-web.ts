@@ -1,9 +1,9 @@
-import type { SearchHit, ToolFault } from '#domain';
+import type { SearchHit, SourcePolicy, ToolFault } from '#domain';
 import { oneLine } from './providers/plain.ts';
 import type { SearchProvider } from './providers/provider.ts';
 import { type Answer, askProviders, type SearchParts } from './search-ask.ts';
 import { languageOf } from './search-language.ts';
-import { faultOfAll, mergeHits, type SearchPolicy } from './search-merge.ts';
+import { faultOfAll, mergeHits } from './search-merge.ts';
 import type { ToolContext } from './tool.ts';
 
 /** Hits asked of each provider: twice of what is shown, because some are the same and some not allowed. */
@@ -13,10 +13,10 @@ const HITS_EACH = 20;
 export type Choice = readonly SearchProvider[] | ToolFault;
 
 /** Providers that the run names, else all that the process asks. */
-export function choose(parts: SearchParts | null, policy: SearchPolicy): Choice {
+export function choose(parts: SearchParts | null, policy: SourcePolicy): Choice {
   if (!policy.web) return blocked('The web is not allowed in this run.');
   const known = parts?.providers ?? [];
-  const named = policy.providers ?? [];
+  const named = policy.providers;
   const chosen = named.length === 0 ? known : known.filter(({ name }) => named.includes(name));
   if (chosen.length > 0) return chosen;
   if (named.length === 0) return blocked('No search provider is set up here.');
@@ -42,13 +42,13 @@ export async function searchWeb(
 }
 
 /** Everyone's answers to a query as a model wrote it. @throws Aborted when the signal fires */
-async function askAll(
+export async function askAll(
   parts: SearchParts,
   chosen: readonly SearchProvider[],
   query: string,
   { policy, signal, now }: ToolContext,
 ): Promise<readonly Answer[]> {
-  const { publishedAfter: after, publishedBefore: before, allowDomains, denyDomains }: SearchPolicy = policy;
+  const { publishedAfter: after, publishedBefore: before, allowDomains, denyDomains } = policy;
   const words = oneLine(query);
   return await askProviders(parts, chosen, {
     ...{ query: words, language: languageOf(words), after, before, allowDomains, denyDomains },

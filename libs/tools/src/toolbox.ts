@@ -1,4 +1,5 @@
 import { Egress, parseAllow } from '#egress';
+import type { Config, Logger } from '#platform';
 import { Browser } from './browser/browser.ts';
 import { Doors, isAllowed } from './browser/doors.ts';
 import { findChromium } from './browser/find.ts';
@@ -6,14 +7,22 @@ import type { Corpora } from './corpus/corpora.ts';
 import type { Evidence } from './evidence.ts';
 import type { Pace } from './pace.ts';
 import { Pages } from './pages.ts';
+import { isScholarly } from './providers/chosen.ts';
 import type { SearchProvider } from './providers/provider.ts';
+import { scholarSignature, scholarTool } from './scholar.ts';
 import { searchSignature, searchTool } from './search.ts';
 import { Extraction } from './text/extraction.ts';
 import type { Tool, ToolSignature } from './tool.ts';
 import { visitSignature, visitTool } from './visit.ts';
 
-/** What models are shown of the tools of a {@link Toolbox}; an agent worker has no more of them. */
-export const toolSignatures: readonly ToolSignature[] = [searchSignature, visitSignature];
+/**
+ * What models are shown of the tools of a {@link Toolbox} with these search providers, by name; an agent worker has no
+ * more of them.
+ */
+export function toolSignatures(providers: readonly string[]): readonly ToolSignature[] {
+  const scholar = providers.some(isScholarly) ? [scholarSignature] : [];
+  return [searchSignature, ...scholar, visitSignature];
+}
 
 /** Every tool that a run may use, and what they work with. */
 export interface Toolbox {
@@ -31,12 +40,16 @@ export interface ToolboxParts {
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
   readonly providers: readonly SearchProvider[];
+  readonly logger: Logger;
 }
 
-/** Says who asks, as robots should. */
-const userAgent = 'Argosy/0.1 (research agent; run by its user)';
 /** What robots.txt calls us. */
 const product = 'Argosy';
+
+/** Says who asks, as robots should, and where to complain. @param contact e-mail address or page; undefined for none */
+function userAgentFor(contact: string | undefined): string {
+  return `${product}/0.1 (research agent; ${contact ?? 'run by its user'})`;
+}
 
 /** How runs may reach the outside. */
 export interface WayOut {
@@ -44,23 +57,28 @@ export interface WayOut {
   readonly allow: string;
   /** The egress proxy that everything goes by; undefined: nothing is between. */
   readonly via: string | undefined;
+  /** Whom those who are asked may write to; undefined: nobody is named. */
+  readonly contact: string | undefined;
   /** What renders pages that their scripts fill: `off`, `auto`, or the path of Chromium. */
   readonly browser: string;
 }
 
-type Settings = Readonly<Record<'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_BROWSER', string>>;
+type Settings = Pick<Config, 'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_EGRESS_URL' | 'ARGOSY_CONTACT' | 'ARGOSY_BROWSER'>;
 
 /** The way out that the configuration names. */
-export function wayOut(config: Settings & { readonly ARGOSY_EGRESS_URL?: string | undefined }): WayOut {
-  return { allow: config.ARGOSY_EGRESS_ALLOW, via: config.ARGOSY_EGRESS_URL, browser: config.ARGOSY_BROWSER };
+export function wayOut(config: Settings): WayOut {
+  const { ARGOSY_EGRESS_ALLOW: allow, ARGOSY_EGRESS_URL: via, ARGOSY_CONTACT: contact, ARGOSY_BROWSER: browser } = config;
+  return { allow, via, contact, browser };
 }
 
 /**
  * Costs next to nothing: threads and the browser start with the first call that needs them.
  * @throws InvalidInput when `out` cannot be used
  */
-export function openToolbox({ corpora, out, pace, evidence, providers }: ToolboxParts): Toolbox {
+export function openToolbox(parts: ToolboxParts): Toolbox {
+  const { corpora, out, pace, evidence, providers, logger } = parts;
   const rules = { allow: parseAllow(out.allow), via: out.via };
+  const userAgent = userAgentFor(out.contact);
   const egress = new Egress({ ...rules, userAgent });
   const extraction = new Extraction();
   const doors = new Doors(rules);
@@ -68,9 +86,11 @@ export function openToolbox({ corpora, out, pace, evidence, providers }: Toolbox
   const browser = program === null ? null : new Browser({ program, userAgent, proxyFor: (url) => doors.for(url) });
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
   const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
+  const web = { providers, door: egress, pace, evidence, onRefusal: onceEach(logger) };
   return {
     tools: [
-      searchTool(corpora, { providers, door: egress, pace, evidence }),
+      searchTool(corpora, web),
+      ...(providers.some(({ name }) => isScholarly(name)) ? [scholarTool(web)] : []),
       visitTool({ corpora, extraction, pages }),
     ],
     close: async () => {
@@ -79,5 +99,14 @@ export function openToolbox({ corpora, out, pace, evidence, providers }: Toolbox
       await extraction.close();
       await egress.close();
     },
+  };
+}
+
+/** Tells the operator of each provider that refuses us, once: it would go on with every query. */
+function onceEach(logger: Logger): (provider: string, message: string) => void {
+  const told = new Set<string>();
+  return (provider, message) => {
+    if (!told.has(provider)) logger.log('warn', 'search.provider.refused', { provider, message });
+    told.add(provider);
   };
 }

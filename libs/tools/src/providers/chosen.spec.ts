@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { InvalidInput } from '#errors';
 import { readConfig } from '#platform';
-import { embeddedProviders, parseProviders, searchProviders } from './chosen.ts';
+import { embeddedProviders, isScholarly, parseProviders, searchProviders } from './chosen.ts';
 
 const problems = (read: () => unknown): string[] => {
   try {
@@ -61,10 +61,7 @@ describe('the search providers of a process', () => {
 });
 
 it('knows which are scholarly by their names alone', () => {
-  expect(parseProviders('brave,arxiv').map(({ name, isScholarly }) => [name, isScholarly])).toEqual([
-    ['brave', false],
-    ['arxiv', true],
-  ]);
+  expect(['brave', 'arxiv', 'google'].map(isScholarly)).toEqual([false, true, false]);
 });
 
 it.each([

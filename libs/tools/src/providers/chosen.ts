@@ -52,7 +52,6 @@ export interface NamedProvider {
   readonly name: string;
   /** Where it is, instead of its own address. */
   readonly base?: string;
-  readonly isScholarly: boolean;
 }
 
 /**
@@ -68,8 +67,7 @@ export function parseProviders(text: string): readonly NamedProvider[] {
     const [name = '', ...rest] = entry.split('=');
     const message = faultOfEntry(name, rest.join('='), named);
     if (message !== null) problems.push({ path: 'ARGOSY_SEARCH_PROVIDERS', message });
-    const base = rest.length === 0 ? {} : { base: rest.join('=') };
-    named.set(name, { name, ...base, isScholarly: kinds.get(name)?.scholarly === true });
+    named.set(name, rest.length === 0 ? { name } : { name, base: rest.join('=') });
   }
   if (problems.length > 0) throw new InvalidInput(problems);
   return [...named.values()];
@@ -83,6 +81,11 @@ function faultOfEntry(name: string, base: string, named: ReadonlyMap<string, unk
   const isAddress = url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '';
   if (kind.needsAddress && base === '') return `say where ${name} is: ${name}=http://127.0.0.1:8080`;
   return base === '' || isAddress ? null : `"${name}" needs an http or https address without user name and query`;
+}
+
+/** Whether the provider of this name knows works, and not pages. */
+export function isScholarly(name: string): boolean {
+  return kinds.get(name)?.scholarly === true;
 }
 
 /** What a process of its own asks where nothing is set: those with a key first, then those that need none. */

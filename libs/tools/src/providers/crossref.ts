@@ -17,6 +17,8 @@ const work = z.object({
 });
 const shape = z.object({ message: z.object({ items: z.array(work) }) });
 
+const slow = { burst: 1, parallel: 1, perDay: null };
+
 const fields = Object.keys(work.shape).join(',');
 
 /**
@@ -29,8 +31,8 @@ export function crossref(contact: string | null, base = 'https://api.crossref.or
     field: 'scholarly',
     hosts: [new URL(base).host],
     attribution: 'Crossref metadata, free of rights; abstracts belong to their publishers.',
-    // Below what its x-rate-limit headers grant the public pool (one at a time) and the polite one (three).
-    rule: { perSecond: contact === null ? 2 : 5, burst: 2, parallel: contact === null ? 1 : 3, perDay: null },
+    // Its limits differ by pool and by kind of request; of lists, few are allowed, and of who is not named, one at a time.
+    rule: contact === null ? { ...slow, perSecond: 1 } : { ...slow, perSecond: 3, burst: 3, parallel: 3 },
     longestQuery: 500,
     async search({ query, after, before, limit, ...wanted }, door) {
       const url = new URL('/works', base);

@@ -1,8 +1,8 @@
-import type { SearchPolicy } from '../search-merge.ts';
+import type { SourcePolicy } from '#domain';
 import type { ToolContext } from '../tool.ts';
 
 /** A tool context for tests: nothing is allowed but what `policy` names. */
-export function contextWith(policy: Partial<SearchPolicy>): ToolContext {
+export function contextWith(policy: Partial<SourcePolicy>): ToolContext {
   return {
     tenantId: 'local',
     policy: { corpora: [], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [], ...policy },
