@@ -1,13 +1,17 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Aborted, InvalidInput } from '#errors';
+import { atEnd, serve } from '../../../test/support/web-servers.ts';
 import { Corpora } from './corpus/corpora.ts';
 import { ProviderFault, type SearchProvider } from './providers/provider.ts';
+import { searxng } from './providers/searxng.ts';
 import { searchTool } from './search.ts';
 import { contextWith } from './testing/context.contract.ts';
-import { hit, openEvidence, openPace, providerOf } from './testing/web-search.contract.ts';
+import { doorTo, hit, openEvidence, openPace, providerOf } from './testing/web-search.contract.ts';
 
 describe('search', () => {
   let base: string;
@@ -102,6 +106,44 @@ describe('search', () => {
         kind: 'blocked',
         message: expect.stringMatching(/brave/),
       });
+    });
+
+    it('is not held up, misled or brought down by providers that misbehave', async () => {
+      const bomb = gzipSync(' '.repeat(90_000_000));
+      const inner = await serve((_, response) => response.end('{"results":[]}'));
+      const answers: Readonly<Record<string, RequestListener>> = {
+        silent: () => undefined,
+        dripping: (_, response) => void response.writeHead(200).write('{"results":['),
+        page: (_, response) => response.end('<!doctype html><h1>Just a moment</h1>'),
+        huge: (_, response) => response.end(`{"results":[],"more":"${'x'.repeat(10_000_000)}"}`),
+        bomb: (_, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
+        other: (_, response) => response.end('{"results":{"a":1}}'),
+        inward: (_, response) => response.writeHead(302, { location: `${inner.at}/secret` }).end(),
+        broken: (request) => void request.socket.destroy(),
+      };
+      const sites = await Promise.all(
+        Object.entries(answers).map(async ([name, answer]) => ({ name, ...(await serve(answer)) })),
+      );
+      const twice = [
+        { url: 'HTTPS://A.example:443/x?utm_source=s', title: 'A' },
+        { url: 'https://b.example/', title: 'B' },
+      ];
+      const good = await serve((_, response) => response.end(JSON.stringify({ results: [...twice, ...twice] })));
+      const door = doorTo(good.port, ...sites.map(({ port }) => port));
+      atEnd(() => door.close());
+      const bad = sites.map(({ name, at }): SearchProvider => ({ ...searxng(at), name, field: 'encyclopedic' }));
+      const providers = [...bad, searxng(good.at)];
+      const web = { providers, door, pace: openPace().pace, evidence: openEvidence().evidence };
+      const tool = searchTool(corpora, { ...web, limits: { graceMs: 1 } });
+      const { observation } = await tool.run({ query: ['lock'] }, contextWith({ web: true }));
+      expect(observation.sections[0]?.hits?.map(({ url, providers: by }) => [url, by])).toEqual([
+        ['https://a.example/x', ['searxng']],
+        ['https://b.example/', ['searxng']],
+      ]);
+      expect(inner.seen).toEqual([]);
+      const alone = searchTool(corpora, { ...web, providers: bad, limits: { totalMs: 1_000 } });
+      const { observation: nothing } = await alone.run({ query: ['lock'] }, contextWith({ web: true }));
+      expect(nothing.sections[0]?.fault?.kind).toBe('transient');
     });
 
     it('sends words of any script well-formed, and tells the language that a script tells', async () => {

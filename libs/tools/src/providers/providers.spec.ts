@@ -79,6 +79,16 @@ describe.each(all)('%s', (name, make, nothing) => {
     expect(await faulty(search)).toMatchObject({ kind: 'transient', retryAfterMs: 10_000 });
   });
 
+  it.each([300, 304, 408, 500])('has a fault when it answers %i', async (status) => {
+    const { search } = await asked(make, replying(status, status === 304 ? '' : nothing));
+    expect((await faulty(search)).kind).toBe('transient');
+  });
+
+  it.each([400, 404, 414])('does not take a query that it answers with %i', async (status) => {
+    const { search } = await asked(make, replying(status, nothing));
+    expect((await faulty(search)).kind).toBe('invalid');
+  });
+
   it.each([
     ['a web page', '<!doctype html><html><body>Just a moment...</body></html>'],
     ['nothing', ''],

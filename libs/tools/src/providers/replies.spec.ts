@@ -154,8 +154,8 @@ describe('what scholarly providers answer', () => {
     ],
     ['that it was asked too often', 'Rate exceeded.', 'quota'],
     [
-      'entities',
-      '<!DOCTYPE feed [<!ENTITY x SYSTEM "file:///etc/passwd">]><feed><entry><id>&x;</id></entry></feed>',
+      'entities of its own',
+      '<!DOCTYPE feed [<!ENTITY x "y">]><feed><entry><id>http://arxiv.org/abs/2405.01234</id><title>&x;</title></entry></feed>',
       'transient',
     ],
     ['an entry of something else', '<feed><entry><id>http://b.example/1</id></entry></feed>', 'transient'],

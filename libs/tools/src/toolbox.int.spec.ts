@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import type { LogFields } from '#platform';
+import { atEnd, serve } from '../../../test/support/web-servers.ts';
+import { Corpora } from './corpus/corpora.ts';
+import { arxiv } from './providers/arxiv.ts';
+import type { SearchProvider } from './providers/provider.ts';
+import { searxng } from './providers/searxng.ts';
+import { contextWith } from './testing/context.contract.ts';
+import { openEvidence, openPace } from './testing/web-search.contract.ts';
+import { openToolbox, toolSignatures } from './toolbox.ts';
+
+async function opened(providers: readonly SearchProvider[], allow = '') {
+  const folder = await mkdtemp(join(tmpdir(), 'argosy-toolbox-'));
+  atEnd(async () => await rm(folder, { recursive: true }));
+  const corpora = await Corpora.open(folder);
+  atEnd(async () => await corpora.close());
+  const logged: [string, LogFields | undefined][] = [];
+  const logger = { log: (_: string, event: string, fields?: LogFields) => void logged.push([event, fields]) };
+  const out = { allow, via: undefined, contact: 'ops@example.org' };
+  const shared = { pace: openPace().pace, evidence: openEvidence().evidence };
+  const toolbox = openToolbox({ corpora, out, ...shared, providers, logger });
+  atEnd(async () => await toolbox.close());
+  return { tools: toolbox.tools, logged };
+}
+
+describe('the tools of a process', () => {
+  it.each([
+    [[], ['search', 'visit']],
+    [[searxng('http://127.0.0.1:1')], ['search', 'visit']],
+    [
+      [searxng('http://127.0.0.1:1'), arxiv()],
+      ['search', 'scholar', 'visit'],
+    ],
+  ])('are those that its providers allow, and those that models are shown', async (providers, names) => {
+    const { tools } = await opened(providers);
+    expect(tools.map(({ signature }) => signature.name)).toEqual(names);
+    expect(toolSignatures(providers.map(({ name }) => name))).toEqual(tools.map(({ signature }) => signature));
+  });
+
+  it('say whom to write to, and tell an operator once of a provider that refuses us', async () => {
+    const site = await serve((_, response) => response.writeHead(401).end());
+    const { tools, logged } = await opened([searxng(site.at)], `127.0.0.1:${site.port}`);
+    const query = ['lock', 'key'];
+    const found = await tools[0]?.run({ query }, contextWith({ web: true }));
+    expect(found?.observation.sections.map(({ fault }) => fault?.kind)).toEqual(['blocked', 'blocked']);
+    expect(site.seen[0]?.headers['user-agent']).toBe('Argosy/0.1 (research agent; ops@example.org)');
+    expect(logged).toEqual([
+      ['search.provider.refused', { provider: 'searxng', message: expect.stringMatching(/^searxng answered 401/) }],
+    ]);
+  });
+
+  it('reach no private provider that the operator has not allowed', async () => {
+    const site = await serve((_, response) => response.end('{"results":[]}'));
+    const { tools } = await opened([searxng(site.at)]);
+    const found = await tools[0]?.run({ query: ['lock'] }, contextWith({ web: true }));
+    expect(found?.observation.sections[0]?.fault?.kind).toBe('blocked');
+    expect(site.seen).toEqual([]);
+  });
+});
