@@ -2,8 +2,8 @@ import type { ToolFault } from '#domain';
 import { type Egress, EgressFault, type EgressResponse } from '#egress';
 import type { Evidence } from './evidence.ts';
 import type { Pace, PaceRule } from './pace.ts';
-import { allowsRobot, parseRobots, ROBOTS_BYTES, type RobotsRules } from './robots.ts';
 import { retryAfterMs } from './retry-after.ts';
+import { allowsRobot, parseRobots, ROBOTS_BYTES, type RobotsRules } from './robots.ts';
 
 /** What {@link Courtesy} works with. */
 export interface CourtesyParts {

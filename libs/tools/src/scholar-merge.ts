@@ -1,6 +1,7 @@
 import type { ScholarlyWork, SearchHit, SourcePolicy } from '#domain';
 import type { ProviderHit } from './providers/provider.ts';
 import type { Answer } from './search-ask.ts';
+import { fitOf } from './search-fit.ts';
 import { isWithin } from './search-merge.ts';
 
 /** A work as all who know of it tell it together. */
@@ -26,16 +27,19 @@ interface Entry {
 }
 
 /**
- * One list of what scholarly providers found, by reciprocal rank: each work once. Two entries are one work when they share
+ * One list of what scholarly providers found, by reciprocal rank as far as they fit the query: each work once. Two entries are one work when they share
  * a DOI or a number of arXiv, or, where one of them lacks a DOI, title and year. Pure; cost O(hits).
  * @returns `outside`: works left out because of the run's sites and days
  */
-export function mergeWorks(answers: readonly Answer[], policy: SourcePolicy) {
+export function mergeWorks(answers: readonly Answer[], query: string, policy: SourcePolicy) {
   const entries = answers.flatMap(({ provider, madeAt, hits }) => {
     return hits.flatMap((hit, rank) => (hit.work ? [{ hit: { ...hit, work: hit.work }, provider, madeAt, rank }] : []));
   });
   const within = entries.filter(({ hit }) => isWithin(hit, policy));
-  const works = groups(within).map((group) => ({ found: workOf(group), score: scoreOf(group) }));
+  const works = groups(within).map((group) => ({
+    found: workOf(group),
+    score: scoreOf(group) * fitOfAll(group, query),
+  }));
   const best = works.sort((a, b) => b.score - a.score).slice(0, MOST_WORKS);
   return { works: best.map(({ found }) => found), outside: entries.length - within.length };
 }
@@ -93,6 +97,11 @@ function scoreOf(group: Group): number {
   const best = new Map<string, number>();
   for (const { provider, rank } of group) best.set(provider, Math.min(rank, best.get(provider) ?? rank));
   return [...best.values()].reduce((score, rank) => score + 1 / (RANK_CONSTANT + rank + 1), 0);
+}
+
+/** By whoever tells most of it: some know no abstract. */
+function fitOfAll(group: Group, query: string): number {
+  return Math.max(...group.map(({ hit }) => fitOf(hit, query)));
 }
 
 /** What all tell together: the best ranked one leads, the others fill up. */

@@ -20,7 +20,7 @@ function merged(byProvider: Readonly<Record<string, readonly ProviderHit[]>>) {
     hits,
     madeAt: `${provider} told`,
   }));
-  return mergeWorks(answers, contextWith({ web: true }).policy).works;
+  return mergeWorks(answers, '', contextWith({ web: true }).policy).works;
 }
 
 const title = 'Leases: a fault-tolerant mechanism';
@@ -109,10 +109,18 @@ describe('mergeWorks', () => {
     expect(merged({ openalex: [one], arxiv: [other] })).toHaveLength(count);
   });
 
+  it('puts what fits the query before what was only ranked first', () => {
+    const noise = entry('Prefaces of many books', { doi: '10.1000/n' });
+    const work = entry(title, { doi: '10.1000/a', authors: ['C. Gray'] });
+    const answers = [{ provider: 'crossref', madeAt: '', hits: [noise, work] }];
+    const { works } = mergeWorks(answers, 'Gray fault-tolerant leases', contextWith({ web: true }).policy);
+    expect(works.map(({ hit: one }) => one.title)).toEqual([title, noise.title]);
+  });
+
   it('leaves out what the run may not use', () => {
     const answers = [{ provider: 'x', madeAt: '', hits: [entry(title, { year: 1989 }, { published: '1989' })] }];
     const policy = contextWith({ web: true, publishedAfter: '2000-01-01' }).policy;
-    expect(mergeWorks(answers, policy)).toEqual({ works: [], outside: 1 });
+    expect(mergeWorks(answers, '', policy)).toEqual({ works: [], outside: 1 });
   });
 });
 

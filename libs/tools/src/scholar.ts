@@ -59,7 +59,7 @@ async function searchOne(parts: SearchParts, query: string, context: ToolContext
   const chosen = choose({ ...parts, providers: scholarly }, context.policy);
   if ('kind' in chosen) return { section: { label: query, passages: [], fault: chosen }, records: [] };
   const answers = await askAll(parts, chosen, query, context);
-  const { works, outside } = mergeWorks(answers, context.policy);
+  const { works, outside } = mergeWorks(answers, query, context.policy);
   if (works.length === 0) {
     return { section: { label: query, passages: [], fault: faultOfAll(answers, outside) }, records: [] };
   }

@@ -30,9 +30,8 @@ export interface SearchLimits {
 
 const LIMITS: SearchLimits = { totalMs: 15_000, graceMs: 4_000, requestMs: 10_000 };
 
-/** Answers are as good as new for this long; a provider that found nothing may know more sooner. */
-const FRESH_MS = 60 * 60_000;
-const KEEP_MS = { found: 6 * 60 * 60_000, nothing: 10 * 60_000 };
+/** Answers are as good as new for an hour; a provider that found nothing may know more sooner. */
+const KEEP_MS = { found: 60 * 60_000, nothing: 10 * 60_000 };
 
 /** Breaks that a provider asks for, and for one that it does not measure out. */
 const REST_MS = { unnamed: 30_000, most: 60 * 60_000 };
@@ -77,6 +76,8 @@ export async function askProviders(
     await Promise.all([inTurn(web, ask), ...others.map(ask)]);
   } finally {
     for (const timer of timers) clearTimeout(timer);
+    // A bug in one of them ends the call: nobody waits for the others.
+    leave();
   }
   if (wanted.signal.aborted) throw abortedBy(wanted.signal);
   return providers.flatMap((provider) => answers.get(provider) ?? []);
@@ -103,7 +104,7 @@ async function askOne(parts: SearchParts, provider: SearchProvider, wanted: Prov
     return { ...nothing, fault: { kind: 'invalid', message } };
   }
   try {
-    const thing = { tenantId: null, key: keyOf(provider, wanted), freshMs: FRESH_MS, signal: wanted.signal };
+    const thing = { tenantId: null, key: keyOf(provider, wanted), freshMs: KEEP_MS.found, signal: wanted.signal };
     const { value, madeAt } = await parts.evidence.share(thing, (signal) => {
       return answerOf(parts, provider, { ...wanted, signal });
     });

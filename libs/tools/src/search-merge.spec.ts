@@ -10,7 +10,8 @@ const answer = (provider: string, hits: readonly ProviderHit[], fault?: ToolFaul
   return { provider, hits, madeAt: '2026-01-01T00:00:00.000Z', ...(fault ? { fault } : {}) };
 };
 const policy = (more: Partial<SourcePolicy> = {}): SourcePolicy => ({ ...contextWith({ web: true }).policy, ...more });
-const urls = (answers: readonly Answer[], allowed = policy()) => mergeHits(answers, allowed).hits.map(({ url }) => url);
+const urls = (answers: readonly Answer[], allowed = policy()) =>
+  mergeHits(answers, 'lock', allowed).hits.map(({ url }) => url);
 
 describe('mergeHits', () => {
   const [a, b, c] = ['https://a.example/', 'https://b.example/', 'https://c.example/'].map((url) => hit(url));
@@ -33,7 +34,11 @@ describe('mergeHits', () => {
   it('names a page once, as the one who ranked it best tells it, filled up by the others', () => {
     const first = hit('http://a.example/x', { title: 'First', snippet: '' });
     const second = hit('https://a.example/x', { title: 'Second', snippet: 'told', published: '2024' });
-    const { hits } = mergeHits([answer('x', [hit('https://b.example/'), second]), answer('y', [first])], policy());
+    const { hits } = mergeHits(
+      [answer('x', [hit('https://b.example/'), second]), answer('y', [first])],
+      'lock',
+      policy(),
+    );
     expect(hits[0]).toEqual({
       url: 'https://a.example/x',
       title: 'First',
@@ -41,6 +46,18 @@ describe('mergeHits', () => {
       published: '2024',
       providers: ['y', 'x'],
     });
+  });
+
+  it('puts works that share few words with the query behind pages', () => {
+    const work = { authors: [], year: null, venue: null, citations: null, doi: null, pdfUrl: null };
+    const noise = hit('https://doi.org/10.1000/a', { title: 'Locks of hair in art', work });
+    const paper = hit('https://doi.org/10.1000/b', { title: 'Renewing', abstract: 'The lease of a lock', work });
+    const { hits } = mergeHits(
+      [answer('works', [noise, paper]), answer('wiki', [hit('https://wiki.example/'), hit('https://b.example/')])],
+      'how is the lease of a lock renewed',
+      policy(),
+    );
+    expect(hits.map(({ url }) => new URL(url).pathname)).toEqual(['/', '/10.1000/b', '/', '/10.1000/a']);
   });
 
   it('does not let a provider raise a page by naming it twice', () => {
@@ -59,7 +76,7 @@ describe('mergeHits', () => {
     ];
     expect(urls(found, policy({ denyDomains: ['b.example'] }))).toEqual(['https://a.example/', 'https://c.example/']);
     expect(urls(found, policy({ allowDomains: ['b.example'] }))).toEqual(['https://sub.b.example/']);
-    expect(mergeHits(found, policy({ allowDomains: ['d.example'] }))).toEqual({ hits: [], outside: 3 });
+    expect(mergeHits(found, 'lock', policy({ allowDomains: ['d.example'] }))).toEqual({ hits: [], outside: 3 });
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import type { SearchHit, SourcePolicy, ToolFault } from '#domain';
 import { pageFault } from './policy.ts';
 import type { Answer } from './search-ask.ts';
+import { fitOf } from './search-fit.ts';
 
 /** Damps the lead of first places; the constant of Cormack, Clarke and Buettcher (SIGIR 2009). */
 const RANK_CONSTANT = 60;
@@ -9,21 +10,28 @@ const RANK_CONSTANT = 60;
 const MOST_HITS = 10;
 
 /**
- * One list of what several providers found, by reciprocal rank: each page once, told by whoever ranked it best, and none
- * that the run may not use. Pure; cost O(hits).
+ * One list of what several providers found, by reciprocal rank (of works, as far as they fit the query): each page once,
+ * told by whoever ranked it best, and none that the run may not use. Pure; cost O(hits).
  * @returns `outside`: pages left out because of the run's sites and days
  */
-export function mergeHits(answers: readonly Answer[], policy: SourcePolicy) {
+export function mergeHits(answers: readonly Answer[], query: string, policy: SourcePolicy) {
   const found = new Map<string, Merged>();
   let outside = 0;
   for (const { provider, hits } of answers) {
-    for (const [rank, { abstract: _, arxivId: __, ...hit }] of hits.entries()) {
+    for (const [rank, given] of hits.entries()) {
+      const { abstract: _, arxivId: __, ...hit } = given;
       if (!isWithin(hit, policy)) outside += 1;
-      else addTo(found, { ...hit, providers: [provider] }, rank);
+      else addTo(found, { hit: { ...hit, providers: [provider] }, rank, fit: fitOf(given, query) });
     }
   }
   const best = [...found.values()].sort((a, b) => b.score - a.score || a.bestRank - b.bestRank);
   return { hits: best.slice(0, MOST_HITS).map(({ hit }) => hit), outside };
+}
+
+interface Found {
+  readonly hit: SearchHit;
+  readonly rank: number;
+  readonly fit: number;
 }
 
 interface Merged {
@@ -32,11 +40,11 @@ interface Merged {
   readonly bestRank: number;
 }
 
-function addTo(found: Map<string, Merged>, hit: SearchHit, rank: number): void {
+function addTo(found: Map<string, Merged>, { hit, rank, fit }: Found): void {
   // A page is the same by either protocol.
   const key = hit.url.replace(/^https?:/, '');
   const before = found.get(key);
-  const score = 1 / (RANK_CONSTANT + rank + 1);
+  const score = fit / (RANK_CONSTANT + rank + 1);
   if (before === undefined) {
     found.set(key, { hit, score, bestRank: rank });
     return;

@@ -37,7 +37,7 @@ export async function searchWeb(
   context: ToolContext,
 ): Promise<Pages> {
   const answers = await askAll(parts, chosen, query, context);
-  const { hits, outside } = mergeHits(answers, context.policy);
+  const { hits, outside } = mergeHits(answers, query, context.policy);
   return hits.length > 0 ? { hits } : { hits, fault: faultOfAll(answers, outside) };
 }
 

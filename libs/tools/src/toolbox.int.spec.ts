@@ -19,7 +19,7 @@ async function opened(providers: readonly SearchProvider[], allow = '') {
   atEnd(async () => await corpora.close());
   const logged: [string, LogFields | undefined][] = [];
   const logger = { log: (_: string, event: string, fields?: LogFields) => void logged.push([event, fields]) };
-  const out = { allow, via: undefined, contact: 'ops@example.org' };
+  const out = { allow, via: undefined, contact: 'ops@example.org', browser: 'off' };
   const shared = { pace: openPace().pace, evidence: openEvidence().evidence };
   const toolbox = openToolbox({ corpora, out, ...shared, providers, logger });
   atEnd(async () => await toolbox.close());

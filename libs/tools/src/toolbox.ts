@@ -67,7 +67,12 @@ type Settings = Pick<Config, 'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_EGRESS_URL' | 'ARGO
 
 /** The way out that the configuration names. */
 export function wayOut(config: Settings): WayOut {
-  const { ARGOSY_EGRESS_ALLOW: allow, ARGOSY_EGRESS_URL: via, ARGOSY_CONTACT: contact, ARGOSY_BROWSER: browser } = config;
+  const {
+    ARGOSY_EGRESS_ALLOW: allow,
+    ARGOSY_EGRESS_URL: via,
+    ARGOSY_CONTACT: contact,
+    ARGOSY_BROWSER: browser,
+  } = config;
   return { allow, via, contact, browser };
 }
 

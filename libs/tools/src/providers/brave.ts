@@ -12,6 +12,8 @@ const shape = z.object({
     .nullish(),
 });
 
+const LONGEST = 400;
+
 /** Brave Search. Source: api-dashboard.search.brave.com, Web Search API. */
 export function brave(key: string, base = 'https://api.search.brave.com'): SearchProvider {
   return {
@@ -20,10 +22,10 @@ export function brave(key: string, base = 'https://api.search.brave.com'): Searc
     hosts: [new URL(base).host],
     attribution: 'Web results by Brave Search.',
     rule: { perSecond: 1, burst: 1, parallel: 2, perDay: null },
-    longestQuery: 400,
+    longestQuery: LONGEST,
     async search({ after, before, language, limit, ...wanted }, door) {
       const url = new URL('/res/v1/web/search', base);
-      url.searchParams.set('q', withSites(wanted));
+      url.searchParams.set('q', withSites(wanted, LONGEST));
       url.searchParams.set('count', String(Math.min(limit, 20)));
       if (after !== undefined || before !== undefined) {
         const today = new Date(wanted.now).toISOString().slice(0, 10);

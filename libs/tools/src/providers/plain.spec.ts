@@ -11,6 +11,7 @@ describe('plainText', () => {
     ['&#0;&#x110000;', ''],
     ['zero\u200bwidth\u202e and\u0000 control\u0007', 'zerowidth and control'],
     ['half \ud83d a pair', 'half \ufffd a pair'],
+    ['می\u200cخواهم', 'می\u200cخواهم'],
     ['e\u0301', 'é'],
     [null, ''],
   ])('reads %j as %j', (html, text) => {

@@ -7,8 +7,8 @@ const LONGEST = { title: 300, snippet: 600 };
 /** Anything that a provider may say in the place of words. */
 export const words = z.string().nullish();
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that are taken out
-const UNSEEN = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+// Joiners stay: they are letters' business in Persian and in the scripts of India.
+const UNSEEN = /[\p{Cc}\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu;
 const TAG = /<\/?[a-z][^<>]{0,300}>|<!--.{0,300}?-->/gi;
 const BLOCK = /^<\/?(?:jats:)?(?:p|br|title|sec|li|list|div|h\d)\b/i;
 const ENTITY = /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(amp|lt|gt|quot|apos|nbsp));/gi;
@@ -22,7 +22,13 @@ export function plainText(html: string | null | undefined): string {
 
 /** Text that never was markup as one line, without characters that nobody sees. */
 export function oneLine(text: string | null | undefined): string {
-  return (text ?? '').toWellFormed().normalize('NFC').replace(UNSEEN, '').replace(/\s+/g, ' ').trim();
+  return (text ?? '')
+    .toWellFormed()
+    .normalize('NFC')
+    .replace(/[\t\n\v\f\r]+/g, ' ')
+    .replace(UNSEEN, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 function decoded(entity: string, decimal?: string, hex?: string, name?: string): string {

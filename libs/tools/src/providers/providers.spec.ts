@@ -221,6 +221,13 @@ describe('what they are sent', () => {
     expect(json(told.seen)).toBe('application/json');
   });
 
+  it('leaves out sites where a query would become too long', async () => {
+    const [, make, nothing] = by('brave') ?? [];
+    if (!make) throw new Error();
+    const query = 'x'.repeat(390);
+    expect((await sent(make, nothing ?? '', { query, ...days })).query['q']).toBe(query);
+  });
+
   it('leaves out of a question, where every word must occur, those that say nothing', async () => {
     const [, make, nothing] = by('mediawiki') ?? [];
     if (!make) throw new Error();

@@ -10,6 +10,8 @@ const shape = z.object({
   unresponsive_engines: z.array(z.array(z.unknown())).default([]),
 });
 
+const LONGEST = 500;
+
 /** A SearXNG of the operator's own. Source: docs.searxng.org/dev/search_api. @param base its address */
 export function searxng(base: string): SearchProvider {
   return {
@@ -18,10 +20,10 @@ export function searxng(base: string): SearchProvider {
     hosts: [new URL(base).host],
     attribution: 'Web results by a SearXNG instance, each from the engines that it asks.',
     rule: { perSecond: 2, burst: 5, parallel: 4, perDay: null },
-    longestQuery: 500,
+    longestQuery: LONGEST,
     async search({ language, limit, ...wanted }, door) {
       const url = new URL('search', base.endsWith('/') ? base : `${base}/`);
-      url.searchParams.set('q', withSites(wanted));
+      url.searchParams.set('q', withSites(wanted, LONGEST));
       url.searchParams.set('format', 'json');
       if (language !== undefined) url.searchParams.set('language', language);
       const refused =

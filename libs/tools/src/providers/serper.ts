@@ -9,6 +9,8 @@ const shape = z.object({
   organic: z.array(z.object({ link: z.string(), title: words, snippet: words, date: words })),
 });
 
+const LONGEST = 1_000;
+
 /** Serper, Google's results as a service. Source: serper.dev/playground. */
 export function serper(key: string, base = 'https://google.serper.dev'): SearchProvider {
   return {
@@ -17,11 +19,11 @@ export function serper(key: string, base = 'https://google.serper.dev'): SearchP
     hosts: [new URL(base).host],
     attribution: 'Google results by Serper.',
     rule: { perSecond: 5, burst: 5, parallel: 5, perDay: null },
-    longestQuery: 1_000,
+    longestQuery: LONGEST,
     async search({ after, before, language, limit, ...wanted }, door) {
       const days = [`cd_min:${monthFirst(after)}`, `cd_max:${monthFirst(before)}`];
       const body = JSON.stringify({
-        q: withSites(wanted),
+        q: withSites(wanted, LONGEST),
         num: Math.min(limit, 20),
         ...(language === undefined ? {} : { hl: codes[language] ?? language }),
         ...(after === undefined && before === undefined ? {} : { tbs: ['cdr:1', ...days].join(',') }),
