@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { combine, reduceRows, weighRows } from './combine.ts';
+import { addWeighed, combine, weighRows } from './combine.ts';
 import { groupByExpert, sliceOf } from './dispatch.ts';
 
 const hidden = 2;
@@ -16,8 +16,8 @@ const partOf = (...chosen: number[]) => ({
 });
 
 it('weighRows multiplies in f32, row by row', () => {
-  const y = Float32Array.of(1, 2, 3, 4);
-  weighRows(y, Float32Array.of(0.1, 3), hidden);
+  const y = new Float32Array(4);
+  weighRows(Float32Array.of(1, 2, 3, 4), Float32Array.of(0.1, 3), hidden, y);
   expect(y).toEqual(Float32Array.of(0.1, 0.2, 9, 12));
 });
 
@@ -35,10 +35,11 @@ describe('combine', () => {
   });
 
   it('adds one row per token and shard when reduced', () => {
-    const parts = [partOf(0, 1, 2, 3), partOf(4, 5)].map(({ slice, y }) => ({
-      slice,
-      y: reduceRows(y, slice, slice.rows.length, hidden),
-    }));
+    const parts = [partOf(0, 1, 2, 3), partOf(4, 5)].map(({ slice, y: rows }) => {
+      const y = new Float32Array(slice.rows.length * hidden);
+      addWeighed(y, { rows, tokens: slice.tokens, weights: new Float32Array(rows.length / hidden).fill(1) }, hidden);
+      return { slice, y };
+    });
     expect(parts[0]?.y).toEqual(Float32Array.of(1e8, 0, 2, 3, 3, 3));
     expect(combine('reduced', pairs, parts, shape)).toEqual(Float32Array.of(0, 4, 2, 3, 10, 8));
   });

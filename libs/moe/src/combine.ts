@@ -14,10 +14,34 @@ export interface Part {
   readonly y: Float32Array;
 }
 
-/** Multiplies rows [rows, hidden] by one weight each, in place and in f32. */
-export function weighRows(y: Float32Array, weights: Float32Array, hidden: number): void {
-  for (const [row, weight] of weights.entries()) {
-    for (let i = row * hidden; i < (row + 1) * hidden; i++) y[i] = (y[i] ?? 0) * weight;
+/** Writes rows [rows, hidden], each multiplied by its weight in f32, to `out`. */
+export function weighRows(rows: Float32Array, weights: Float32Array, hidden: number, out: Float32Array): void {
+  for (let row = 0; row < weights.length; row++) {
+    const weight = weights[row] ?? 0;
+    const end = (row + 1) * hidden;
+    for (let i = row * hidden; i < end; i++) out[i] = (rows[i] ?? 0) * weight;
+  }
+}
+
+/** What one expert gave: a row for each token that it saw, and that token's weight. */
+export interface ExpertRows {
+  /** [rows, hidden] */
+  readonly rows: Float32Array;
+  /** [rows], rows of the sum. */
+  readonly tokens: Uint32Array;
+  /** [rows] */
+  readonly weights: Float32Array;
+}
+
+/** Adds an expert's rows to those of their tokens in `sum` [tokens, hidden], product and sum each rounded to f32. */
+export function addWeighed(sum: Float32Array, { rows, tokens, weights }: ExpertRows, hidden: number): void {
+  for (let row = 0; row < weights.length; row++) {
+    const weight = weights[row] ?? 0;
+    const from = row * hidden;
+    const to = (tokens[row] ?? 0) * hidden;
+    for (let i = 0; i < hidden; i++) {
+      sum[to + i] = (sum[to + i] ?? 0) + Math.fround((rows[from + i] ?? 0) * weight);
+    }
   }
 }
 
@@ -29,13 +53,6 @@ function addRow(sum: Float32Array, row: Float32Array): void {
 /** Row `index` of [rows, hidden], not copied. */
 function rowOf(rows: Float32Array, index: number, hidden: number): Float32Array {
   return rows.subarray(index * hidden, (index + 1) * hidden);
-}
-
-/** What a shard returns in `reduced` mode: its pairs' rows [pairs, hidden] added by token, [rows, hidden]. */
-export function reduceRows(y: Float32Array, slice: Pick<Slice, 'tokens'>, rows: number, hidden: number): Float32Array {
-  const sum = new Float32Array(rows * hidden);
-  for (const [pair, row] of slice.tokens.entries()) addRow(rowOf(sum, row, hidden), rowOf(y, pair, hidden));
-  return sum;
 }
 
 /**

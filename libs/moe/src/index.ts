@@ -1,6 +1,6 @@
 export type { ComputeBackend, ResidentExpert } from './backend.ts';
 export { Checkpoint } from './checkpoint.ts';
-export { type CombineMode, combine, type Part, reduceRows, weighRows } from './combine.ts';
+export { addWeighed, type CombineMode, combine, type Part, weighRows } from './combine.ts';
 export { assign, type ExpertPairs, gatherRows, groupByExpert, type Slice, sliceOf } from './dispatch.ts';
 export { decodeRows, encodeRows, roundedTo, type WireFormat, wireBytes } from './dispatch-format.ts';
 export { type ExpertSource, type Experts, localExperts } from './experts.ts';

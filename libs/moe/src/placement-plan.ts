@@ -204,11 +204,12 @@ const worthwhile = 1e-3;
 
 function bestSwap(busiest: Bin, other: Bin, before: Swap | null): Swap | null {
   let best = before;
+  const lighter = [...other.shares].filter(([light]) => !busiest.shares.has(light));
   for (const [heavy, heavyLoad] of busiest.shares) {
     if (other.shares.has(heavy)) continue;
-    for (const [light, lightLoad] of other.shares) {
-      if (busiest.shares.has(light)) continue;
+    for (const [light, lightLoad] of lighter) {
       const moved = heavyLoad - lightLoad;
+      if (moved <= 0) continue;
       const peak = Math.max(busiest.load - moved, other.load + moved);
       if (peak < (best?.peak ?? busiest.load * (1 - worthwhile))) best = { other, heavy, light, peak };
     }

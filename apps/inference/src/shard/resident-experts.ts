@@ -1,11 +1,11 @@
 import { ArgosyError, InvalidInput, NotFound } from '#errors';
 import {
+  addWeighed,
   type CombineMode,
   type ComputeBackend,
   type ExpertSource,
   gatherRows,
   type ResidentExpert,
-  reduceRows,
   weighRows,
 } from '#moe';
 
@@ -140,9 +140,9 @@ export class ResidentExperts {
     checkShape(call, this.config.hidden);
     const users = Array.from(call.experts, (expert) => this.#use(call.layer, expert));
     try {
-      const y = await this.#rowsOf(call, users);
+      const outputs = await this.#runAll(call, users);
       for (const [group, expert] of call.experts.entries()) this.#count(call, group, expert);
-      return call.mode === 'deterministic' ? y : reduceRows(y, call, call.rows, this.config.hidden);
+      return answerOf(call, outputs, this.config.hidden);
     } finally {
       for (const [group, held] of users.entries()) {
         held.users -= 1;
@@ -158,21 +158,22 @@ export class ResidentExperts {
     await this.#backend.close();
   }
 
-  async #rowsOf(call: ExpertCall, users: readonly Held[]): Promise<Float32Array> {
+  /** @returns of each expert [its tokens, hidden] */
+  async #runAll(call: ExpertCall, users: readonly Held[]): Promise<Float32Array[]> {
     const { hidden } = this.config;
-    // A row that nobody writes is no number and does not pass for an answer.
-    const y = new Float32Array(call.tokens.length * hidden).fill(Number.NaN);
     const runs = users.map(async ({ resident }, group) => {
-      const [first, end] = [call.offsets[group] ?? 0, call.offsets[group + 1] ?? 0];
+      const [first, end] = boundsOf(call, group);
       const x = gatherRows(call.x, call.tokens.subarray(first, end), hidden);
       const rows = await this.#backend.runExpert(resident, x, end - first);
-      weighRows(rows, call.weights.subarray(first, end), hidden);
-      y.set(rows, first * hidden);
+      if (rows.length === x.length) return rows;
+      throw new Error(`the backend gave ${rows.length} numbers for ${x.length}`);
     });
     // Every run is waited for, so that no expert is freed under one.
     const outcomes = await Promise.allSettled(runs);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-    return y;
+    return outcomes.map((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value;
+    });
   }
 
   #key(layer: number, expert: number): number {
@@ -211,6 +212,27 @@ export class ResidentExperts {
     this.#bytes -= held.resident.bytes;
     this.#backend.free(held.resident);
   }
+}
+
+function boundsOf({ offsets }: ExpertCall, group: number): [first: number, end: number] {
+  return [offsets[group] ?? 0, offsets[group + 1] ?? 0];
+}
+
+/** What the experts gave, multiplied by the weights: as it is, or added in ascending order of experts. */
+function answerOf(call: ExpertCall, outputs: readonly Float32Array[], hidden: number): Float32Array {
+  const parts = outputs.map((rows, group) => {
+    const [first, end] = boundsOf(call, group);
+    return { rows, tokens: call.tokens.subarray(first, end), weights: call.weights.subarray(first, end), first };
+  });
+  if (call.mode === 'reduced') {
+    const sum = new Float32Array(call.rows * hidden);
+    for (const part of parts) addWeighed(sum, part, hidden);
+    return sum;
+  }
+  // A row that nobody writes is no number and does not pass for an answer.
+  const y = new Float32Array(call.tokens.length * hidden).fill(Number.NaN);
+  for (const { rows, weights, first } of parts) weighRows(rows, weights, hidden, y.subarray(first * hidden));
+  return y;
 }
 
 /** Bytes of the longest answer. */
