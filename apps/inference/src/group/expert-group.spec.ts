@@ -12,7 +12,7 @@ import {
 } from '../../../../test/support/expert-group.ts';
 import { ResidentExperts } from '../shard/resident-experts.ts';
 import { LocalShard } from './local-shard.ts';
-import type { ShardCall } from './shard.ts';
+import { type ShardCall, ShardLost } from './shard.ts';
 
 /** `1 - 2 x.y / (x.x + y.y)`: 0 for equal vectors. As DeepEP's tests have it. */
 function dissimilarity(x: Float32Array, y: Float32Array): number {
@@ -188,6 +188,33 @@ describe('a start', () => {
     const limits = { ...roomy, minReplicas: 2 };
     await expect(model.group(model.localShards(1), { limits })).rejects.toThrow(/2 copies of each expert/);
   });
+});
+
+it('breaks a change of placement off when experts are missing, which cannot wait for it', async () => {
+  const shards = model.localShards(3);
+  const [, busy, dying] = shards;
+  if (busy === undefined || dying === undefined) throw new Error('no shards');
+  const group = await model.group(shards, {}, placed('linear', 3));
+  // All to experts of the first shard, so that the others are to get some.
+  const { x, routing } = layerInput(16, 3, tinyShape.topK);
+  for (const layer of [...layers, 0]) await group.apply(layer, x, routing, never);
+  const [load, forward] = [busy.load.bind(busy), dying.forward.bind(dying)];
+  const loading = Promise.withResolvers<void>();
+  busy.load = async (_, signal) => {
+    loading.resolve();
+    await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  };
+  const change = group.replan();
+  await loading.promise;
+  busy.load = load;
+  dying.forward = async () => {
+    dying.forward = forward;
+    throw new ShardLost(dying.name, 'so the test wants it');
+  };
+  const wanted = await model.plain().apply(2, input.x, input.routing, never);
+  const answer = group.apply(2, input.x, input.routing, never);
+  await expect(change).rejects.toThrow();
+  expect(await answer).toEqual(wanted);
 });
 
 it("gets over the death of a shard's threads: it is opened with new ones", async () => {

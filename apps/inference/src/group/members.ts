@@ -14,6 +14,8 @@ export interface Member {
   epochs: readonly number[];
   /** Experts that it has loaded, as `layer * experts + expert`. */
   readonly resident: Set<number>;
+  /** Those that it was told to load, and may have when that was broken off. */
+  readonly doubtful: Set<number>;
 }
 
 /** The shards of a group: who is there, who was lost, and the way back. */
@@ -30,7 +32,14 @@ export class Members {
 
   constructor(shards: readonly Shard[], logger: Logger) {
     this.#logger = logger;
-    this.all = shards.map((shard, number) => ({ number, shard, open: false, epochs: [], resident: new Set() }));
+    this.all = shards.map((shard, number) => ({
+      number,
+      shard,
+      open: false,
+      epochs: [],
+      resident: new Set(),
+      doubtful: new Set(),
+    }));
     for (const member of this.all) member.shard.onLost((reason) => this.lose(member, reason));
   }
 
@@ -109,6 +118,7 @@ export class Members {
     member.open = false;
     member.epochs = [];
     member.resident.clear();
+    member.doubtful.clear();
   }
 
   #change(): void {

@@ -29,6 +29,8 @@ export class Plans {
   #ready: Plan | null = null;
   #changing: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  /** Stops the change that nobody waits for, when one comes that steps wait for. */
+  #hurry = new AbortController();
   #quiet: PromiseWithResolvers<void> | null = null;
 
   /** @param layers the numbers of the layers that have experts, ascending */
@@ -63,15 +65,23 @@ export class Plans {
     this.#former = this.#current;
     this.#current = this.#ready;
     this.#ready = null;
-    this.#free().catch(() => undefined); // a shard that is lost meanwhile has freed everything
+    this.#free().catch((error: unknown) => {
+      // A shard that is lost meanwhile has freed everything.
+      if (!(error instanceof ShardLost) && !this.#members.signal.aborted) throw error;
+    });
   }
 
   /**
    * Makes a placement ready, for {@link adopt} or at once.
    * @param choose from the shards that there are when its turn has come; null when there is nothing to change
-   * @throws ShardLost, ExpertsDiffer, TooFewSlots; then nothing has changed, but more may be resident
+   * @throws ShardLost, ExpertsDiffer, TooFewSlots, Aborted (by a change that is needed now); then nothing has changed
    */
   async change(choose: (staying: readonly Member[]) => Placement | null, when: 'now' | 'at the border'): Promise<void> {
+    if (when === 'now') {
+      this.#hurry.abort();
+      this.#hurry = new AbortController();
+    }
+    const signal = when === 'now' ? this.#members.signal : AbortSignal.any([this.#members.signal, this.#hurry.signal]);
     await this.#inTurn(async () => {
       // What was ready is used first: what is left of it must be told apart from what comes now.
       this.adopt();
@@ -79,7 +89,7 @@ export class Plans {
       const { staying } = this.#members;
       const placement = choose(staying);
       if (placement === null) return;
-      await Promise.all(staying.map((member) => this.#load(member, placement)));
+      await Promise.all(staying.map((member) => this.#load(member, placement, signal)));
       const plan = { epoch: this.#current.epoch + 1, placement, calls: 0 };
       await Promise.all(staying.map((member) => this.#publish(member, plan.epoch)));
       this.#ready = plan;
@@ -105,7 +115,7 @@ export class Plans {
     }
   }
 
-  async #load(member: Member, placement: Placement): Promise<void> {
+  async #load(member: Member, placement: Placement, signal: AbortSignal): Promise<void> {
     const wanted = this.#heldBy(placement, member).flatMap(({ layer, experts }) => {
       const missing = experts.filter((expert) => !member.resident.has(this.#key(layer, expert)));
       return missing.length > 0 ? [{ layer, experts: missing }] : [];
@@ -118,10 +128,14 @@ export class Plans {
     );
     await this.#told(member, async () => {
       // What a shard has from an earlier life of its coordinator would never be freed.
-      if (member.resident.size === 0) await member.shard.unload(this.#allBut(wanted), this.#members.signal);
-      await member.shard.load(loads, this.#members.signal);
+      if (member.resident.size === 0) await member.shard.unload(this.#allBut(wanted), signal);
+      for (const key of this.#keys(wanted)) member.doubtful.add(key);
+      await member.shard.load(loads, signal);
     });
-    for (const key of this.#keys(wanted)) member.resident.add(key);
+    for (const key of this.#keys(wanted)) {
+      member.doubtful.delete(key);
+      member.resident.add(key);
+    }
   }
 
   /** A shard that is lost now serves nobody; the placement holds for the others. */
@@ -144,10 +158,13 @@ export class Plans {
           await this.#members.dismiss(member);
           continue;
         }
-        const idle = [...member.resident].filter((key) => !needed.has(key));
+        const idle = [...member.resident, ...member.doubtful].filter((key) => !needed.has(key));
         if (idle.length === 0) continue;
         await this.#told(member, () => member.shard.unload(this.#byLayer(idle), this.#members.signal));
-        for (const key of idle) member.resident.delete(key);
+        for (const key of idle) {
+          member.resident.delete(key);
+          member.doubtful.delete(key);
+        }
       }
     });
   }
