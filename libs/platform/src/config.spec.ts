@@ -64,6 +64,9 @@ describe('readFleetConfig', () => {
     ['ARGOSY_HEALTH_PORT', '65536'],
     ['ARGOSY_BRAVE_API_KEY', 'secret\n'],
     ['ARGOSY_CONTACT', 'me; evil\r\n'],
+    ['ARGOSY_INFERENCE_SHARDS', 'shard-0'],
+    ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,,shard-1:50052'],
+    ['ARGOSY_INFERENCE_REDUNDANT', '-1'],
   ])('refuses %s=%s', (name, value) => {
     expect([...problemsOf(() => readFleetConfig({ ...stores, [name]: value })).keys()]).toEqual([name]);
   });
