@@ -1,11 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ScholarlyWork } from '#domain';
 import { InvalidInput } from '#errors';
+import { atEnd, serve } from '../../../test/support/web-servers.ts';
+import { arxiv } from './providers/arxiv.ts';
+import { crossref } from './providers/crossref.ts';
+import { openalex } from './providers/openalex.ts';
 import { ProviderFault, type ProviderHit, type SearchProvider } from './providers/provider.ts';
+import { arxivReply, crossrefReply, openalexReply } from './providers/replies.contract.ts';
 import { scholarTool } from './scholar.ts';
 import { mergeWorks } from './scholar-merge.ts';
 import { contextWith } from './testing/context.contract.ts';
-import { hit, openEvidence, openPace, providerOf } from './testing/web-search.contract.ts';
+import { doorTo, hit, openEvidence, openPace, providerOf } from './testing/web-search.contract.ts';
 
 const bare: ScholarlyWork = { authors: [], year: null, venue: null, citations: null, doi: null, pdfUrl: null };
 
@@ -175,6 +180,31 @@ describe('scholar', () => {
       message: 'arxiv rests.',
       retryAfterMs: 3_000,
     });
+  });
+
+  it('makes one work of what three indexes answer by HTTP', async () => {
+    const replies = [JSON.stringify(openalexReply), JSON.stringify(crossrefReply), arxivReply];
+    const sites = await Promise.all(replies.map((reply) => serve((_, response) => response.end(reply))));
+    const [first, second, third] = sites.map(({ at }) => at);
+    const providers = [openalex(null, first), crossref(null, second), arxiv(third)];
+    const door = doorTo(...sites.map(({ port }) => port));
+    atEnd(() => door.close());
+    const parts = { providers, door, pace: openPace().pace, evidence: openEvidence().evidence };
+    const context = contextWith({ web: true });
+    const { observation, snapshots } = await scholarTool(parts).run({ query: ['renew locks by leases'] }, context);
+    const [section] = observation.sections;
+    expect(section?.hits?.[0]).toMatchObject({
+      url: 'https://doi.org/10.1000/abc.1',
+      published: '2024-05-17',
+      providers: ['openalex', 'crossref', 'arxiv'],
+      work: { year: 2024, venue: 'Journal of Locks', citations: 12, pdfUrl: 'https://arxiv.org/pdf/2405.01234' },
+    });
+    const same = section?.hits?.filter(({ work: known }) => known?.doi === '10.1000/abc.1');
+    expect(same).toHaveLength(1);
+    for (const { sha256, start, end, text } of section?.passages ?? []) {
+      expect(snapshots.get(sha256)?.slice(start, end)).toBe(text);
+    }
+    expect(section?.passages[0]?.text).toContain('We renew locks where a <b & c> d hold.');
   });
 
   it('bounds what one work may say', async () => {
