@@ -9,7 +9,13 @@ import type { Readable } from 'node:stream';
 import { afterEach } from '@jest/globals';
 
 const main = join(import.meta.dirname, '../../apps/inference/src/main.ts');
-const env = { PATH: process.env['PATH'] ?? '', ARGOSY_INFERENCE_THREADS: '1' };
+/** Longer than any test waits: a shard that is told to end does so because it was emptied. */
+const graceMs = 600_000;
+const env = {
+  PATH: process.env['PATH'] ?? '',
+  ARGOSY_INFERENCE_THREADS: '1',
+  ARGOSY_GRACE_MS: String(graceMs),
+};
 
 export interface ShardProcess {
   /** What a coordinator calls it by. */

@@ -53,7 +53,7 @@ export class ExpertGroup implements Experts {
   readonly #run: LayerRun;
   #steps = 0;
   #lastLayer = -1;
-  #placedFor = '';
+  #placedFor = 0;
   #recovery: Promise<void> | null = null;
   #fault: unknown = null;
 
@@ -61,7 +61,7 @@ export class ExpertGroup implements Experts {
     this.#store = store;
     this.#settings = settings;
     this.#logger = logger;
-    this.#members = new Members(shards, logger);
+    this.#members = new Members(shards, logger, () => this.#settle());
     this.#layers = store.config.sparse.flatMap((sparse, layer) => (sparse ? [layer] : []));
     this.#plans = new Plans(this.#members, store, this.#layers);
     this.#load = new Float64Array(this.#layers.length * store.config.experts);
@@ -90,7 +90,7 @@ export class ExpertGroup implements Experts {
     try {
       await group.#members.openAll();
       await group.#plans.change((staying) => around.first ?? group.#planFor(staying), 'now');
-      group.#placedFor = group.#situation;
+      group.#placedFor = group.#members.changes;
       return group;
     } catch (error) {
       await group.close();
@@ -154,9 +154,9 @@ export class ExpertGroup implements Experts {
     this.#steps += 1;
     this.#plans.adopt();
     if (this.#plans.changing) return;
-    const situation = this.#situation;
-    if (situation !== this.#placedFor) {
-      this.#placedFor = situation;
+    const { changes } = this.#members;
+    if (changes !== this.#placedFor) {
+      this.#placedFor = changes;
       this.#inBackground((staying) => this.#planFor(staying, 1));
     } else if (this.#steps % this.#settings.replanSteps === 0) {
       this.#inBackground((staying) => this.#worthwhile(staying));
@@ -167,12 +167,6 @@ export class ExpertGroup implements Experts {
     this.#plans.change(choose, 'at the border').catch((error: unknown) => {
       this.#logger.log('warn', 'placement not changed', { message: messageOf(error) });
     });
-  }
-
-  /** Changes when a shard comes, goes, or says that it will go. */
-  get #situation(): string {
-    const leaving = this.#members.all.filter(({ open, shard }) => open && shard.draining);
-    return [this.#members.changes, ...leaving.map(({ number }) => number)].join(' ');
   }
 
   get #demand(): ExpertDemand {
@@ -205,6 +199,14 @@ export class ExpertGroup implements Experts {
     return evenness(planned) >= worthwhileGain * evenness(placement) ? planned : null;
   }
 
+  /** What a shard that is gone or goes held alone is placed elsewhere at once, whether or not a step is under way. */
+  #settle(): void {
+    if (this.planEpoch === 0) return;
+    this.#recovered().catch((error: unknown) => {
+      if (!this.#members.signal.aborted) throw error;
+    });
+  }
+
   /** One recovery at a time, for all steps that need it. It goes on when their patience is over. */
   #recovered(): Promise<void> {
     this.#recovery ??= this.#recover().finally(() => {
@@ -220,7 +222,8 @@ export class ExpertGroup implements Experts {
       try {
         await this.#plans.change((staying) => this.#withoutOrphans(staying), 'now');
         this.#fault = null;
-        return;
+        if (changes === this.#members.changes) return;
+        continue;
       } catch (error) {
         this.#fault = error;
         this.#logger.log('warn', 'experts are missing', { message: messageOf(error) });
@@ -236,7 +239,8 @@ export class ExpertGroup implements Experts {
     const { epoch, placement } = this.#plans.current;
     const serving = staying.filter(({ number }) => this.#members.serves(number, epoch)).map(({ number }) => number);
     const held = placement.holders.flat().every((holders) => holders.some((shard) => serving.includes(shard)));
-    if (held) return null;
+    const leaving = this.#members.all.some(({ open, shard, resident }) => open && shard.draining && resident.size > 0);
+    if (held && !leaving) return null;
     const place = (shards: readonly number[]) => placeOrphans(placement, this.#demand, shards, this.#settings.limits);
     try {
       return place(serving);

@@ -10,23 +10,29 @@ export interface BeatLimits {
   readonly openMs: number;
 }
 
+/** Who is told of what a shard's signs of life mean. */
+export interface BeatListener {
+  /** They ended or fell silent. */
+  lose(error: unknown): void;
+  draining(): void;
+}
+
 /** A shard's signs of life: its `Stats` stream, and a watch on how long ago it last spoke. */
 export class Heartbeat {
   /** Done with the first sign of life. */
   readonly first: Promise<void>;
   readonly #stream: ClientReadableStream<expert.StatsResponse>;
   readonly #silenceMs: number;
-  readonly #lose: (error: unknown) => void;
+  readonly #listener: BeatListener;
   #watch: NodeJS.Timeout;
   #beats = 0;
   #draining = false;
   #refuse: (reason: unknown) => void = () => undefined;
 
-  /** @param lose is told why when the stream ends or falls silent */
-  constructor(client: Client, limits: BeatLimits, lose: (error: unknown) => void) {
+  constructor(client: Client, limits: BeatLimits, listener: BeatListener) {
     const { path, requestSerialize, responseDeserialize } = shardService.stats;
     this.#silenceMs = limits.beatMs * limits.missedBeats;
-    this.#lose = lose;
+    this.#listener = listener;
     this.#stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
       intervalMs: limits.beatMs,
     });
@@ -37,8 +43,8 @@ export class Heartbeat {
     });
     this.first.catch(() => undefined);
     this.#stream.on('data', (state: expert.StatsResponse) => this.#beat(state));
-    this.#stream.on('error', lose);
-    this.#stream.on('end', () => lose(new Error('it ended its signs of life')));
+    this.#stream.on('error', (error) => listener.lose(error));
+    this.#stream.on('end', () => listener.lose(new Error('it ended its signs of life')));
   }
 
   get draining(): boolean {
@@ -53,7 +59,9 @@ export class Heartbeat {
 
   #beat({ draining }: expert.StatsResponse): void {
     this.#beats += 1;
+    const news = draining && !this.#draining;
     this.#draining = draining;
+    if (news) this.#listener.draining();
     clearTimeout(this.#watch);
     this.#watch = setTimeout(() => this.#silent(this.#silenceMs), this.#silenceMs);
   }
@@ -63,7 +71,7 @@ export class Heartbeat {
     const beats = this.#beats;
     setImmediate(() =>
       setImmediate(() => {
-        if (this.#beats === beats) this.#lose(new Error(`it gave no sign of life for ${limitMs} ms`));
+        if (this.#beats === beats) this.#listener.lose(new Error(`it gave no sign of life for ${limitMs} ms`));
       }),
     );
   }

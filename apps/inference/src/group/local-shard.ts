@@ -25,6 +25,9 @@ export class LocalShard implements Shard {
     this.#tell = listener;
   }
 
+  /** Never told: this shard ends with the process. */
+  onDraining(): void {}
+
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await this.close();

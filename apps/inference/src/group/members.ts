@@ -22,16 +22,19 @@ export interface Member {
 export class Members {
   readonly all: readonly Member[];
   readonly #logger: Logger;
+  readonly #tell: () => void;
   readonly #end = new AbortController();
   readonly #returning = new Set<Promise<void>>();
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
-  /** Grows with each loss and each return. */
+  /** Grows when a shard is lost, has come back, or says that it will go. */
   changes = 0;
   /** Why the last one that was lost was lost. */
   lastLoss: ShardLost | null = null;
 
-  constructor(shards: readonly Shard[], logger: Logger) {
+  /** @param tell is called after each change */
+  constructor(shards: readonly Shard[], logger: Logger, tell: () => void) {
     this.#logger = logger;
+    this.#tell = tell;
     this.all = shards.map((shard, number) => ({
       number,
       shard,
@@ -40,7 +43,10 @@ export class Members {
       resident: new Set(),
       doubtful: new Set(),
     }));
-    for (const member of this.all) member.shard.onLost((reason) => this.lose(member, reason));
+    for (const member of this.all) {
+      member.shard.onLost((reason) => this.lose(member, reason));
+      member.shard.onDraining(() => this.#change());
+    }
   }
 
   /** Those that are there and mean to stay. */
@@ -59,7 +65,7 @@ export class Members {
     return this.#end.signal;
   }
 
-  /** Done at the next loss or return. */
+  /** Done at the next change. */
   get changed(): Promise<void> {
     return this.#changed.promise;
   }
@@ -126,5 +132,6 @@ export class Members {
     const changed = this.#changed;
     this.#changed = Promise.withResolvers();
     changed.resolve();
+    this.#tell();
   }
 }

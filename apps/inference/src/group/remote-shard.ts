@@ -35,6 +35,7 @@ export class RemoteShard implements Shard {
   readonly #limits: RemoteLimits;
   #connection: Connection | null = null;
   #tell: (reason: ShardLost) => void = () => undefined;
+  #tellDraining: () => void = () => undefined;
 
   /** @param address `host:port` or `unix:/path` */
   constructor(address: string, limits: RemoteLimits = usualRemoteLimits) {
@@ -54,11 +55,15 @@ export class RemoteShard implements Shard {
     this.#tell = listener;
   }
 
+  onDraining(listener: () => void): void {
+    this.#tellDraining = listener;
+  }
+
   async open(signal: AbortSignal): Promise<void> {
     this.#leave(new ShardLost(this.name, 'it is being opened anew'));
     const client = new Client(this.name, credentials.createInsecure(), channelOptions);
     const lose = (error: unknown): void => this.#lose(client, error);
-    const heartbeat = new Heartbeat(client, this.#limits, lose);
+    const heartbeat = new Heartbeat(client, this.#limits, { lose, draining: () => this.#tellDraining() });
     const calls = new ForwardCalls(client, this.#limits.inFlightBytes, lose);
     this.#connection = { client, heartbeat, calls };
     const onAbort = (): void => lose(signal.reason);

@@ -146,6 +146,23 @@ describe('a group of shard processes', () => {
   });
 });
 
+describe('between two steps', () => {
+  it.each([1, 2])('a shard that is told to end is emptied, with %i copies of each expert', async (minReplicas) => {
+    const setting = await groupOf(3, { minReplicas });
+    const outputs = await wanted();
+    setting.processes[1]?.signal('SIGTERM');
+    await setting.processes[1]?.gone;
+    expect(await wholeStep(setting.group)).toEqual(outputs);
+  });
+
+  it('what a killed shard held alone is placed anew', async () => {
+    const setting = await groupOf(2);
+    setting.processes[0]?.signal('SIGKILL');
+    await until(() => setting.group.planEpoch === 2);
+    expect(await wholeStep(setting.group)).toEqual(await wanted());
+  });
+});
+
 describe('a shard that does not keep up', () => {
   it('is sent no more than fits the bytes in flight; the others wait and are answered in the end', async () => {
     // The first shard has the first half of the experts.

@@ -31,6 +31,8 @@ export interface Shard {
   onLost(listener: (reason: ShardLost) => void): void;
   /** The shard has said that it will end: what it holds belongs elsewhere. */
   readonly draining: boolean;
+  /** Told when it says so. */
+  onDraining(listener: () => void): void;
   /** @throws ShardLost, ExpertsDiffer, Aborted */
   load(layers: readonly LayerLoad[], signal: AbortSignal): Promise<void>;
   unload(layers: readonly LayerExperts[], signal: AbortSignal): Promise<void>;
