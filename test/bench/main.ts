@@ -6,9 +6,10 @@ import { fleet } from './fleet.ts';
 import { loop } from './loop.ts';
 import { moe } from './moe.ts';
 import type { Benchmark } from './result.ts';
+import { web } from './web.ts';
 
 /** Every benchmark, by the name it is called with. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, loop, moe };
+const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, loop, moe, web };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
 const [name = ''] = positionals;

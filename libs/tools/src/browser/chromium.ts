@@ -15,6 +15,8 @@ export interface ChromiumOptions {
   readonly profiles?: string;
 }
 
+/** A busy machine takes many times the second that a start takes. */
+const START_MS = 30_000;
 /** For what is asked to end by itself; then it is killed. */
 const LEAVE_MS = 2_000;
 /** Of what Chromium says on stderr, for the message when it does not start. */
@@ -101,7 +103,7 @@ export class Chromium {
     });
     const chromium = new Chromium(child, profile);
     try {
-      await Promise.race([chromium.devTools.send('Browser.getVersion', {}), failed]);
+      await Promise.race([chromium.devTools.send('Browser.getVersion', {}, { limitMs: START_MS }), failed]);
       return chromium;
     } catch (cause) {
       await chromium.close();

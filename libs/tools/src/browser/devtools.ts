@@ -57,13 +57,13 @@ export class DevTools {
   send(
     method: string,
     params: Readonly<Record<string, unknown>>,
-    session?: string,
+    { session, limitMs = ANSWER_MS }: { readonly session?: string; readonly limitMs?: number } = {},
   ): Promise<Readonly<Record<string, unknown>>> {
     if (this.#closed) return Promise.reject(new Unavailable('The browser is gone; the next page starts a new one.'));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const late = () => this.#settle(id)?.reject(new DeadlineExceeded(`The browser's ${method}`, ANSWER_MS));
-      this.#pending.set(id, { resolve, reject, timer: setTimeout(late, ANSWER_MS) });
+      const late = () => this.#settle(id)?.reject(new DeadlineExceeded(`The browser's ${method}`, limitMs));
+      this.#pending.set(id, { resolve, reject, timer: setTimeout(late, limitMs) });
       const message = { id, method, params, ...(session !== undefined && { sessionId: session }) };
       this.#input.write(`${JSON.stringify(message)}\0`);
     });

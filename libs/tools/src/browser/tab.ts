@@ -217,7 +217,7 @@ export class Tab {
   }
 
   #send(method: string, params: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
-    return this.#devTools.send(method, params, this.#session);
+    return this.#devTools.send(method, params, { session: this.#session });
   }
 
   /** For what needs no answer: the request or the page may be gone when it arrives. */

@@ -1,4 +1,4 @@
-import { type DomDocument, type DomElement, oneLine } from './dom.ts';
+import { type DomElement, isElement, oneLine } from './dom.ts';
 
 /** What a page says of itself besides its text; null where it says nothing. */
 export interface PageFacts {
@@ -37,23 +37,30 @@ const MODIFIED = [
   'revised',
 ];
 
-/** Reads the head of a page; call it before the page is cleaned. Cost O(page). */
-export function factsOf(document: DomDocument): PageFacts {
-  const meta = metaOf(document);
-  const linked = linkedData(document);
+/** The elements of a page that {@link factsOf} looks at. */
+export const TELLING = ['html', 'title', 'meta', 'link', 'h1', 'script', 'time'];
+
+/**
+ * What a page says of itself in the elements that are {@link TELLING}.
+ * @param elements in order of the page, before it is cleaned; others are passed over
+ */
+export function factsOf(elements: readonly DomElement[]): PageFacts {
+  const of = (name: string) => elements.filter(({ localName }) => localName === name);
+  const meta = metaOf(of('meta'));
+  const linked = linkedData(of('script'));
   const first = (names: readonly string[]) => names.map((name) => meta.get(name.toLowerCase())).find((v) => v);
   return {
-    title: titleOf(document, meta),
-    published: dateOf(first(PUBLISHED)) ?? dateOf(linked['datePublished']) ?? dateOf(timeOf(document)),
+    title: titleOf([of('title')[0]?.textContent, meta.get('og:title'), of('h1')[0]?.textContent]),
+    published: dateOf(first(PUBLISHED)) ?? dateOf(linked['datePublished']) ?? dateOf(timeOf(of('time'))),
     modified: dateOf(first(MODIFIED)) ?? dateOf(linked['dateModified']),
-    language: languageOf(document, meta),
-    canonical: document.querySelector('link[rel="canonical"]')?.getAttribute('href')?.trim() || null,
+    language: languageOf(of('html')[0], meta),
+    canonical: canonicalOf(of('link')),
   };
 }
 
-function metaOf(document: DomDocument): Map<string, string> {
+function metaOf(elements: readonly DomElement[]): Map<string, string> {
   const meta = new Map<string, string>();
-  for (const element of document.querySelectorAll('meta')) {
+  for (const element of elements) {
     const value = element.getAttribute('content')?.trim();
     const named = ['property', 'name', 'itemprop', 'http-equiv'].map((name) => element.getAttribute(name));
     for (const name of named) if (name && value && !meta.has(name.toLowerCase())) meta.set(name.toLowerCase(), value);
@@ -61,38 +68,44 @@ function metaOf(document: DomDocument): Map<string, string> {
   return meta;
 }
 
-function titleOf(document: DomDocument, meta: ReadonlyMap<string, string>): string | null {
-  const candidates = [
-    document.querySelector('title')?.textContent,
-    meta.get('og:title'),
-    document.querySelector('h1')?.textContent,
-  ];
+function titleOf(candidates: readonly (string | null | undefined)[]): string | null {
   const titles = candidates.map((candidate) => oneLine(candidate ?? '').slice(0, LONGEST_TITLE));
   return titles.find((title) => title !== '') ?? null;
 }
 
-function languageOf(document: DomDocument, meta: ReadonlyMap<string, string>): string | null {
-  const root = document.querySelector('html');
+function languageOf(root: DomElement | undefined, meta: ReadonlyMap<string, string>): string | null {
   const given = [root?.getAttribute('lang'), root?.getAttribute('xml:lang'), meta.get('content-language')];
-  const tag = given
-    .map((text) => text?.trim().replace('_', '-') ?? '')
-    .find((text) => /^[a-z]{2,3}(?:-\w+)*$/i.test(text));
-  return tag ?? null;
+  const tags = given.map((text) => text?.trim().replace('_', '-') ?? '');
+  return tags.find((text) => /^[a-z]{2,3}(?:-\w+)*$/i.test(text)) ?? null;
 }
 
-/** An element that gives the time of the whole page, as HTML and microdata have it. */
-function timeOf(document: DomDocument): string | undefined {
-  const marked = document.querySelector('[itemprop="datePublished"]');
-  const time: DomElement | null =
-    marked ?? document.querySelector('time[pubdate],article time[datetime],header time[datetime]');
-  return time?.getAttribute('datetime') ?? time?.getAttribute('content') ?? undefined;
+function canonicalOf(links: readonly DomElement[]): string | null {
+  const own = links.find((link) => link.getAttribute('rel')?.toLowerCase() === 'canonical');
+  return own?.getAttribute('href')?.trim() || null;
+}
+
+/** The time that is marked as that of the whole page, else the first one in an article or a header. */
+function timeOf(times: readonly DomElement[]): string | undefined {
+  const marked = times.find(
+    (time) => time.getAttribute('itemprop') === 'datePublished' || time.getAttribute('pubdate'),
+  );
+  const time = marked ?? times.find((candidate) => candidate.getAttribute('datetime') && stands(candidate));
+  return time?.getAttribute('datetime') ?? undefined;
+}
+
+function stands(time: DomElement): boolean {
+  for (let up = time.parentNode; up; up = up.parentNode) {
+    if (isElement(up) && (up.localName === 'article' || up.localName === 'header')) return true;
+  }
+  return false;
 }
 
 /** JSON-LD of the page, the first value of each of its dates. What is no JSON is passed over. */
-function linkedData(document: DomDocument): Record<string, string> {
+function linkedData(scripts: readonly DomElement[]): Record<string, string> {
   const found: Record<string, string> = {};
   const open: unknown[] = [];
-  for (const script of document.querySelectorAll('script[type="application/ld+json"]')) {
+  for (const script of scripts) {
+    if (script.getAttribute('type')?.toLowerCase() !== 'application/ld+json') continue;
     const text = script.textContent ?? '';
     if (text.length > MOST_JSON) continue;
     try {

@@ -1,7 +1,7 @@
 import { Readability } from '@mozilla/readability';
 import { clean, proseLength } from './clean.ts';
-import { type DomDocument, type DomElement, depthOf, oneLine, type ParseDom, parseDom } from './dom.ts';
-import { factsOf, type PageFacts } from './facts.ts';
+import { type DomDocument, type DomElement, depthOf, named, oneLine, type ParseDom, parseDom } from './dom.ts';
+import { factsOf, type PageFacts, TELLING } from './facts.ts';
 import { toMarkdown } from './markdown.ts';
 
 /** Above this many characters Readability is left out: it costs seconds and reference pages lose parts in it. */
@@ -25,8 +25,10 @@ export interface HtmlText extends PageFacts {
  */
 export function htmlToText(html: string, parse: ParseDom = parseDom): HtmlText {
   const document = parse(whole(html));
-  const facts = factsOf(document);
-  const shell = shellOf(document);
+  const { documentElement } = document;
+  const telling = [documentElement, ...named(documentElement, ...TELLING, 'noscript')];
+  const facts = factsOf(telling);
+  const shell = shellOf(telling, document.body);
   clean(document.body);
   // Before Readability: it takes the page apart.
   const thin = isThin(document.body, shell);
@@ -62,15 +64,16 @@ function mainText(document: DomDocument, title: string | null, readable: boolean
 
 /** The page's own main heading, else its title. Of several headings the one that the title repeats. */
 function headingOf(body: DomElement, title: string | null): string {
-  const headings = [...body.querySelectorAll('h1')].map((h1) => oneLine(h1.textContent ?? ''));
-  const named = headings.length === 1 ? headings[0] : headings.find((text) => text !== '' && title?.includes(text));
-  return named?.replace(/\s*[¶§#]$/u, '') || title || '';
+  const headings = named(body, 'h1').map((h1) => oneLine(h1.textContent ?? ''));
+  const own = headings.length === 1 ? headings[0] : headings.find((text) => text !== '' && title?.includes(text));
+  return own?.replace(/\s*[¶§#]$/u, '') || title || '';
 }
 
 /** The one part that the page marks as its main content. */
 function markedMain(body: DomElement): DomElement | null {
-  for (const selector of ['main,[role="main"]', 'article']) {
-    const [only, second] = body.querySelectorAll(selector);
+  const parts = named(body, 'main', 'article', 'div', 'section');
+  const mains = parts.filter((part) => part.localName === 'main' || part.getAttribute('role') === 'main');
+  for (const [only, second] of [mains, parts.filter(({ localName }) => localName === 'article')]) {
     if (only && !second) return only;
   }
   return null;
@@ -105,17 +108,21 @@ interface Shell {
 }
 
 const DATA = /json|template|importmap/i;
-const MOUNTS = '#root,#app,#__next,#__nuxt,#___gatsby,#svelte,app-root,[ng-app],[data-reactroot]';
+const MOUNTS = /^(?:root|app|__next|__nuxt|___gatsby|svelte)$/;
 
-function shellOf(document: DomDocument): Shell {
-  let scripts = 0;
-  for (const script of document.querySelectorAll('script')) {
-    if (!DATA.test(script.getAttribute('type') ?? '')) scripts++;
-  }
+/** @param elements of the page, scripts and notices among them */
+function shellOf(elements: readonly DomElement[], body: DomElement): Shell {
+  const isScript = (element: DomElement) =>
+    element.localName === 'script' && !DATA.test(element.getAttribute('type') ?? '');
+  const scripts = elements.filter(isScript).length;
   if (scripts === 0) return { scripts, waits: false };
-  const notices = [...document.querySelectorAll('noscript')].map((notice) => notice.textContent ?? '');
-  const asked = notices.some((notice) => /javascript/i.test(notice));
-  return { scripts, waits: asked || document.querySelector(MOUNTS) !== null };
+  const notices = elements.filter(({ localName }) => localName === 'noscript');
+  const asked = notices.some(({ textContent }) => /javascript/i.test(textContent ?? ''));
+  return { scripts, waits: asked || named(body, 'div', 'app-root', 'main').some(isMount) };
+}
+
+function isMount(element: DomElement): boolean {
+  return element.localName === 'app-root' || MOUNTS.test(element.getAttribute('id') ?? '');
 }
 
 /** With less text than this, in characters, a page with scripts is a shell; and one that waits for them. */

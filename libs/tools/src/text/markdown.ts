@@ -1,4 +1,4 @@
-import { type DomElement, type DomNode, isElement, oneLine, textOf } from './dom.ts';
+import { type DomElement, type DomNode, firstNamed, isElement, oneLine, textOf } from './dom.ts';
 import { isLayout, rowsOf, tableLines } from './tables.ts';
 
 /** Elements that start and end a paragraph. */
@@ -145,7 +145,7 @@ class Writer {
   }
 
   code(element: DomElement): void {
-    const words = element.querySelector('sup') ? lineOf(element) : oneLine(element.textContent ?? '');
+    const words = firstNamed(element, 'sup') ? lineOf(element) : oneLine(element.textContent ?? '');
     this.#gathered += words === '' || words.includes('`') ? words : `\`${words}\``;
   }
 
@@ -166,7 +166,7 @@ class Writer {
       this.#block(element, depth);
       return;
     }
-    const caption = element.querySelector('caption');
+    const caption = firstNamed(element, 'caption');
     if (caption) this.#emit([lineOf(caption)].filter((line) => line !== ''));
     this.#emit(tableLines(rows, lineOf));
   }
@@ -179,8 +179,7 @@ class Writer {
   /** 10<sup>6</sup> is no 106; marks of footnotes and ordinals stay as they are. */
   raised(element: DomElement): void {
     const words = oneLine(element.textContent ?? '');
-    const power =
-      /^[-+−–]?(?:\d+|[nkmxi])$/.test(words) && !element.querySelector('a') && /[\w)]$/.test(this.#gathered);
+    const power = /^[-+−–]?(?:\d+|[nkmxi])$/.test(words) && !firstNamed(element, 'a') && /[\w)]$/.test(this.#gathered);
     this.#gathered += power ? `^${words}` : words;
   }
 
@@ -194,7 +193,7 @@ class Writer {
 
   /** What belongs to a line and not to its words: the mark of a heading's address. */
   link(element: DomElement, depth: number): void {
-    if (/^[¶§#🔗]?$/u.test((element.textContent ?? '').trim()) && !element.querySelector('img')) return;
+    if (/^[¶§#🔗]?$/u.test((element.textContent ?? '').trim()) && !firstNamed(element, 'img')) return;
     this.write(element, depth);
   }
 }
@@ -239,7 +238,7 @@ function verbatim(parent: DomNode): string {
 
 function languageOf(pre: DomElement): string {
   const around = pre.parentNode && isElement(pre.parentNode) ? (pre.parentNode.getAttribute('class') ?? '') : '';
-  const classes = `${pre.getAttribute('class') ?? ''} ${pre.querySelector('code')?.getAttribute('class') ?? ''} ${around}`;
+  const classes = `${pre.getAttribute('class') ?? ''} ${firstNamed(pre, 'code')?.getAttribute('class') ?? ''} ${around}`;
   const language = /(?:language|lang|highlight|highlight-source)-([\w+#-]+)/.exec(classes)?.[1] ?? '';
   return language === 'default' || language === 'text' ? '' : language;
 }

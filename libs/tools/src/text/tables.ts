@@ -1,4 +1,4 @@
-import { type DomElement, type DomNode, isElement } from './dom.ts';
+import { type DomElement, type DomNode, isElement, named } from './dom.ts';
 
 /** Bounds of what one table may grow to by its spans. */
 const MOST_COLUMNS = 200;
@@ -36,7 +36,7 @@ export function isLayout(table: DomElement, rows: readonly Row[]): boolean {
   if (/^(?:presentation|none)$/.test(table.getAttribute('role') ?? '')) return true;
   if (rows.length < 2 || rows.every((row) => row.length < 2)) return true;
   if (rows.some((row) => row.some((cell) => cell.localName === 'th'))) return false;
-  if (table.querySelector('table,h1,h2,h3,h4,pre')) return true;
+  if (named(table, 'table', 'h1', 'h2', 'h3', 'h4', 'pre').length > 0) return true;
   return rows.some((row) => row.some((cell) => (cell.textContent ?? '').length > LAYOUT_TEXT));
 }
 
