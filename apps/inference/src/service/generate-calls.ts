@@ -1,7 +1,9 @@
 import type { inference } from '#contracts/rpc';
+import type { Finished } from '#moe';
 import type { Logger } from '#platform';
 import type { Engine } from './engine.ts';
 import { AlreadyRunning, GoingAway } from './faults.ts';
+import { generated } from './instruments.ts';
 import { promptOf } from './prompt.ts';
 import { responseOf } from './replies.ts';
 import { askedOf } from './requests.ts';
@@ -63,7 +65,7 @@ export class GenerateCalls {
       };
       let seq = 0;
       for await (const event of generator.generate({ ...asked, prompt, ...signals })) {
-        if (event.kind === 'finished') this.#log(asked.requestId, { ...event, ms: Math.round(now() - since) });
+        if (event.kind === 'finished') this.#note(asked.requestId, event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();
         yield responseOf(event, seq++);
@@ -75,7 +77,8 @@ export class GenerateCalls {
     }
   }
 
-  #log(requestId: string, fields: object): void {
-    this.#logger.log('info', 'generated', { requestId, ...fields });
+  #note(requestId: string, finished: Finished, ms: number): void {
+    generated(finished, ms);
+    this.#logger.log('info', 'generated', { requestId, ...finished, ms: Math.round(ms) });
   }
 }

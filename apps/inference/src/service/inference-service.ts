@@ -7,6 +7,7 @@ import type { Logger } from '#platform';
 import type { Engine } from './engine.ts';
 import { statusOf } from './faults.ts';
 import { GenerateCalls } from './generate-calls.ts';
+import { stating } from './instruments.ts';
 import { promptOf } from './prompt.ts';
 import { isOfSession } from './requests.ts';
 import { answer, leavingOf } from './streams.ts';
@@ -19,10 +20,12 @@ export class InferenceService {
   readonly #engine: Engine;
   readonly #calls: GenerateCalls;
   readonly #stopped = new AbortController();
+  readonly #unstate: () => void;
 
   constructor(engine: Engine, logger: Logger) {
     this.#engine = engine;
     this.#calls = new GenerateCalls(engine, logger);
+    this.#unstate = stating(engine.generator);
   }
 
   /** Takes no new session, lets replies come to their end within this time, and breaks off the rest. */
@@ -30,6 +33,7 @@ export class InferenceService {
     this.#engine.generator.draining = true;
     await this.#calls.finish(graceMs);
     this.#stopped.abort();
+    this.#unstate();
   }
 
   get handlers(): inference.InferenceServiceServer {

@@ -1,0 +1,109 @@
+/** A group behind TLS and a model of a configuration that asks it. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { inference } from '#contracts/rpc';
+import { configuredModels } from '#model';
+import { Generator } from '#moe';
+import { readConfig } from '#platform';
+import { loadTokenizer } from '#tokens';
+import { newAuthority } from '../../../../test/support/certificates.ts';
+import { tokenizerFolder } from '../../../../test/support/tokenizer-folder.ts';
+import { toyModel } from '../../../../test/support/toy-model.ts';
+import type { Engine } from './engine.ts';
+import { InferenceServer } from './server.ts';
+
+const contextTokens = 131_072;
+const quiet = { log: () => undefined };
+const [authority, stranger] = [newAuthority('ours'), newAuthority('theirs')];
+
+let folder: string;
+let tokens: string;
+let server: InferenceServer;
+
+const file = (name: string) => join(folder, name);
+
+async function engine(): Promise<Engine> {
+  const tokenizer = await loadTokenizer(tokens);
+  const [word = 0] = tokenizer.encode('x');
+  const vocabulary = word + 1;
+  const logits = () => Float32Array.from({ length: vocabulary }, (_, id) => (id === word ? 9 : 0));
+  const limits = { kvTokens: contextTokens, stepTokens: 4_096, running: 4, waiting: 4, retryAfterMs: 100 };
+  const speech = { bytesOf: (id: number) => tokenizer.bytesOf(id), endIds: new Set<number>(), contextTokens };
+  return {
+    generator: new Generator(toyModel({ vocabulary, logits }), speech, limits, () => performance.now()),
+    tokenizer,
+    vocabulary,
+    now: () => performance.now(),
+    defaults: () => ({
+      temperature: 0,
+      topP: 1,
+      topK: 0,
+      presencePenalty: 0,
+      repetitionPenalty: 1,
+      seed: 1,
+      stop: [],
+      maxTokens: 5,
+      logprobs: null,
+    }),
+    group: () => ({ balancedness: undefined, planEpoch: undefined }),
+    info: inference.GetInfoResponse.fromPartial({ model: 'toy', contextTokens }),
+  };
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'argosy-tls-'));
+  tokens = await tokenizerFolder();
+  const identities = { server: authority.certify(['localhost']), client: authority.certify(['agent']) };
+  for (const [name, { cert, key }] of Object.entries({ ...identities, other: stranger.certify(['agent']) })) {
+    await writeFile(file(`${name}.pem`), cert);
+    await writeFile(file(`${name}.key`), key);
+  }
+  await writeFile(file('ca.pem'), authority.cert);
+  const tls = { cert: file('server.pem'), key: file('server.key'), ca: file('ca.pem') };
+  server = await InferenceServer.start(await engine(), { listen: '127.0.0.1:0', tls }, quiet);
+});
+afterAll(async () => {
+  await server.stop(0);
+  await Promise.all([folder, tokens].map((path) => rm(path, { recursive: true })));
+});
+
+async function counted(identity: string | null): Promise<string> {
+  const own = identity && {
+    ARGOSY_MODEL_TLS_CERT_FILE: file(`${identity}.pem`),
+    ARGOSY_MODEL_TLS_KEY_FILE: file(`${identity}.key`),
+  };
+  const spec = `grpc:localhost:${server.port}`;
+  const config = readConfig({ ARGOSY_MODEL: spec, ARGOSY_MODEL_TLS_CA_FILE: file('ca.pem'), ...own });
+  const { byName, defaultName } = await configuredModels(config);
+  const turns = [{ role: 'question' as const, text: 'Why?' }];
+  const request = { turns, tools: [], today: '2026-11-26', mustAnswer: false, maxCompletionTokens: 5, session: 'r' };
+  return (await byName.get(defaultName)?.countPrompt(request))?.basis ?? 'none';
+}
+
+describe('a group with an identity', () => {
+  it('is asked by those who trust it and show a certificate of its authority, and by nobody else', async () => {
+    expect(await counted('client')).toBe('tokenizer');
+    // Without an answer from the group the prompt is estimated.
+    expect(await counted('other')).toBe('estimate');
+    expect(await counted(null)).toBe('estimate');
+  });
+
+  it('needs both halves of its identity, and files that are there', async () => {
+    const starting = async (tls: { cert?: string; key?: string; ca?: string }) => {
+      const whole = { cert: undefined, key: undefined, ca: undefined, ...tls };
+      return await InferenceServer.start(await engine(), { listen: '127.0.0.1:0', tls: whole }, quiet);
+    };
+    await expect(starting({ cert: file('server.pem') })).rejects.toThrow(
+      /ARGOSY_INFERENCE_TLS_KEY_FILE are needed, both/,
+    );
+    const missing = starting({ cert: file('none.pem'), key: file('server.key') });
+    await expect(missing).rejects.toThrow(/^ARGOSY_INFERENCE_TLS_CERT_FILE: cannot be read: ENOENT/);
+  });
+
+  it('is not asked with half an identity', async () => {
+    const config = readConfig({ ARGOSY_MODEL: 'grpc:localhost:1', ARGOSY_MODEL_TLS_KEY_FILE: file('client.key') });
+    await expect(configuredModels(config)).rejects.toThrow(/ARGOSY_MODEL_TLS_CERT_FILE: .*set both or neither/);
+  });
+});
