@@ -120,7 +120,9 @@ export class ExpertGroup implements Experts {
     if (index < 0) throw new Error(`layer ${layer} has no experts`);
     if (index <= this.#lastLayer) this.#beginStep();
     this.#lastLayer = index;
-    const blockTokens = Math.max(1, Math.floor(this.#settings.blockBytes / (hidden * 4)));
+    // As many as fit a request; where a token has more experts than usual, its answer is the larger part.
+    const tokenBytes = hidden * 4 * Math.max(1, routing.topK / 8);
+    const blockTokens = Math.max(1, Math.floor(this.#settings.blockBytes / tokenBytes));
     const out = new Float32Array(x.length);
     const blocks: Promise<void>[] = [];
     for (let from = 0; from < routing.tokens; from += blockTokens) {

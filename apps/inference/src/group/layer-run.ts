@@ -56,6 +56,9 @@ export interface AnsweredTokens {
   readonly tokens: number;
 }
 
+/** Why what is still asked is given up. Said, because an error that is made for it takes longer than the combine. */
+const answered = 'answered';
+
 interface Answer extends Part {
   readonly shard: number;
 }
@@ -120,7 +123,7 @@ export class LayerRun {
       throw error;
     } finally {
       // Whatever is still asked has nobody who waits for it.
-      stop.abort();
+      stop.abort(answered);
       clearTimeout(late);
       signal.removeEventListener('abort', onAbort);
     }
