@@ -7,6 +7,7 @@ import {
   ResidentExperts,
 } from '#inference';
 import { type ComputeBackend, plainBackend, type Routing } from '#moe';
+import { echoTimes } from './moe-control.ts';
 import { ShardProcesses } from './moe-processes.ts';
 import { percentile, type Row, round } from './result.ts';
 
@@ -62,9 +63,23 @@ async function rowsOf(way: (typeof ways)[number], shards: number): Promise<Row[]
     for (const tokens of [1, 8, 64])
       rows.push({ what: 'transport', way, shards, tokens, ...(await timesOf(group, tokens)) });
     await group.close();
+    if (way !== 'in process') rows.push(await controlRow(way, shards));
     return rows;
   } finally {
     await processes?.stop();
+  }
+}
+
+/** The same bytes, one token's, to as many bare servers and back. */
+async function controlRow(way: 'unix' | 'tcp', shards: number): Promise<Row> {
+  const processes = await ShardProcesses.start('echo', shards, way);
+  try {
+    const times = await echoTimes(processes.addresses, shape.hidden * 2 + 60, rounds.before + rounds.timed);
+    const timed = times.slice(rounds.before);
+    const [p50, p99] = [percentile(timed, 0.5), percentile(timed, 0.99)];
+    return { what: 'bare stream', way, shards, tokens: 1, layer_p50_ms: round(p50, 3), layer_p99_ms: round(p99, 3) };
+  } finally {
+    await processes.stop();
   }
 }
 
