@@ -1,4 +1,4 @@
-export { parseBrowser } from './browser/find.ts';
+export { findChromium, parseBrowser } from './browser/find.ts';
 export { type BuildRequest, Corpora, type CorporaOptions, type SyncOptions } from './corpus/corpora.ts';
 export type { SegmentSource, StoredSegment } from './corpus/segments.ts';
 export type { Survey } from './corpus/survey.ts';
