@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Checkpoint, localExperts, type Model, openModel, plainBackend, tinyShape, writeRandomCheckpoint } from '#moe';
 
+/** Little to compute, so that a busy machine is in time. */
+const small = { ...tinyShape, layers: 2, hidden: 16, headDim: 8, experts: 8, expertWidth: 8, files: 2 };
 const signal = new AbortController().signal;
 
 describe('a model', () => {
@@ -12,7 +14,7 @@ describe('a model', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'argosy-moe-'));
-    await writeRandomCheckpoint(folder, { ...tinyShape, layers: 2, files: 2 }, 7);
+    await writeRandomCheckpoint(folder, small, 7);
     const checkpoint = await Checkpoint.open(folder);
     const backend = plainBackend();
     model = await openModel(checkpoint, backend, await localExperts(checkpoint, backend));
