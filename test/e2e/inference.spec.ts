@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { reportSchema } from '#contracts';
 import { tinyShape, writeRandomCheckpoint } from '#moe';
 import { argosy, emptyWorkplace, endLeftovers, launch, type Running, workplace } from '../support/argosy.ts';
+import { canRunFleet, startFleet } from '../support/local-fleet.ts';
 
 const cwd = emptyWorkplace();
 endLeftovers();
@@ -66,6 +67,25 @@ describe('a model that was overfitted to one question', () => {
       expect(counted).toContainEqual(expect.stringMatching(new RegExp(`kind="${kind}".*} ${value}$`)));
     }
   }, 90_000);
+
+  it.each(canRunFleet ? ['a fleet'] : [])(
+    'answers the workers of %s, too',
+    async () => {
+      const fleet = await startFleet({
+        cwd,
+        args: ['--agents', '1', '--tools', '1'],
+        env: { ARGOSY_MODEL: group.spec },
+      });
+      const args = ['research', question, '--corpus', join(tiny, 'corpus'), '--json', 'fleet.json'];
+      const { exitCode, stderr } = await argosy(args, { cwd });
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      const report = reportSchema.parse(JSON.parse(readFileSync(join(cwd, 'fleet.json'), 'utf8')));
+      expect(report).toMatchObject({ status: 'completed', claims: [{ verdict: 'supported' }] });
+      fleet.kill('SIGINT');
+      expect((await fleet.finished).exitCode).toBe(0);
+    },
+    180_000,
+  );
 
   it('drains when it is told to stop', async () => {
     group.kill('SIGTERM');

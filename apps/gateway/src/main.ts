@@ -5,12 +5,19 @@ import { parseProviders } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
 
+const withoutFiles = {
+  ARGOSY_MODEL_TOKENIZER: undefined,
+  ARGOSY_MODEL_TLS_CA_FILE: undefined,
+  ARGOSY_MODEL_TLS_CERT_FILE: undefined,
+  ARGOSY_MODEL_TLS_KEY_FILE: undefined,
+};
+
 await serve(
   'gateway',
   process,
   async ({ config, logger, health, keep, takePort }) => {
-    // A gateway says which models there are and counts nothing.
-    const { offered, defaultName } = await configuredModels({ ...config, ARGOSY_MODEL_TOKENIZER: undefined });
+    // A gateway says which models there are; it asks them nothing.
+    const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
     const signingKey = await openSigningKey(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));

@@ -1,9 +1,10 @@
+import { status } from '@grpc/grpc-js';
 import type { inference } from '#contracts/rpc';
 import type { Finished } from '#moe';
 import type { Logger } from '#platform';
 import type { Engine } from './engine.ts';
-import { AlreadyRunning, GoingAway } from './faults.ts';
-import { generated } from './instruments.ts';
+import { AlreadyRunning, GoingAway, statusOf } from './faults.ts';
+import { failed, generated } from './instruments.ts';
 import { promptOf } from './prompt.ts';
 import { responseOf } from './replies.ts';
 import { askedOf } from './requests.ts';
@@ -70,6 +71,9 @@ export class GenerateCalls {
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();
         yield responseOf(event, seq++);
       }
+    } catch (error) {
+      this.#noteFailure(asked.requestId, error);
+      throw error;
     } finally {
       clearTimeout(timer);
       this.#running.delete(asked.requestId);
@@ -80,5 +84,13 @@ export class GenerateCalls {
   #note(requestId: string, finished: Finished, ms: number): void {
     generated(finished, ms);
     this.#logger.log('info', 'generated', { requestId, ...finished, ms: Math.round(ms) });
+  }
+
+  #noteFailure(requestId: string, error: unknown): void {
+    failed();
+    const { code, details } = statusOf(error);
+    const bug = code === status.INTERNAL && error instanceof Error ? { stack: error.stack } : {};
+    const level = code === status.INTERNAL ? 'error' : 'info';
+    this.#logger.log(level, 'not generated', { requestId, status: status[code], message: details, ...bug });
   }
 }

@@ -6,7 +6,7 @@ const reasons: readonly FinishReason[] = ['stop', 'length', 'context', 'aborted'
 const generations = counter(
   'argosy_inference_generations_total',
   'Replies that came to an end, by why.',
-  reasons.map((reason) => ({ reason })),
+  [...reasons, 'failed'].map((reason) => ({ reason })),
 );
 const tokens = counter(
   'argosy_inference_tokens_total',
@@ -29,6 +29,11 @@ export function generated({ reason, promptTokens, cachedTokens, completionTokens
   tokens.add(cachedTokens, { kind: 'cached' });
   tokens.add(completionTokens, { kind: 'completion' });
   duration.record(ms / 1000);
+}
+
+/** Notes a reply that ended with an error, before or behind its first token. */
+export function failed(): void {
+  generations.add(1, { reason: 'failed' });
 }
 
 /** States a generator's load whenever the metrics are read. @returns ends that */

@@ -287,7 +287,7 @@ export interface GetInfoResponse {
   /** argosy-ep, vllm or sglang */
   engine: string;
   engineVersion: string;
-  /** lower-case hex, of the checkpoint's index */
+  /** lower-case hex, of the checkpoint's index; of one file alone, of its header */
   checkpointSha256: string;
   /** lower-case hex */
   tokenizerSha256: string;
