@@ -172,6 +172,15 @@ describe('generations in one batch', () => {
     expect(texts[0]?.ids).not.toEqual(texts[1]?.ids);
   });
 
+  it('draw anew at each place, also where the model says the same', async () => {
+    const model = toy({ logits: (_, vocabulary) => new Float32Array(vocabulary) });
+    const sampling = { ...greedy, temperature: 1 };
+    const { ids } = await replyOf(generatorOf(model).generate(asking('prompt', { sampling })));
+    // 40 draws of 128 tokens, or as many as come before the end: one repeated number would give one token.
+    expect(new Set(ids).size).toBeGreaterThan(ids.length / 2);
+    expect(ids.length).toBeGreaterThan(5);
+  });
+
   it('get places by priority and then by arrival', async () => {
     const generator = generatorOf(toy(), { running: 1 });
     const done: string[] = [];
