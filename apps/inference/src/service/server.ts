@@ -3,6 +3,7 @@ import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
 import { health, inference, reflection, reflectionAlpha } from '#contracts/rpc';
 import { InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { removeStaleSocket } from '../transport/stale-socket.ts';
 import type { Engine } from './engine.ts';
 import { HealthService } from './health.ts';
 import { InferenceService } from './inference-service.ts';
@@ -59,7 +60,9 @@ export class InferenceServer {
   static async start(engine: Engine, options: ServerOptions, logger: Logger): Promise<InferenceServer> {
     const { listen, tls } = options;
     const server = new Server(channelOptions);
-    const port = await bound(server, listen, await credentialsOf(tls));
+    const secured = await credentialsOf(tls);
+    await removeStaleSocket(listen);
+    const port = await bound(server, listen, secured);
     logger.log('info', 'listening', { listen, port, model: engine.info.model, tls: tls.cert !== undefined });
     return new InferenceServer(server, port, new InferenceService(engine, logger));
   }
