@@ -43,12 +43,13 @@ export async function readConfig(folder: string): Promise<ModelConfig> {
 }
 
 const id = z.int().min(0);
+/** Bounds as a request has them: a default outside would have every request refused that says nothing. */
 const generationSchema = z.looseObject({
   eos_token_id: z.union([id, z.array(id).max(64)]).nullish(),
-  temperature: z.number().min(0).max(100).nullish(),
-  top_p: z.number().min(0).max(1).nullish(),
+  temperature: z.number().min(0).max(10).nullish(),
+  top_p: z.number().positive().max(1).nullish(),
   top_k: z.int().min(0).nullish(),
-  repetition_penalty: z.number().positive().max(100).nullish(),
+  repetition_penalty: z.number().min(0.01).max(10).nullish(),
 });
 
 /** Where there is no `generation_config.json`, a reply ends as `config.json` says. @throws InvalidInput */
@@ -67,7 +68,8 @@ export async function readGenerationDefaults(folder: string, config: ModelConfig
     eosTokens,
     temperature: temperature ?? undefined,
     topP: topP ?? undefined,
-    topK: topK ?? undefined,
+    // More than there are tokens keeps all of them.
+    topK: topK === undefined || topK === null ? undefined : Math.min(topK, config.vocabulary),
     repetitionPenalty: penalty ?? undefined,
   };
 }

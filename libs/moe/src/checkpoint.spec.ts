@@ -342,7 +342,10 @@ describe('a checkpoint is refused for', () => {
 
   it.each<[object, RegExp]>([
     [{ temperature: -1 }, /generation_config\.json: .*at temperature/s],
+    [{ temperature: 50 }, /at temperature/],
     [{ top_p: 7 }, /at top_p/],
+    [{ top_p: 0 }, /at top_p/],
+    [{ repetition_penalty: 0.001 }, /at repetition_penalty/],
     [{ eos_token_id: 265 }, /eos_token_id is not below vocab_size of config\.json, 265/],
   ])('defaults of generation %j', async (fields, message) => {
     const folder = await copyOf('one');
