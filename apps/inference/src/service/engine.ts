@@ -2,7 +2,7 @@
 import { basename, resolve } from 'node:path';
 import { inference } from '#contracts/rpc';
 import { type Checkpoint, Generator, type GroupLimits, type Model, type Sampling } from '#moe';
-import { loadTokenizer, type Tokenizer } from '#tokens';
+import type { Tokenizer } from '#tokens';
 import { fingerprintsOf } from './fingerprints.ts';
 
 export interface Engine {
@@ -45,7 +45,7 @@ export interface GroupFacts {
 export async function openEngine(checkpoint: Checkpoint, model: Model, options: EngineOptions): Promise<Engine> {
   const { limits, now, seed, group } = options;
   const { vocabulary, contextTokens } = model.config;
-  const tokenizer = await loadTokenizer(checkpoint.folder);
+  const tokenizer = await checkpoint.tokenizer();
   // Refuses a vocabulary that no reply can be written with.
   tokenizer.bytesOf(0);
   const endIds = new Set(checkpoint.generation.eosTokens);

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
 import { health, inference, reflection, reflectionAlpha } from '#contracts/rpc';
@@ -98,19 +99,30 @@ async function credentialsOf({ cert, key, ca }: TlsFiles): Promise<ServerCredent
   if (cert === undefined || key === undefined) {
     throw fault('ARGOSY_INFERENCE_TLS_CERT_FILE', 'and ARGOSY_INFERENCE_TLS_KEY_FILE are needed, both, for TLS');
   }
-  const pair = {
-    cert_chain: await pem(cert, 'ARGOSY_INFERENCE_TLS_CERT_FILE'),
-    private_key: await pem(key, 'ARGOSY_INFERENCE_TLS_KEY_FILE'),
-  };
-  const root = ca === undefined ? null : await pem(ca, 'ARGOSY_INFERENCE_TLS_CA_FILE');
-  return ServerCredentials.createSsl(root, [pair], ca !== undefined);
+  const chain = await pem(cert, 'ARGOSY_INFERENCE_TLS_CERT_FILE', (bytes) => new X509Certificate(bytes));
+  const own = await pem(key, 'ARGOSY_INFERENCE_TLS_KEY_FILE', createPrivateKey);
+  if (!chain.read.checkPrivateKey(own.read)) {
+    throw fault('ARGOSY_INFERENCE_TLS_KEY_FILE', `${key} is not the key of the certificate in ${cert}`);
+  }
+  const root =
+    ca === undefined ? null : await pem(ca, 'ARGOSY_INFERENCE_TLS_CA_FILE', (bytes) => new X509Certificate(bytes));
+  const pair = { cert_chain: chain.bytes, private_key: own.bytes };
+  return ServerCredentials.createSsl(root?.bytes ?? null, [pair], root !== null);
 }
 
-async function pem(file: string, setting: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
+/** A file as it is, and what it holds. @throws InvalidInput naming the setting */
+async function pem<T>(
+  file: string,
+  setting: string,
+  read: (bytes: Buffer) => T,
+): Promise<{ readonly bytes: Buffer; readonly read: T }> {
+  const bytes = await readFile(file).catch((error: unknown) => {
     throw fault(setting, `cannot be read: ${messageOf(error)}`, error);
+  });
+  try {
+    return { bytes, read: read(bytes) };
+  } catch (error) {
+    throw fault(setting, `${file} is not what it should be, PEM without a password: ${messageOf(error)}`, error);
   }
 }
 

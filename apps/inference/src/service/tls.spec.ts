@@ -90,7 +90,7 @@ describe('a group with an identity', () => {
     expect(await counted(null)).toBe('estimate');
   });
 
-  it('needs both halves of its identity, and files that are there', async () => {
+  it('needs both halves of its identity, and files that hold them', async () => {
     const starting = async (tls: { cert?: string; key?: string; ca?: string }) => {
       const whole = { cert: undefined, key: undefined, ca: undefined, ...tls };
       return await InferenceServer.start(await engine(), { listen: '127.0.0.1:0', tls: whole }, quiet);
@@ -100,6 +100,16 @@ describe('a group with an identity', () => {
     );
     const missing = starting({ cert: file('none.pem'), key: file('server.key') });
     await expect(missing).rejects.toThrow(/^ARGOSY_INFERENCE_TLS_CERT_FILE: cannot be read: ENOENT/);
+    await writeFile(file('garbage'), 'garbage');
+    const whole = { cert: file('server.pem'), key: file('server.key'), ca: file('ca.pem') };
+    for (const [part, name] of Object.entries({ cert: 'CERT', key: 'KEY', ca: 'CA' })) {
+      const damaged = starting({ ...whole, [part]: file('garbage') });
+      await expect(damaged).rejects.toThrow(
+        new RegExp(`^ARGOSY_INFERENCE_TLS_${name}_FILE: .*garbage is not what it should be`),
+      );
+    }
+    const foreign = starting({ ...whole, key: file('client.key') });
+    await expect(foreign).rejects.toThrow(/^ARGOSY_INFERENCE_TLS_KEY_FILE: .*is not the key of the certificate in/);
   });
 
   it('is not asked with half an identity', async () => {
