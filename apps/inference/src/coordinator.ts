@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { InvalidInput } from '#errors';
-import { openModel, threadBackend } from '#moe';
+import { openModel } from '#moe';
 import type { Config, Running, ServiceSurroundings } from '#platform';
 import { openCheckpoint } from './checkpoint-setting.ts';
+import { computeThreads } from './compute-threads.ts';
 import { openExperts } from './group/open-experts.ts';
 import { openEngine } from './service/engine.ts';
 import { InferenceServer } from './service/server.ts';
@@ -14,7 +15,7 @@ const retryAfterMs = 2_000;
 export async function startCoordinator({ config, logger, keep }: ServiceSurroundings<Config>): Promise<Running> {
   const checkpoint = await openCheckpoint(config);
   try {
-    const backend = keep(threadBackend({ threads: config.ARGOSY_INFERENCE_THREADS }));
+    const backend = keep(computeThreads(config));
     const { experts, group } = await openExperts(checkpoint, backend, { config, logger, keep });
     const model = await openModel(checkpoint, backend, experts);
     const engine = await openEngine(checkpoint, model, {

@@ -1,13 +1,12 @@
-import { threadBackend } from '#moe';
 import type { Config, Running, ServiceSurroundings } from '#platform';
 import { openCheckpoint } from './checkpoint-setting.ts';
+import { computeThreads } from './compute-threads.ts';
 import { ResidentExperts } from './shard/resident-experts.ts';
 import { ShardServer } from './shard/shard-server.ts';
 
 /** The role `shard`: experts of a model, those that its coordinator asks for. @throws InvalidInput */
 export async function startShard({ config, logger, keep }: ServiceSurroundings<Config>): Promise<Running> {
   const checkpoint = keep(await openCheckpoint(config));
-  const backend = threadBackend({ threads: config.ARGOSY_INFERENCE_THREADS });
-  const experts = new ResidentExperts(checkpoint, backend, config.ARGOSY_INFERENCE_SHARD_BYTES);
+  const experts = new ResidentExperts(checkpoint, computeThreads(config), config.ARGOSY_INFERENCE_SHARD_BYTES);
   return await ShardServer.start(experts, config.ARGOSY_INFERENCE_LISTEN, logger);
 }

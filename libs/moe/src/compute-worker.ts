@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { DeadlineExceeded, Unavailable } from '#errors';
+import { Unavailable } from '#errors';
 import type { Holding, Output, Reply, Request, Task } from './task.ts';
 
 interface Pending {
@@ -14,18 +14,21 @@ export class ComputeWorker {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #limitMs: number;
+  readonly #onDeath: (why: Error) => void;
   #lastCall = 0;
   #dead: Error | null = null;
 
   /**
    * @param limitMs for one task, the time that it waits for others included
    * @param entry what the thread runs: compute-thread, but in the test of a thread that dies
+   * @param onDeath is told once when the thread has died or is given up; not when it is closed
    */
-  constructor(limitMs: number, entry: URL) {
+  constructor(limitMs: number, entry: URL, onDeath: (why: Error) => void = () => undefined) {
     const typescript = extname(entry.pathname) === '.ts';
     const execArgv = typescript ? ['--conditions=source', '--disable-warning=ExperimentalWarning'] : [];
     this.#worker = new Worker(entry, { execArgv });
     this.#limitMs = limitMs;
+    this.#onDeath = onDeath;
     this.#worker.on('message', (reply: Reply) => this.#onReply(reply));
     this.#worker.on('error', (cause) => this.#onEnd(new Unavailable('A compute thread has died.', { cause })));
     this.#worker.on('exit', () => this.#onEnd(new Unavailable('A compute thread has ended.')));
@@ -46,15 +49,13 @@ export class ComputeWorker {
     this.#post({ kind: 'drop', id });
   }
 
-  /** @throws Unavailable (the thread is gone), DeadlineExceeded (and the thread with it) */
+  /** @throws Unavailable when the thread is gone, or is given up because this takes too long */
   run(task: Task): Promise<Output> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
     const call = ++this.#lastCall;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => this.#onEnd(new DeadlineExceeded(`A compute thread`, this.#limitMs)),
-        this.#limitMs,
-      );
+      const late = `A compute thread gave no result within ${this.#limitMs} ms.`;
+      const timer = setTimeout(() => this.#onEnd(new Unavailable(late)), this.#limitMs);
       this.#pending.set(call, { resolve, reject, timer });
       this.#worker.ref();
       // A view on a larger buffer would be sent with all of it.
@@ -64,7 +65,7 @@ export class ComputeWorker {
   }
 
   async close(): Promise<void> {
-    this.#onEnd(new Unavailable('The compute backend is closed.'));
+    this.#fail(new Unavailable('The compute backend is closed.'));
     await this.#worker.terminate();
   }
 
@@ -92,6 +93,12 @@ export class ComputeWorker {
   }
 
   #onEnd(why: Error): void {
+    if (this.#dead !== null) return;
+    this.#fail(why);
+    this.#onDeath(why);
+  }
+
+  #fail(why: Error): void {
     this.#dead ??= why;
     for (const call of [...this.#pending.keys()]) this.#settle(call)?.reject(this.#dead);
   }

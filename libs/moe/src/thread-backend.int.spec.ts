@@ -95,19 +95,36 @@ describe('a backend of threads', () => {
     });
   });
 
-  it('gives up a task that takes longer than its limit', async () => {
-    const model = await modelOn(threadBackend({ threads: 1, taskLimitMs: 1 }));
+  it('gives up a task that takes longer than its limit, and tells that it is of no use any more', async () => {
+    const deaths: Error[] = [];
+    const onDeath = (why: Error) => deaths.push(why);
+    const backend = threadBackend({ threads: 1, taskLimitMs: 1, onDeath });
+    const model = await modelOn(backend);
+    const late = { code: 'unavailable', message: 'A compute thread gave no result within 1 ms.' };
     const step = model.step([{ sequence: model.open(), tokens: Array(2_000).fill(1) }], signal);
-    await expect(step).rejects.toMatchObject({ code: 'deadline_exceeded', limitMs: 1 });
+    await expect(step).rejects.toMatchObject(late);
+    expect(deaths).toMatchObject([late]);
+    await expect(model.step([{ sequence: model.open(), tokens: [1] }], signal)).rejects.toMatchObject(late);
+    await backend.close();
+    expect(deaths).toHaveLength(1);
+  });
+
+  it('does not take its own end for a death', async () => {
+    const deaths: Error[] = [];
+    await threadBackend({ threads: 2, onDeath: (why) => deaths.push(why) }).close();
+    expect(deaths).toEqual([]);
   });
 
   it('fails the calls of a thread that dies', async () => {
     const dying = `import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => process.exit(1));`;
-    const worker = new ComputeWorker(60_000, new URL(`data:text/javascript,${encodeURIComponent(dying)}`));
+    const deaths: Error[] = [];
+    const entry = new URL(`data:text/javascript,${encodeURIComponent(dying)}`);
+    const worker = new ComputeWorker(60_000, entry, (why) => deaths.push(why));
     const task = { kind: 'expert', id: 1, x: new Float32Array(1), rows: 1 } as const;
     const both = await Promise.allSettled([worker.run(task), worker.run(task)]);
     const gone = { status: 'rejected', reason: { code: 'unavailable' } };
     expect(both).toMatchObject([gone, gone]);
+    expect(deaths).toMatchObject([{ code: 'unavailable' }]);
     expect(worker.load).toBe(0);
     await expect(worker.run(task)).rejects.toMatchObject({ code: 'unavailable' });
     await worker.close();

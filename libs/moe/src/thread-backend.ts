@@ -11,6 +11,8 @@ import { blockIn, bytesOf, type Holding, type Output, rowsIn, type Task } from '
 export interface ThreadOptions {
   readonly threads?: number | undefined;
   readonly taskLimitMs?: number | undefined;
+  /** Told when a thread has died, or is given up past its limit: the backend is of no use any more. */
+  readonly onDeath?: ((why: Error) => void) | undefined;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface ThreadOptions {
 export function threadBackend(options: ThreadOptions = {}): ComputeBackend {
   const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
   const entry = new URL(`./compute-thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
-  const start = () => new ComputeWorker(options.taskLimitMs ?? 300_000, entry);
+  const start = () => new ComputeWorker(options.taskLimitMs ?? 300_000, entry, options.onDeath);
   return new ThreadBackend(Array.from({ length: threads }, start));
 }
 

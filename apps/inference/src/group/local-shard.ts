@@ -75,7 +75,8 @@ export class LocalShard implements Shard {
   /** Its threads have died. Opened again, it gets new ones. */
   #lose(cause: Unavailable): ShardLost {
     const reason = new ShardLost(this.name, cause.message, { cause });
-    this.#experts = null;
+    // Those of its threads that live hold weights.
+    void this.close();
     this.#tell(reason);
     return reason;
   }

@@ -1,5 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { InvalidInput, Unavailable } from '#errors';
+import { InvalidInput } from '#errors';
 import { decodeRows, encodeRows, wireBytes } from '#moe';
 import { decodeBatch, encodeRowsOf, type ForwardBatch } from '../transport/forward-message.ts';
 import { statusOf } from '../transport/status.ts';
@@ -29,8 +29,6 @@ export function answerForward(call: Stream, experts: ResidentExperts, count: (by
     } catch (error) {
       if (!over) call.emit('error', statusOf(error));
       over = true;
-      // A backend that has died comes back with another process only: this one is to end, loudly.
-      if (error instanceof Unavailable) throw error;
     }
   };
   call.on('data', (bytes: Buffer) => {
