@@ -27,6 +27,8 @@ interface Connection {
   readonly client: Client;
   readonly heartbeat: Heartbeat;
   readonly calls: ForwardCalls;
+  /** Aborts with the reason when the connection is given up. */
+  readonly gone: AbortController;
 }
 
 /** A shard behind gRPC: a stream of activations, one of signs of life, and one for each change of what it holds. */
@@ -65,7 +67,7 @@ export class RemoteShard implements Shard {
     const lose = (error: unknown): void => this.#lose(client, error);
     const heartbeat = new Heartbeat(client, this.#limits, { lose, draining: () => this.#tellDraining() });
     const calls = new ForwardCalls(client, this.#limits.inFlightBytes, lose);
-    this.#connection = { client, heartbeat, calls };
+    this.#connection = { client, heartbeat, calls, gone: new AbortController() };
     const onAbort = (): void => lose(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -98,8 +100,13 @@ export class RemoteShard implements Shard {
 
   async #command(commands: readonly Command[], signal: AbortSignal): Promise<void> {
     if (commands.length === 0) return;
-    const { client } = this.#connected();
-    await commandShard(client, commands, { shard: this.name, stallMs: this.#limits.loadMs, signal });
+    const { client, gone } = this.#connected();
+    const either = AbortSignal.any([signal, gone.signal]);
+    try {
+      await commandShard(client, commands, { shard: this.name, stallMs: this.#limits.loadMs, signal: either });
+    } catch (error) {
+      throw gone.signal.aborted ? gone.signal.reason : error;
+    }
   }
 
   #connected(): Connection {
@@ -119,6 +126,7 @@ export class RemoteShard implements Shard {
     this.#connection = null;
     connection?.heartbeat.stop(reason);
     connection?.calls.fail(reason);
+    connection?.gone.abort(reason);
     connection?.client.close();
   }
 }

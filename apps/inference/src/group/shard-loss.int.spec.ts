@@ -146,6 +146,17 @@ describe('a group of shard processes', () => {
   });
 });
 
+it('gives a load up as soon as its shard is silent', async () => {
+  const [process] = await startShards(model.folder(), 1);
+  const limits = { ...usualRemoteLimits, openMs: 20_000, beatMs: 100, missedBeats: 5, loadMs: 600_000 };
+  const shard = new RemoteShard(process?.address ?? '', limits);
+  await shard.open(never);
+  process?.signal('SIGSTOP');
+  const load = shard.load([{ layer: 0, experts: [0], sha256: [new Uint8Array(32)] }], never);
+  await expect(load).rejects.toThrow(/is lost: it gave no sign of life for 500 ms/);
+  await shard.close();
+});
+
 describe('between two steps', () => {
   it.each([1, 2])('a shard that is told to end is emptied, with %i copies of each expert', async (minReplicas) => {
     const setting = await groupOf(3, { minReplicas });
