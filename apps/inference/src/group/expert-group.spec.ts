@@ -217,6 +217,22 @@ it('breaks a change of placement off when experts are missing, which cannot wait
   expect(await answer).toEqual(wanted);
 });
 
+it('frees what a change of placement has loaded that fails for want of room', async () => {
+  // Two more than each shard holds: too few for half of them to change sides.
+  const limits = { ...roomy, shardBytes: (8 * tinyShape.layers + 2) * expertBytes };
+  const resident: ResidentExperts[] = [];
+  const shards = [0, 1].map((shard) => {
+    const start = () => (resident[shard] = new ResidentExperts(model.checkpoint(), plainBackend(), limits.shardBytes));
+    return new LocalShard(`local-${shard}`, start);
+  });
+  const group = await model.group(shards, { limits }, placed('linear', 2));
+  const { x, routing } = layerInput(16, 3, tinyShape.topK);
+  for (const layer of [...layers, 0]) await group.apply(layer, x, routing, never);
+  await expect(group.replan()).rejects.toThrow(/no memory for expert/);
+  const half = 8 * tinyShape.layers * expertBytes;
+  expect(resident.map(({ bytes }) => bytes)).toEqual([half, half]);
+});
+
 it("gets over the death of a shard's threads: it is opened with new ones", async () => {
   const shards = model.localShards(1);
   const broken = { ...plainBackend(), runExpert: () => Promise.reject(new Unavailable('A compute thread has died.')) };

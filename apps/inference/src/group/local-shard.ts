@@ -47,7 +47,7 @@ export class LocalShard implements Shard {
 
   async unload(layers: readonly LayerExperts[]): Promise<void> {
     const resident = this.#opened();
-    for (const { layer, experts } of layers) for (const expert of experts) resident.unload(layer, expert);
+    for (const { layer, experts } of layers) for (const expert of experts) await resident.unload(layer, expert);
   }
 
   async publish(planEpoch: number): Promise<void> {

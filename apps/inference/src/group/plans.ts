@@ -89,7 +89,7 @@ export class Plans {
       const { staying } = this.#members;
       const placement = choose(staying);
       if (placement === null) return;
-      await Promise.all(staying.map((member) => this.#load(member, placement, signal)));
+      await this.#loadAll(staying, placement, signal);
       const plan = { epoch: this.#current.epoch + 1, placement, calls: 0 };
       await Promise.all(staying.map((member) => this.#publish(member, plan.epoch)));
       this.#ready = plan;
@@ -113,6 +113,20 @@ export class Plans {
       this.#quiet = Promise.withResolvers();
       await this.#quiet.promise;
     }
+  }
+
+  /** The first fault ends all of it; what was loaded is freed, because the next change needs the room. */
+  async #loadAll(staying: readonly Member[], placement: Placement, signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const loads = staying.map((member) =>
+      this.#load(member, placement, either).catch((error: unknown) => stop.abort(error)),
+    );
+    await Promise.all(loads);
+    if (!stop.signal.aborted) return;
+    // A shard that is lost meanwhile has freed everything; why the change failed says more.
+    await this.#freeIdle().catch(() => undefined);
+    throw stop.signal.reason;
   }
 
   async #load(member: Member, placement: Placement, signal: AbortSignal): Promise<void> {
@@ -152,21 +166,25 @@ export class Plans {
   async #free(): Promise<void> {
     await this.#inTurn(async () => {
       await this.#formerIsQuiet();
-      for (const member of this.#members.all.filter(({ open }) => open)) {
-        const needed = new Set(this.#keys(this.#heldBy(this.#current.placement, member)));
-        if (member.shard.draining && needed.size === 0) {
-          await this.#members.dismiss(member);
-          continue;
-        }
-        const idle = [...member.resident, ...member.doubtful].filter((key) => !needed.has(key));
-        if (idle.length === 0) continue;
-        await this.#told(member, () => member.shard.unload(this.#byLayer(idle), this.#members.signal));
-        for (const key of idle) {
-          member.resident.delete(key);
-          member.doubtful.delete(key);
-        }
-      }
+      await this.#freeIdle();
     });
+  }
+
+  async #freeIdle(): Promise<void> {
+    for (const member of this.#members.all.filter(({ open }) => open)) {
+      const needed = new Set(this.#keys(this.#heldBy(this.#current.placement, member)));
+      if (member.shard.draining && needed.size === 0) {
+        await this.#members.dismiss(member);
+        continue;
+      }
+      const idle = [...member.resident, ...member.doubtful].filter((key) => !needed.has(key));
+      if (idle.length === 0) continue;
+      await this.#told(member, () => member.shard.unload(this.#byLayer(idle), this.#members.signal));
+      for (const key of idle) {
+        member.resident.delete(key);
+        member.doubtful.delete(key);
+      }
+    }
   }
 
   async #told(member: Member, command: () => Promise<void>): Promise<void> {

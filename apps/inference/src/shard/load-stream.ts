@@ -1,6 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { expert } from '#contracts/rpc';
-import { InvalidInput } from '#errors';
+import { Aborted, InvalidInput } from '#errors';
 import { statusOf } from '../transport/status.ts';
 import type { ResidentExperts } from './resident-experts.ts';
 
@@ -16,6 +16,8 @@ export async function answerLoads(call: Stream, experts: ResidentExperts): Promi
     const requests: AsyncIterable<expert.LoadRequest> = call.iterator({ destroyOnReturn: false });
     for await (const request of requests) {
       await perform(request, experts, (more) => {
+        // Nobody waits for the rest of the command, and a successor may free what it has loaded.
+        if (call.cancelled) throw new Aborted('The coordinator has broken the load off');
         const response = { seq: request.seq, readyExperts: 0, mismatchedExperts: [], done: false, ...more };
         call.write({ ...response, residentBytes: experts.bytes });
       });
@@ -33,7 +35,7 @@ async function perform({ command }: expert.LoadRequest, experts: ResidentExperts
       await load(command.value, experts, answer);
       return;
     case 'unload':
-      for (const expert of rangeOf(command.value, experts)) experts.unload(command.value.layer, expert);
+      for (const expert of rangeOf(command.value, experts)) await experts.unload(command.value.layer, expert);
       answer({ done: true });
       return;
     case 'publish':

@@ -61,6 +61,7 @@ export class ResidentExperts {
   readonly #seen: Float64Array;
   #epochs: readonly number[] = [];
   #bytes = 0;
+  #changing: Promise<unknown> = Promise.resolve();
 
   /** @param maxBytes of weights, as the backend keeps them */
   constructor(store: ExpertStore, backend: ComputeBackend, maxBytes: number) {
@@ -98,31 +99,18 @@ export class ResidentExperts {
    * @throws NotFound, ShardFull, or what the checkpoint says
    */
   async load(layer: number, expert: number, sha256: Uint8Array): Promise<boolean> {
-    const key = this.#key(layer, expert);
-    if (!Buffer.from(await this.#store.expertSha256(layer, expert)).equals(sha256)) return false;
-    const held = this.#held.get(key);
-    if (held !== undefined) {
-      held.leaving = false;
-      return true;
-    }
-    const resident = await this.#backend.loadExpert(await this.#store.expert(layer, expert));
-    if (this.#bytes + resident.bytes > this.#maxBytes) {
-      this.#backend.free(resident);
-      const room = `${this.#bytes} of ${this.#maxBytes} bytes are taken, it needs ${resident.bytes}`;
-      throw new ShardFull(`There is no memory for expert ${expert} of layer ${layer}: ${room}. Unload others first.`);
-    }
-    this.#bytes += resident.bytes;
-    this.#held.set(key, { resident, users: 0, leaving: false });
-    return true;
+    return await this.#inTurn(() => this.#load(layer, expert, sha256));
   }
 
   /** Frees an expert, after the calls under way that use it; one that is not resident is no fault. @throws NotFound */
-  unload(layer: number, expert: number): void {
+  async unload(layer: number, expert: number): Promise<void> {
     const key = this.#key(layer, expert);
-    const held = this.#held.get(key);
-    if (held === undefined) return;
-    held.leaving = true;
-    this.#freeIdle(key, held);
+    await this.#inTurn(async () => {
+      const held = this.#held.get(key);
+      if (held === undefined) return;
+      held.leaving = true;
+      this.#freeIdle(key, held);
+    });
   }
 
   /** From now on this epoch is accepted; of those before, the last one still is, for what is under way. */
@@ -156,6 +144,32 @@ export class ResidentExperts {
     this.#held.clear();
     this.#bytes = 0;
     await this.#backend.close();
+  }
+
+  /** One change at a time: a stream that was broken off may still load what its successor loads or frees. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#changing.then(work);
+    this.#changing = turn.catch(() => undefined);
+    return await turn;
+  }
+
+  async #load(layer: number, expert: number, sha256: Uint8Array): Promise<boolean> {
+    const key = this.#key(layer, expert);
+    if (!Buffer.from(await this.#store.expertSha256(layer, expert)).equals(sha256)) return false;
+    const held = this.#held.get(key);
+    if (held !== undefined) {
+      held.leaving = false;
+      return true;
+    }
+    const resident = await this.#backend.loadExpert(await this.#store.expert(layer, expert));
+    if (this.#bytes + resident.bytes > this.#maxBytes) {
+      this.#backend.free(resident);
+      const room = `${this.#bytes} of ${this.#maxBytes} bytes are taken, it needs ${resident.bytes}`;
+      throw new ShardFull(`There is no memory for expert ${expert} of layer ${layer}: ${room}. Unload others first.`);
+    }
+    this.#bytes += resident.bytes;
+    this.#held.set(key, { resident, users: 0, leaving: false });
+    return true;
   }
 
   /** @returns of each expert [its tokens, hidden] */
