@@ -1,6 +1,7 @@
 import { Aborted } from '#errors';
 import type { ComputeBackend, ResidentExpert } from './backend.ts';
 import { type Kernels, plainKernels } from './block.ts';
+import { roundedTo, type WireFormat } from './dispatch-format.ts';
 import type { ExpertWeights } from './kernels/feed-forward.ts';
 import type { Routing } from './kernels/route.ts';
 
@@ -19,9 +20,13 @@ export interface ExpertSource {
   expert(layer: number, expert: number): Promise<ExpertWeights>;
 }
 
-/** `signal` ends the loading; `kernels` others than the plain ones in mutation tests only. */
+/**
+ * `signal` ends the loading; `format` rounds as a wire to shards would, so that one machine computes what a group does,
+ * default f32; `kernels` others than the plain ones in mutation tests only.
+ */
 export interface LocalOptions {
   readonly signal?: AbortSignal | undefined;
+  readonly format?: WireFormat | undefined;
   readonly kernels?: Pick<Kernels, 'combine'> | undefined;
 }
 
@@ -32,7 +37,7 @@ export interface LocalOptions {
 export async function localExperts(
   source: ExpertSource,
   backend: ComputeBackend,
-  { signal: loading, kernels = plainKernels }: LocalOptions = {},
+  { signal: loading, format = 'f32', kernels = plainKernels }: LocalOptions = {},
 ): Promise<Experts> {
   const layers: ResidentExpert[][] = [];
   for (const [layer, sparse] of source.config.sparse.entries()) {
@@ -48,17 +53,20 @@ export async function localExperts(
       if (signal.aborted) throw new Aborted('The step was stopped', { cause: signal.reason });
       const hidden = x.length / routing.tokens;
       const visits = visitsByExpert(routing);
+      const sent = roundedTo(x, format);
       const ran = visits.map(async ({ expert, tokens }) => {
         const resident = layers[layer]?.[expert];
         if (resident === undefined) throw new Error(`layer ${layer} has no expert ${expert}`);
-        return await backend.runExpert(resident, gatherRows(x, tokens, hidden), tokens.length);
+        return await backend.runExpert(resident, gatherRows(sent, tokens, hidden), tokens.length);
       });
       const outputs = await Promise.all(ran);
       const out = new Float32Array(x.length);
       for (const [i, { tokens, weights }] of visits.entries()) {
         for (const [row, token] of tokens.entries()) {
           const from = outputs[i]?.subarray(row * hidden, (row + 1) * hidden) ?? new Float32Array(0);
-          kernels.combine(out.subarray(token * hidden, (token + 1) * hidden), from, weights[row] ?? 0);
+          const weighed = new Float32Array(hidden);
+          kernels.combine(weighed, from, weights[row] ?? 0);
+          kernels.combine(out.subarray(token * hidden, (token + 1) * hidden), roundedTo(weighed, format), 1);
         }
       }
       return out;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
-import { balance, type Placement, plainBackend, tinyShape } from '#moe';
+import { balance, localExperts, type Placement, plainBackend, tinyShape } from '#moe';
 import {
   expertBytes,
   layerInput,
@@ -59,12 +59,14 @@ describe('a group', () => {
     expect(error).toBeGreaterThan(1e-4);
   });
 
-  it('gives the same bits over bf16 for any number of shards, one included', async () => {
+  it('gives the same bits over bf16 for any number of shards, one and none included', async () => {
     const groups = await Promise.all(
       [1, 2, 8].map((shards) => model.group(model.localShards(shards), { format: 'bf16' }, placed('planned', shards))),
     );
     const [one, ...more] = await Promise.all(groups.map((group) => group.apply(2, input.x, input.routing, never)));
     for (const other of more) expect(other).toEqual(one);
+    const none = await localExperts(model.checkpoint(), plainBackend(), { format: 'bf16' });
+    expect(await none.apply(2, input.x, input.routing, never)).toEqual(one);
   });
 
   it('asks only shards whose experts have tokens, and gives nothing for no tokens', async () => {

@@ -22,7 +22,11 @@ export async function openExperts(
   { config, logger, keep }: Pick<ServiceSurroundings<Config>, 'config' | 'logger' | 'keep'>,
 ): Promise<{ readonly experts: Experts; readonly group?: GroupFacts }> {
   const addresses = config.ARGOSY_INFERENCE_SHARDS?.split(',') ?? [];
-  if (addresses.length === 0) return { experts: await localExperts(checkpoint, backend) };
+  if (addresses.length === 0) {
+    // What is to have the bits of a group is rounded like one.
+    const format = config.ARGOSY_INFERENCE_COMBINE === 'deterministic' ? config.ARGOSY_INFERENCE_WIRE : 'f32';
+    return { experts: await localExperts(checkpoint, backend, { format }) };
+  }
   const settings = settingsOf(config, checkpoint);
   const shards = addresses.map((address) => new RemoteShard(address));
   const experts = keep(await ExpertGroup.start(shards, checkpoint, { settings, logger }));
