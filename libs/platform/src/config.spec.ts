@@ -66,6 +66,7 @@ describe('readFleetConfig', () => {
     ['ARGOSY_CONTACT', 'me; evil\r\n'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,,shard-1:50052'],
+    ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,shard-1:50052,shard-0:50052'],
     ['ARGOSY_INFERENCE_REDUNDANT', '-1'],
   ])('refuses %s=%s', (name, value) => {
     expect([...problemsOf(() => readFleetConfig({ ...stores, [name]: value })).keys()]).toEqual([name]);

@@ -78,6 +78,7 @@ const schema = z.object({
       /^(unix:\/[^,\s]+|[^,\s/]+:\d+)(,(unix:\/[^,\s]+|[^,\s/]+:\d+))*$/,
       'addresses such as shard-0:50052,unix:/run/shard',
     )
+    .refine((text) => new Set(text.split(',')).size === text.split(',').length, 'names a shard twice')
     .optional(),
   ARGOSY_INFERENCE_REPLICAS: positive.max(64).default(1),
   ARGOSY_INFERENCE_REDUNDANT: z.coerce.number().int().min(0).max(65_536).default(0),
