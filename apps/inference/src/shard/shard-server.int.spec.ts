@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,6 +184,38 @@ describe('Load', () => {
       code: status.RESOURCE_EXHAUSTED,
       details: expect.stringMatching(/no memory for expert 3 of layer 0/),
     });
+  });
+
+  it('stops in the middle of a command that its coordinator has broken off', async () => {
+    const [asked, gate] = [[] as number[], Promise.withResolvers<void>()];
+    const slow = {
+      expert: async (layer: number, id: number) => {
+        asked.push(id);
+        if (id === 1) await gate.promise;
+        return await model.checkpoint().expert(layer, id);
+      },
+    };
+    const store = Object.assign(Object.create(model.checkpoint()), slow, {
+      config: model.checkpoint().config,
+      expertSha256: (layer: number, id: number) => model.checkpoint().expertSha256(layer, id),
+    });
+    const shard = await ShardServer.start(residentExperts(store), '127.0.0.1:0', silent);
+    cleanups.push(() => shard.stop(0));
+    const client = new expert.ExpertShardServiceClient(`127.0.0.1:${shard.port}`, credentials.createInsecure());
+    cleanups.push(() => client.close());
+    const load = { layer: 0, firstExpert: 0, endExpert: 4, sha256: await hashesOf(0, 4) };
+    const broken = client.load();
+    broken.on('error', () => undefined);
+    broken.write({ seq: 0, command: { $case: 'load', value: load } });
+    await once(broken, 'data');
+    broken.cancel();
+    // Answered behind the end of the other on the same connection.
+    await exchange(client.load(), [{ seq: 0, command: { $case: 'publish', value: { planEpoch: 1 } } }]);
+    gate.resolve();
+    const value = { layer: 0, firstExpert: 0, endExpert: 4 };
+    const [freed] = await exchange(client.load(), [{ seq: 0, command: { $case: 'unload', value } }]);
+    expect(freed).toMatchObject({ done: true, residentBytes: 0 });
+    expect(asked).toEqual([0, 1]);
   });
 
   it('refuses a coordinator with another checkpoint', async () => {
