@@ -186,6 +186,21 @@ describe('a new placement', () => {
 });
 
 describe('a start', () => {
+  it('reads the weights to be compared of one expert at a time for each shard', async () => {
+    const store = model.checkpoint();
+    let [reading, most] = [0, 0];
+    const expertSha256 = async (layer: number, expert: number) => {
+      reading += 1;
+      most = Math.max(most, reading);
+      const hash = await store.expertSha256(layer, expert);
+      reading -= 1;
+      return hash;
+    };
+    const expert = (layer: number, id: number) => store.expert(layer, id);
+    await model.group(model.localShards(2), {}, undefined, { config: store.config, expert, expertSha256 });
+    expect(most).toBe(2);
+  });
+
   it('is refused when the shards have no room, saying how much there is', async () => {
     const limits = { ...roomy, minReplicas: 2 };
     await expect(model.group(model.localShards(1), { limits })).rejects.toThrow(/2 copies of each expert/);

@@ -1,7 +1,7 @@
 import { heldBy, type LayerExperts, type Placement } from '#moe';
 import type { ExpertStore } from '../shard/resident-experts.ts';
 import type { Member, Members } from './members.ts';
-import { ShardLost } from './shard.ts';
+import { type LayerLoad, ShardLost } from './shard.ts';
 
 /** A placement that the shards have been told of. */
 export interface Plan {
@@ -134,12 +134,16 @@ export class Plans {
       const missing = experts.filter((expert) => !member.resident.has(this.#key(layer, expert)));
       return missing.length > 0 ? [{ layer, experts: missing }] : [];
     });
-    const loads = await Promise.all(
-      wanted.map(async ({ layer, experts }) => {
-        const sha256 = await Promise.all(experts.map((expert) => this.#hash(layer, expert)));
-        return { layer, experts, sha256 };
-      }),
-    );
+    const loads: LayerLoad[] = [];
+    for (const { layer, experts } of wanted) {
+      const sha256: Uint8Array[] = [];
+      // One after another: an expert has megabytes, and a model thousands of experts.
+      for (const expert of experts) {
+        signal.throwIfAborted();
+        sha256.push(await this.#hash(layer, expert));
+      }
+      loads.push({ layer, experts, sha256 });
+    }
     await this.#told(member, async () => {
       // What a shard has from an earlier life of its coordinator would never be freed.
       if (member.resident.size === 0) await member.shard.unload(this.#allBut(wanted), signal);
