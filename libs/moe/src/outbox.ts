@@ -11,6 +11,9 @@ export interface Accepted {
 /** `accepted` comes first, `finished` last. */
 export type GenerationEvent = Accepted | Delta | Finished;
 
+/** Tokens of one joined delta: with all log-probabilities that may be asked for it stays below a megabyte. */
+const MOST_JOINED_TOKENS = 4_096;
+
 /**
  * Events on their way to one reader. Deltas that a slow reader has not taken yet are joined, so that what waits is never
  * more than the reply itself and a few events.
@@ -23,7 +26,8 @@ export class Outbox implements AsyncIterable<GenerationEvent> {
   put(event: GenerationEvent): void {
     const last = this.#waiting.at(-1);
     const joins = event.kind === 'delta' && last?.kind === 'delta' && last.channel === event.channel;
-    if (joins) this.#waiting[this.#waiting.length - 1] = joined(last, event);
+    if (joins && last.tokenIds.length < MOST_JOINED_TOKENS)
+      this.#waiting[this.#waiting.length - 1] = joined(last, event);
     else this.#waiting.push(event);
     this.#wake();
   }
