@@ -45,9 +45,13 @@ async function wanted(): Promise<Float32Array[]> {
   return await Promise.all(layers.map((layer) => model.plain().apply(layer, x, routing, never)));
 }
 
-/** Waits for what no event tells. */
+/** Waits for what no event tells. @throws when it does not come: a test that is over must not look for ever */
 async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+  const limitMs = 20_000;
+  for (const startedAt = performance.now(); !holds(); ) {
+    if (performance.now() - startedAt > limitMs) throw new Error(`it has not come within ${limitMs} ms`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Kills a shard that has been asked and cannot have answered. */
