@@ -255,6 +255,19 @@ describe('Stats', () => {
   });
 });
 
+it('does not tell all the time whoever asks for an interval that no timer knows', async () => {
+  const client = await clientOf();
+  const [rare, usual] = [client.stats({ intervalMs: 2 ** 32 - 1 }), client.stats({ intervalMs: 50 })];
+  let told = 0;
+  rare.on('data', () => {
+    told += 1;
+  });
+  for (const call of [rare, usual]) call.on('error', () => undefined);
+  for (let beat = 0; beat < 4; beat++) await once(usual, 'data');
+  expect(told).toBe(1);
+  for (const call of [rare, usual]) call.cancel();
+});
+
 describe('an address that cannot be used', () => {
   it('is refused with the setting to change', async () => {
     const { port } = await shardOn('127.0.0.1:0');

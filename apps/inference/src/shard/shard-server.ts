@@ -8,6 +8,9 @@ import { answerForward } from './forward-stream.ts';
 import { answerLoads } from './load-stream.ts';
 import type { ResidentExperts } from './resident-experts.ts';
 
+/** A timer of more than 2^31 ms would fire all the time. */
+const longestBeatMs = 3_600_000;
+
 /** The role `shard`: some experts of a model behind `ExpertShardService`. */
 export class ShardServer {
   readonly #experts: ResidentExperts;
@@ -78,7 +81,7 @@ export class ShardServer {
 
   #stats(call: ServerWritableStream<expert.StatsRequest, expert.StatsResponse>): void {
     const { intervalMs } = call.request;
-    const everyMs = Math.max(50, intervalMs === 0 ? 250 : intervalMs);
+    const everyMs = Math.min(longestBeatMs, Math.max(50, intervalMs === 0 ? 250 : intervalMs));
     let told: Float64Array = new Float64Array(this.#experts.tokensSeen().length);
     const beat = (): void => {
       // Whoever does not read has enough of them.
