@@ -159,8 +159,10 @@ inBrowser(`Browser${program === null ? ' [needs Chromium]' : ''}`, () => {
     await expect(render('/download')).rejects.toThrow(RenderFault);
   });
 
-  it('reads the page that a script moves on to', async () => {
-    expect((await render('/moves')).html).toContain(words.trim());
+  it('reads the page that a script moves on to, and says where it is', async () => {
+    const { html, url } = await render('/moves');
+    expect(html).toContain(words.trim());
+    expect(url).toBe(`${origin}/fetches`);
   });
 
   it('refuses a page of more elements than are read', async () => {

@@ -3,8 +3,9 @@ import type { DevTools, DevToolsEvent } from './devtools.ts';
 
 /** A page as its scripts made it. */
 export interface Rendered {
-  /** Where the document came from after all redirects. */
+  /** Where the document that is shown stands: after all redirects, and where scripts moved on to. Without fragment. */
   readonly url: string;
+  /** Of the first document. */
   readonly status: number;
   readonly html: string;
 }
@@ -50,9 +51,13 @@ const PREPARE = `(() => {
 
 const TEXT_LENGTH = `(document.body?.innerText ?? '').length`;
 
-/** Runs in a world of its own, where no script of the page has changed anything. Open shadow trees become plain ones. */
+/**
+ * Runs in a world of its own, where no script of the page has changed anything. Open shadow trees become plain ones. The
+ * address is told by the same document: a script may move on to another site at any time.
+ */
 const serialise = ({ elements, htmlCharacters }: TabLimits) => `(() => {
-  if (document.getElementsByTagName('*').length > ${elements}) return '';
+  const url = location.href.replace(/#.*/s, '');
+  if (document.getElementsByTagName('*').length > ${elements}) return { url, html: '' };
   const flatten = (root, depth) => {
     for (const host of root.querySelectorAll('*')) {
       const tree = host.shadowRoot;
@@ -63,7 +68,7 @@ const serialise = ({ elements, htmlCharacters }: TabLimits) => `(() => {
     }
   };
   flatten(document, 0);
-  return document.documentElement.outerHTML.slice(0, ${htmlCharacters});
+  return { url, html: document.documentElement.outerHTML.slice(0, ${htmlCharacters}) };
 })()`;
 
 /** One page in a context of its own: what it stores is gone with it. */
@@ -73,8 +78,7 @@ export class Tab {
   readonly #limits: TabLimits;
   readonly #underWay = new Set<string>();
   #requests = 0;
-  #loader: string | null = null;
-  #document: { url: string; status: number } | null = null;
+  #status: number | null = null;
   #loaded = false;
   #changed: () => void = () => undefined;
 
@@ -119,18 +123,21 @@ export class Tab {
     const why = reply['errorText'];
     if (typeof why === 'string' && why !== '')
       throw new RenderFault('transient', `${host} could not be opened in the browser (${why})`);
-    this.#loader = String(reply['loaderId']);
     while (!this.#loaded) if (!(await this.#change(loadBy))) break;
-    if (!this.#document) throw tooSlow(host, this.#limits.loadMs);
+    const status = this.#status;
+    if (status === null) throw tooSlow(host, this.#limits.loadMs);
     await this.#settle();
-    const html = await this.#evaluate(serialise(this.#limits));
-    if (typeof html !== 'string' || html === '') {
-      throw new RenderFault(
-        'invalid',
-        `The page of ${host} has more than ${this.#limits.elements} elements and is not read`,
-      );
-    }
-    return { ...this.#document, html };
+    return { ...(await this.#read(host)), status };
+  }
+
+  async #read(host: string): Promise<Pick<Rendered, 'url' | 'html'>> {
+    const read = await this.#evaluate(serialise(this.#limits));
+    const { url, html } = read as Pick<Rendered, 'url' | 'html'>; // as serialise gives it
+    if (!/^https?:/.test(url))
+      throw new RenderFault('invalid', `The page of ${host} moves on to what is no page of the web`);
+    if (html !== '') return { url, html };
+    const { elements } = this.#limits;
+    throw new RenderFault('invalid', `The page of ${host} has more than ${elements} elements and is not read`);
   }
 
   async #prepare(): Promise<void> {
@@ -173,10 +180,8 @@ export class Tab {
   }
 
   /** The document itself is the first of its kind; frames load further ones. */
-  #received({ type, response, loaderId }: DevToolsEvent['params']): void {
-    if (type !== 'Document' || (this.#document && loaderId !== this.#loader)) return;
-    const { url, status } = response as { url: string; status: number }; // Network.Response
-    this.#document ??= { url, status };
+  #received({ type, response }: DevToolsEvent['params']): void {
+    if (type === 'Document') this.#status ??= (response as { status: number }).status; // Network.Response
   }
 
   /** Waits until nothing has been under way for a while and there is something to read. */
