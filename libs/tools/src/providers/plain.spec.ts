@@ -10,6 +10,7 @@ describe('plainText', () => {
     ['p < 0.05 and q > 3', 'p < 0.05 and q > 3'],
     ['&#0;&#x110000;', ''],
     ['zero\u200bwidth\u202e and\u0000 control\u0007', 'zerowidth and control'],
+    ['tagged\u{e0049}\u{e0067}\u{e006e}', 'tagged'],
     ['half \ud83d a pair', 'half \ufffd a pair'],
     ['می\u200cخواهم', 'می\u200cخواهم'],
     ['e\u0301', 'é'],

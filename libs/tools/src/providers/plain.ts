@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canonicalUrl } from '../canonical-url.ts';
+import { visible } from '../text/unseen.ts';
 
 /** Longest title, and longest text that a hit is told by, in characters. */
 const LONGEST = { title: 300, snippet: 600 };
@@ -7,8 +8,6 @@ const LONGEST = { title: 300, snippet: 600 };
 /** Anything that a provider may say in the place of words. */
 export const words = z.string().nullish();
 
-// Joiners stay: they are letters' business in Persian and in the scripts of India.
-const UNSEEN = /[\p{Cc}\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu;
 const TAG = /<\/?[a-z][^<>]{0,300}>|<!--.{0,300}?-->/gi;
 const BLOCK = /^<\/?(?:jats:)?(?:p|br|title|sec|li|list|div|h\d)\b/i;
 const ENTITY = /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(amp|lt|gt|quot|apos|nbsp));/gi;
@@ -22,11 +21,9 @@ export function plainText(html: string | null | undefined): string {
 
 /** Text that never was markup as one line, without characters that nobody sees. */
 export function oneLine(text: string | null | undefined): string {
-  return (text ?? '')
-    .toWellFormed()
-    .normalize('NFC')
+  return visible((text ?? '').toWellFormed().normalize('NFC'))
     .replace(/[\t\n\v\f\r]+/g, ' ')
-    .replace(UNSEEN, '')
+    .replace(/\p{Cc}/gu, '')
     .replace(/\s+/g, ' ')
     .trim();
 }

@@ -3,7 +3,8 @@ import type { DocumentType, Extracted } from './document.ts';
 import type { PageFacts } from './facts.ts';
 import { htmlToText } from './html.ts';
 import { pdfToText } from './pdf.ts';
-import { extractText, snapshotOf } from './snapshot.ts';
+import { snapshotOf } from './snapshot.ts';
+import { visible } from './unseen.ts';
 
 /** A document as it came. `charset` is what its sender declared, if it did. */
 export interface RawDocument {
@@ -27,18 +28,13 @@ export interface WebPage {
  * @throws InvalidInput when the document cannot be read or holds no text
  */
 export async function extract(raw: RawDocument): Promise<Extracted> {
-  switch (raw.type) {
-    case 'pdf': {
-      const { title, text } = await pdfToText(raw.bytes);
-      return snapshotOf(title, text, 'pdf');
-    }
-    case 'html': {
-      const { title, text } = htmlToText(decode(raw));
-      return snapshotOf(title, text, 'html');
-    }
-    default:
-      return extractText(decode(raw), raw.type);
-  }
+  const { title, text } = await textOf(raw);
+  return snapshotOf(title, text, raw.type);
+}
+
+async function textOf(raw: RawDocument): Promise<{ readonly title: string | null; readonly text: string }> {
+  if (raw.type === 'pdf') return await pdfToText(raw.bytes);
+  return raw.type === 'html' ? htmlToText(decode(raw)) : { title: null, text: decode(raw) };
 }
 
 /**
@@ -46,7 +42,11 @@ export async function extract(raw: RawDocument): Promise<Extracted> {
  * @throws InvalidInput when the document cannot be read, or holds no text and no scripts that would make some
  */
 export async function readWebPage(raw: RawDocument): Promise<WebPage> {
-  if (raw.type !== 'html') return { extracted: await extract(raw), facts: null, thin: false };
+  if (raw.type !== 'html') {
+    const { title, text } = await textOf(raw);
+    const extracted = snapshotOf(title === null ? null : visible(title), visible(text), raw.type);
+    return { extracted, facts: null, thin: false };
+  }
   const { text, thin, ...facts } = htmlToText(decode(raw));
   const empty = thin && text.trim() === '';
   return { extracted: empty ? null : snapshotOf(facts.title, text, 'html'), facts, thin };

@@ -1,4 +1,5 @@
 import { type DomElement, isElement, oneLine } from './dom.ts';
+import { visible } from './unseen.ts';
 
 /** What a page says of itself besides its text; null where it says nothing. */
 export interface PageFacts {
@@ -69,7 +70,7 @@ function metaOf(elements: readonly DomElement[]): Map<string, string> {
 }
 
 function titleOf(candidates: readonly (string | null | undefined)[]): string | null {
-  const titles = candidates.map((candidate) => oneLine(candidate ?? '').slice(0, LONGEST_TITLE));
+  const titles = candidates.map((candidate) => oneLine(visible(candidate ?? '')).slice(0, LONGEST_TITLE));
   return titles.find((title) => title !== '') ?? null;
 }
 

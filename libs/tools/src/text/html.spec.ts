@@ -99,6 +99,7 @@ describe('htmlToText', () => {
       <p style="opacity:0;transform:translateY(20px)">fades in</p><p style="text-indent:-9999px">ignore</p>`,
     );
     expect(text).toBe('payload soft right\n\nfades in');
+    expect(htmlToText(`<title>Lo${tags}ck\u202es</title><p>x</p>`).title).toBe('Locks');
   });
 
   it('takes out banners that ask for consent, not a page about cookies', () => {
@@ -112,6 +113,13 @@ describe('htmlToText', () => {
     const { text } = htmlToText(`<body>${'<div><span>'.repeat(2_000)}deep${'</span></div>'.repeat(2_000)}</body>`);
     expect(text).toBe('deep');
   });
+
+  it.each(['<h1>', '<code><sup>1</sup>', '<pre><span>', '<table><tr><th>a<th>b<tr><td>'])(
+    'reads a page in which %s stands in itself without end',
+    (tag) => {
+      expect(htmlToText(`<body><p>before</p>${tag.repeat(1_500)}deep</body>`).text).toContain('deep');
+    },
+  );
 
   it('calls a page thin whose scripts would fill it, and no short one that has its text', () => {
     const shell =

@@ -1,5 +1,6 @@
-import { type DomElement, type DomNode, firstNamed, isElement, oneLine, textOf } from './dom.ts';
+import { type DomElement, type DomNode, firstNamed, following, isElement, oneLine, textOf } from './dom.ts';
 import { isLayout, rowsOf, tableLines } from './tables.ts';
+import { visible } from './unseen.ts';
 
 /** Elements that start and end a paragraph. */
 const BLOCKS = new Set(
@@ -14,10 +15,6 @@ const MOST_INDENTS = 8;
 /** A line break inside a paragraph while it is gathered; U+0001 stands in no text of a page that is worth keeping. */
 const BREAK = '\u0001';
 
-/** Zero-width, bidirectional and tag characters hide words or reorder them; soft hyphens cut them. */
-const INVISIBLE =
-  /[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]|\udb40[\udc00-\udc7f]/g;
-
 /**
  * What stands in an element as Markdown-like text: headings, lists, tables and code keep their form, links and images
  * their words only, emphasis nothing; nothing is escaped, for the text is quoted word for word. Cost O(size).
@@ -25,7 +22,7 @@ const INVISIBLE =
 export function toMarkdown(root: DomElement): string {
   const writer = new Writer();
   writer.write(root);
-  return writer.text().replace(INVISIBLE, '').trim();
+  return visible(writer.text()).trim();
 }
 
 /** Where lines stand: in a list item or a quotation. */
@@ -108,9 +105,9 @@ class Writer {
     if (room) this.#indents.pop();
   }
 
-  heading(element: DomElement): void {
+  heading(element: DomElement, depth: number): void {
     this.#end();
-    const words = lineOf(element).replace(/\s*[¶§#]$/u, '');
+    const words = lineOf(element, depth).replace(/\s*[¶§#]$/u, '');
     if (words !== '') this.#emit([`${'#'.repeat(Number(element.localName.slice(1)))} ${words}`]);
   }
 
@@ -144,8 +141,8 @@ class Writer {
     this.#inside({ first: '> ', rest: '> ' }, element, depth);
   }
 
-  code(element: DomElement): void {
-    const words = firstNamed(element, 'sup') ? lineOf(element) : oneLine(element.textContent ?? '');
+  code(element: DomElement, depth: number): void {
+    const words = firstNamed(element, 'sup') ? lineOf(element, depth) : oneLine(element.textContent ?? '');
     this.#gathered += words === '' || words.includes('`') ? words : `\`${words}\``;
   }
 
@@ -167,8 +164,8 @@ class Writer {
       return;
     }
     const caption = firstNamed(element, 'caption');
-    if (caption) this.#emit([lineOf(caption)].filter((line) => line !== ''));
-    this.#emit(tableLines(rows, lineOf));
+    if (caption) this.#emit([lineOf(caption, depth)].filter((line) => line !== ''));
+    this.#emit(tableLines(rows, (cell) => lineOf(cell, depth)));
   }
 
   image(element: DomElement): void {
@@ -218,20 +215,18 @@ function holdsHeading(item: DomElement): boolean {
   return false;
 }
 
-/** The words of an element in one line. */
-function lineOf(element: DomElement): string {
+/** The words of an element in one line. @param depth of the element in the page */
+function lineOf(element: DomElement, depth: number): string {
   const writer = new Writer();
-  writer.write(element);
+  writer.write(element, depth);
   return oneLine(writer.text());
 }
 
 /** The text of a listing as it stands, line breaks that are elements included. */
-function verbatim(parent: DomNode): string {
+function verbatim(listing: DomElement): string {
   let text = '';
-  for (let node = parent.firstChild; node; node = node.nextSibling) {
-    if (!isElement(node)) text += textOf(node) ?? '';
-    else if (node.localName === 'br') text += '\n';
-    else text += verbatim(node);
+  for (let node = following(listing, listing, true); node; node = following(node, listing, true)) {
+    text += isElement(node) && node.localName === 'br' ? '\n' : (textOf(node) ?? '');
   }
   return text;
 }

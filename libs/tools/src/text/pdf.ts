@@ -1,6 +1,6 @@
 import { InvalidInput, messageOf } from '#errors';
 
-/** More pages than this are not read; the rest of a longer PDF is left out. */
+/** A longer PDF is refused. */
 const MOST_PAGES = 2_000;
 
 /**
