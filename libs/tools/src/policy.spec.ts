@@ -18,6 +18,11 @@ describe('pageFault', () => {
     expect(blocks('https://badexample.org/', policy)).toBe('blocked');
   });
 
+  it('knows a domain that is written in letters beyond ASCII', () => {
+    expect(blocks('https://www.münchen.example/', { denyDomains: ['münchen.example'] })).toBe('blocked');
+    expect(blocks('https://xn--mnchen-3ya.example/', { allowDomains: ['*.MÜNCHEN.example'] })).toBeUndefined();
+  });
+
   it('lets deny win over allow, and a named page over both', () => {
     const policy = { allowDomains: ['example.org'], denyDomains: ['ads.example.org'] };
     expect(blocks('https://ads.example.org/', policy)).toBe('blocked');

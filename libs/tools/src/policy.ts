@@ -1,10 +1,16 @@
+import { domainToASCII } from 'node:url';
 import type { SourcePolicy, ToolFault } from '#domain';
+
+/** Whether it is one of the pages that the user named. */
+export function isNamed(url: URL, { urls }: SourcePolicy): boolean {
+  return urls.some((named) => samePage(named, url));
+}
 
 /**
  * Why a run may not ask for a page; null when it may. Pages that the user named are always allowed.
  */
 export function pageFault(url: URL, policy: SourcePolicy): ToolFault | null {
-  if (policy.urls.some((named) => samePage(named, url))) return null;
+  if (isNamed(url, policy)) return null;
   if (!policy.web)
     return blocked('The web is not allowed in this run; only the pages that the user named can be visited.');
   return hostFault(url, policy);
@@ -17,7 +23,7 @@ export function pageFault(url: URL, policy: SourcePolicy): ToolFault | null {
 export function redirectFault(asked: URL, reached: URL, policy: SourcePolicy): ToolFault | null {
   if (reached.host === asked.host) return null;
   const fault = pageFault(reached, policy);
-  const named = policy.urls.some((url) => samePage(url, asked));
+  const named = isNamed(asked, policy);
   const [a, b] = [asked.hostname, reached.hostname];
   if (!fault || (named && (covers(a, b) || covers(b, a)) && !policy.denyDomains.some((d) => covers(d, b)))) return null;
   return blocked(`The page redirects to ${reached.host}, which this run may not use: ${fault.message}`);
@@ -36,11 +42,13 @@ function covers(domain: string, hostname: string): boolean {
   return wanted !== '' && (host === wanted || host.endsWith(`.${wanted}`));
 }
 
+/** As it stands in URLs: a policy may write `münchen.example`. */
 function bare(name: string): string {
-  return name
+  const host = name
     .toLowerCase()
     .replace(/^\*?\./, '')
     .replace(/\.$/, '');
+  return domainToASCII(host) || host;
 }
 
 function samePage(named: string, url: URL): boolean {
