@@ -181,6 +181,13 @@ describe('visit, of pages that are not as they should be', () => {
     expect([...evidence.entries.keys()]).toContain(`local fetch:${origin}/a`);
   });
 
+  it('shares a page that the user named with its tenant only: its address may be a secret', async () => {
+    const context = contextWith({ urls: [`${origin}/a?key=s3cret`] });
+    await open().run({ url: `${origin}/a?key=s3cret`, goal: 'lock' }, context);
+    const keys = [...evidence.entries.keys()].filter((key) => key.includes('s3cret'));
+    expect(keys).toEqual([`local fetch:${origin}/a?key=s3cret`]);
+  });
+
   it('holds each run to its own sites, also where another has read the page', async () => {
     await visit(['/a']);
     const context = contextWith({ web: true, denyDomains: ['127.0.0.1'] });

@@ -6,7 +6,7 @@ import { RenderFault } from './browser/tab.ts';
 import { canonicalUrl } from './canonical-url.ts';
 import { type Asking, Courtesy, type CourtesyParts } from './courtesy.ts';
 import type { Made } from './evidence.ts';
-import { pageFault, redirectFault } from './policy.ts';
+import { isNamed, pageFault, redirectFault } from './policy.ts';
 import type { Extracted } from './text/document.ts';
 import type { RawDocument, WebPage } from './text/extract.ts';
 import type { Extraction, Page } from './text/extraction.ts';
@@ -48,14 +48,16 @@ export class Pages {
   }
 
   /**
-   * Reads one page for a run, if the run may have it. Runs over corpora of their own share pages within their tenant only.
+   * Reads one page for a run, if the run may have it. Runs over documents of their own share pages within their tenant
+   * only, and so do all runs the pages that their users name: such an address may be a secret.
    * @throws Aborted when the context's signal fires
    */
   async open(url: URL, { policy, tenantId, signal, now }: ToolContext): Promise<Opened | ToolFault> {
     const fault = pageFault(url, policy);
     if (fault) return fault;
     const key = `fetch:${canonicalUrl(url.href) ?? url.href}`;
-    const wanted = { tenantId: policy.corpora.length > 0 ? tenantId : null, key, freshMs: MOST_KEEP_MS, signal };
+    const isPrivate = policy.corpora.length > 0 || isNamed(url, policy);
+    const wanted = { tenantId: isPrivate ? tenantId : null, key, freshMs: MOST_KEEP_MS, signal };
     const { value } = await this.#parts.evidence.share(wanted, (making) => this.#make(url, now, making));
     const strayed = redirectFault(url, new URL(value.url), policy);
     return strayed ?? ('fault' in value ? value.fault : value.opened);

@@ -10,7 +10,12 @@ function around(providers: readonly SearchProvider[], more: Partial<SearchParts>
   const { evidence, made } = openEvidence();
   const door = { fetch: async () => await Promise.reject(new Error('no provider here fetches')) };
   const parts: SearchParts = { providers, door, pace, evidence, ...more };
-  return { parts, log, made, ask: (query = queryOf('lock')) => askProviders(parts, providers, query) };
+  return {
+    parts,
+    log,
+    made,
+    ask: (query = queryOf('lock')) => askProviders(parts, providers, { ...query, tenantId: null }),
+  };
 }
 
 const found = (name: string, more: Partial<SearchProvider> = {}) =>
@@ -93,11 +98,10 @@ describe('a provider', () => {
   it('that refuses us is told to the operator', async () => {
     const refusals: string[] = [];
     const { parts, ask } = around([failing('a', new ProviderFault('blocked', 'Check the key.')), failing('b', down)]);
-    await askProviders(
-      { ...parts, onRefusal: (...told) => refusals.push(told.join(': ')) },
-      parts.providers,
-      queryOf('x'),
-    );
+    await askProviders({ ...parts, onRefusal: (...told) => refusals.push(told.join(': ')) }, parts.providers, {
+      ...queryOf('x'),
+      tenantId: null,
+    });
     expect(refusals).toEqual(['a: Check the key.']);
     expect((await ask())[0]?.fault?.kind).toBe('blocked');
   });

@@ -46,6 +46,12 @@ export interface Answer {
   readonly fault?: ToolFault;
 }
 
+/** A query, and who may know that it was asked. */
+export interface Asked extends ProviderQuery {
+  /** Whose words it may hold: a tenant, to whom the answers are kept; null for what anybody might ask. */
+  readonly tenantId: string | null;
+}
+
 /**
  * Asks providers for one query: those of the whole web one after the other until one answers, the others side by side.
  * Whoever has not answered shortly after the first find, or within the whole time, is left behind.
@@ -55,7 +61,7 @@ export interface Answer {
 export async function askProviders(
   parts: SearchParts,
   providers: readonly SearchProvider[],
-  wanted: ProviderQuery,
+  wanted: Asked,
 ): Promise<readonly Answer[]> {
   const { totalMs, graceMs } = { ...LIMITS, ...parts.limits };
   const late = new AbortController();
@@ -95,7 +101,7 @@ async function inTurn(providers: readonly SearchProvider[], ask: (one: SearchPro
   }
 }
 
-async function askOne(parts: SearchParts, provider: SearchProvider, wanted: ProviderQuery): Promise<Answer> {
+async function askOne(parts: SearchParts, provider: SearchProvider, { tenantId, ...wanted }: Asked): Promise<Answer> {
   const { name, longestQuery } = provider;
   const nothing = { provider: name, hits: [], madeAt: new Date(wanted.now).toISOString() };
   const { length } = wanted.query;
@@ -104,7 +110,7 @@ async function askOne(parts: SearchParts, provider: SearchProvider, wanted: Prov
     return { ...nothing, fault: { kind: 'invalid', message } };
   }
   try {
-    const thing = { tenantId: null, key: keyOf(provider, wanted), freshMs: KEEP_MS.found, signal: wanted.signal };
+    const thing = { tenantId, key: keyOf(provider, wanted), freshMs: KEEP_MS.found, signal: wanted.signal };
     const { value, madeAt } = await parts.evidence.share(thing, (signal) => {
       return answerOf(parts, provider, { ...wanted, signal });
     });

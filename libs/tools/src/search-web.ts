@@ -46,13 +46,15 @@ export async function askAll(
   parts: SearchParts,
   chosen: readonly SearchProvider[],
   query: string,
-  { policy, signal, now }: ToolContext,
+  { policy, tenantId, signal, now }: ToolContext,
 ): Promise<readonly Answer[]> {
   const { publishedAfter: after, publishedBefore: before, allowDomains, denyDomains } = policy;
   const words = oneLine(query);
   return await askProviders(parts, chosen, {
     ...{ query: words, language: languageOf(words), after, before, allowDomains, denyDomains },
     ...{ limit: HITS_EACH, now: Date.parse(now), signal },
+    // Beside private documents, a query may hold words of them.
+    tenantId: policy.corpora.length > 0 ? tenantId : null,
   });
 }
 

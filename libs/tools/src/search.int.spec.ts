@@ -60,10 +60,10 @@ describe('search', () => {
 
   describe('on the web', () => {
     const searching = (...providers: readonly SearchProvider[]) => {
-      const { evidence } = openEvidence();
+      const { evidence, made } = openEvidence();
       const { pace, log } = openPace();
       const door = { fetch: async () => await Promise.reject(new Error('no provider here fetches')) };
-      return { tool: searchTool(corpora, { providers, door, pace, evidence }), log };
+      return { tool: searchTool(corpora, { providers, door, pace, evidence }), log, made };
     };
     const found = providerOf('wiki', ({ query }) => [hit(`https://wiki.example/${encodeURIComponent(query)}`)]);
     const down = providerOf('paper', () => Promise.reject(new ProviderFault('transient', 'paper is down.')));
@@ -97,6 +97,12 @@ describe('search', () => {
       expect(log).toEqual([]);
       await tool.run({ query: ['lock'] }, contextWith({ web: true, providers: ['wiki'] }));
       expect(log).toEqual(['turn search:wiki', 'done search:wiki']);
+    });
+
+    it('keeps what was asked beside private documents within the tenant', async () => {
+      const { tool, made } = searching(found);
+      for (const corpora of [[id], []]) await tool.run({ query: ['lock'] }, contextWith({ corpora, web: true }));
+      expect(made.map((name) => name.slice(0, 22))).toEqual(['["local","search:wiki:', '[null,"search:wiki:[[\\']);
     });
 
     it('is blocked where the run names providers that are not there', async () => {
