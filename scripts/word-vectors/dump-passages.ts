@@ -1,15 +1,17 @@
 /**
- * Writes the passages of an index folder and the questions of the development set as JSON, for evaluate.py.
- * Usage: node scripts/word-vectors/dump-passages.ts INDEX_DIR OUT_DIR
+ * Writes the passages of an index folder and the questions of a set (`dev` or `test`) as JSON, for evaluate.py and
+ * bound.py.
+ * Usage: node scripts/word-vectors/dump-passages.ts INDEX_DIR OUT_DIR SET
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Corpora } from '#tools';
 
-const [indexDir, outDir] = process.argv.slice(2);
-if (indexDir === undefined || outDir === undefined) throw new Error('Usage: dump-passages.ts INDEX_DIR OUT_DIR');
-const questionsFile = new URL('../../test/bench/questions/dev.json', import.meta.url);
+const [indexDir, outDir, set] = process.argv.slice(2);
+if (indexDir === undefined || outDir === undefined || (set !== 'dev' && set !== 'test'))
+  throw new Error('Usage: dump-passages.ts INDEX_DIR OUT_DIR dev|test');
+const questionsFile = new URL(`../../test/bench/questions/${set}.json`, import.meta.url);
 const { questions } = JSON.parse(await readFile(questionsFile, 'utf8')) as {
   questions: { id: string; collection: string; question: string }[];
 };
@@ -54,4 +56,4 @@ for (const question of questions) {
   });
 }
 await corpora.close();
-await writeFile(join(outDir, 'dev.json'), JSON.stringify({ questions: ranked, passages }));
+await writeFile(join(outDir, `${set}.json`), JSON.stringify({ questions: ranked, passages }));
