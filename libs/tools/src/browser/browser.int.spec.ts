@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -17,7 +18,7 @@ const page = (script: string, head = '') =>
   `<html><head>${head}</head><body><div id="root"></div><script>${script}</script></body></html>`;
 const show = (expression: string) => `document.getElementById('root').textContent = ${expression};`;
 
-const pages: Readonly<Record<string, string>> = {
+const pages: Record<string, string> = {
   '/fetches': page(`fetch('/data').then((r) => r.text()).then((t) => setTimeout(() => { ${show('t')} }, 300))`),
   '/data': words,
   '/shadow': page(`const host = document.createElement('my-card'); host.innerHTML = '<b>slotted</b>';
@@ -79,7 +80,9 @@ inBrowser(`Browser${program === null ? ' [needs Chromium]' : ''}`, () => {
         response.writeHead(302, { location: `http://127.0.0.1:${secretPort}/redirected` }).end();
         return;
       }
-      const body = request.url === '/steals' ? stealing(secretPort) : pages[request.url ?? ''];
+      const { pathname, search } = new URL(request.url ?? '/', 'http://a');
+      const made = { '/steals': () => stealing(secretPort), '/calls': () => calling(search.slice(1)) }[pathname];
+      const body = made?.() ?? pages[request.url ?? ''];
       const type =
         request.url === '/data' ? 'text/plain' : request.url?.endsWith('.js') ? 'text/javascript' : 'text/html';
       response.writeHead(body === undefined ? 404 : 200, { 'content-type': type }).end(body ?? 'no');
@@ -88,7 +91,7 @@ inBrowser(`Browser${program === null ? ' [needs Chromium]' : ''}`, () => {
     secretPort = (secret.address() as AddressInfo).port;
     const { port } = site.address() as AddressInfo;
     origin = `http://127.0.0.1:${port}`;
-    proxy = await EgressProxy.start({ allow: parseAllow(`127.0.0.1:${port}`) });
+    proxy = await EgressProxy.start({ allow: parseAllow(`127.0.0.1:${port},localhost:${port}`) });
   }, 60_000);
   afterAll(async () => {
     await Promise.all(browsers.map((browser) => browser.close()));
@@ -144,6 +147,24 @@ inBrowser(`Browser${program === null ? ' [needs Chromium]' : ''}`, () => {
     });
     expect(told).toEqual([]);
   });
+
+  it('lets no frame of another site send a packet past the proxy', async () => {
+    const ear = createSocket('udp4');
+    let packets = 0;
+    ear.on('message', () => packets++);
+    ear.bind(0, '127.0.0.1');
+    await once(ear, 'listening');
+    const { port } = new URL(origin);
+    const frame = `http://localhost:${port}/calls?${ear.address().port}`;
+    pages['/framing'] = page(`addEventListener('message', ({ data }) => { ${show(`data + ' ${words}'`)} })`).replace(
+      '</body>',
+      `<iframe src="${frame}"></iframe></body>`,
+    );
+    const { html } = await render('/framing');
+    ear.close();
+    expect(packets).toBe(0);
+    expect(html).toContain('>gathered');
+  }, 60_000);
 
   it('keeps nothing from one page to the next', async () => {
     await render('/stores');
@@ -211,6 +232,14 @@ inBrowser(`Browser${program === null ? ' [needs Chromium]' : ''}`, () => {
     await expect(render('/fetches', wrong)).rejects.toThrow(/\/bin\/false could not be started/);
   });
 });
+
+/** A page that looks for its own address at a server of UDP, as calls between browsers begin. */
+function calling(port: string): string {
+  return page(`const call = new RTCPeerConnection({ iceServers: [{ urls: 'stun:127.0.0.1:${port}' }] });
+    call.createDataChannel('x');
+    call.onicecandidate = ({ candidate }) => { if (!candidate) parent.postMessage('gathered', '*'); };
+    call.createOffer().then((offer) => call.setLocalDescription(offer));`);
+}
 
 /** A page that tries every door to a server on this machine. */
 function stealing(port: number): string {

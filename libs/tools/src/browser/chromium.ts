@@ -50,7 +50,7 @@ const FLAGS = [
   '--disable-speech-api',
   '--disable-notifications',
   '--disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,AsyncDns,DnsOverHttps,WebOTP,Prerender2,NetworkPrediction',
-  '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
+  '--webrtc-ip-handling-policy=disable_non_proxied_udp',
   '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
   // A context that named no proxy would find nothing here.
   '--proxy-server=http://127.0.0.1:9',
