@@ -12,6 +12,7 @@ describe('canonicalUrl', () => {
     ['https://example.org/my-index.html', 'https://example.org/my-index.html'],
     ['https://example.org/?b=2&a=1&gclid=zzz', 'https://example.org/?a=1&b=2'],
     ['https://example.org/?', 'https://example.org/'],
+    ['https://example.org/??', 'https://example.org/??'],
     ['https://example.org/%7euser/%e2%82%ac', 'https://example.org/~user/%E2%82%AC'],
     ['  https://münchen.example/straße ', 'https://xn--mnchen-3ya.example/stra%C3%9Fe'],
     ['https://example.org/a/../b/./c', 'https://example.org/b/c'],

@@ -21,7 +21,9 @@ export function canonicalUrl(address: string): string | null {
   if (url.hostname === '') return null;
   url.pathname = evenly(url.pathname).replace(/\/index\.html?$/i, '/');
   const parameters = url.search.slice(1).split('&').filter(isOfThePage);
-  url.search = evenly(inOrder(parameters).join('&'));
+  const query = evenly(inOrder(parameters).join('&'));
+  // Of a query that begins with a question mark, the setter would take that for its own.
+  url.search = query === '' ? '' : `?${query}`;
   return url.href;
 }
 
