@@ -22,7 +22,7 @@ interface Message {
   readonly error?: { readonly message?: string };
 }
 
-/** A message beyond this ends the browser: we ask for nothing that long. */
+/** Of a longer message nothing is kept: we ask for none, and a page can have one sent by an address without end. */
 const LONGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
 const ANSWER_MS = 10_000;
 
@@ -87,16 +87,20 @@ export class DevTools {
   #receive(bytes: Buffer): void {
     let from = 0;
     for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, from)) {
-      this.#parts.push(bytes.subarray(from, end));
-      const message = Buffer.concat(this.#parts).toString('utf8');
+      this.#keep(bytes.subarray(from, end));
+      const message = this.#partBytes > LONGEST_MESSAGE_BYTES ? null : Buffer.concat(this.#parts).toString('utf8');
       this.#parts = [];
       this.#partBytes = 0;
       from = end + 1;
-      this.#handle(message);
+      if (message !== null) this.#handle(message);
     }
-    if (from < bytes.length) this.#parts.push(bytes.subarray(from));
-    this.#partBytes += bytes.length - from;
-    if (this.#partBytes > LONGEST_MESSAGE_BYTES) this.#break('it sent a message without end');
+    this.#keep(bytes.subarray(from));
+  }
+
+  #keep(part: Buffer): void {
+    this.#partBytes += part.length;
+    if (this.#partBytes > LONGEST_MESSAGE_BYTES) this.#parts = [];
+    else this.#parts.push(part);
   }
 
   #handle(text: string): void {
