@@ -46,7 +46,7 @@ async function measured(say: (line: string) => void, { stage, pages, origin }: S
   const fleet = await openFleet(stage);
   const logger = jsonLogger('bench', 'warn', say);
   const corpora = await Corpora.open(folder);
-  const out = { allow: new URL(origin).host, via: undefined, contact: undefined, browser: 'auto' };
+  const out = { allow: new URL(origin).host, deny: '', via: undefined, contact: undefined, browser: 'auto' };
   const toolbox = openToolbox({ corpora, out, pace: fleet.pace, evidence: fleet.evidence, providers: [], logger });
   const visit = toolbox.tools.find(({ signature }) => signature.name === 'visit');
   if (visit === undefined) throw new Error('the toolbox has no visit');

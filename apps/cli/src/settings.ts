@@ -1,4 +1,4 @@
-import { parseAllow } from '#egress';
+import { parseAllow, parseDeny } from '#egress';
 import { InvalidInput, type Problem } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, readConfig } from '#platform';
@@ -21,6 +21,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   const config = collect(problems, () =>
     readConfig(rest, {
       ARGOSY_EGRESS_ALLOW: parseAllow,
+      ARGOSY_EGRESS_DENY: parseDeny,
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_BROWSER: parseBrowser,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,

@@ -1,4 +1,4 @@
-import { EgressProxy, parseAllow } from '#egress';
+import { EgressProxy, parseAllow, parseDeny } from '#egress';
 import { serveAlone } from '#platform';
 import { recording } from './record.ts';
 
@@ -7,10 +7,10 @@ await serveAlone(
   process,
   async ({ config, logger }) => {
     const address = { host: config.ARGOSY_HOST, port: config.ARGOSY_PORT };
-    const allow = parseAllow(config.ARGOSY_EGRESS_ALLOW);
-    const proxy = await EgressProxy.start({ ...address, allow, onExchange: recording(logger) });
+    const rules = { allow: parseAllow(config.ARGOSY_EGRESS_ALLOW), deny: parseDeny(config.ARGOSY_EGRESS_DENY) };
+    const proxy = await EgressProxy.start({ ...address, ...rules, onExchange: recording(logger) });
     logger.log('info', 'proxy listens', { port: Number(new URL(proxy.url).port) });
     return { stop: async (graceMs) => await proxy.close(graceMs) };
   },
-  { checks: { ARGOSY_EGRESS_ALLOW: parseAllow } },
+  { checks: { ARGOSY_EGRESS_ALLOW: parseAllow, ARGOSY_EGRESS_DENY: parseDeny } },
 );

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { parseAllow } from '#egress';
+import { parseAllow, parseDeny } from '#egress';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
 import { Corpora, openToolbox, parseBrowser, parseProviders, searchProviders, wayOut } from '#tools';
@@ -22,6 +22,7 @@ await serve(
   {
     checks: {
       ARGOSY_EGRESS_ALLOW: parseAllow,
+      ARGOSY_EGRESS_DENY: parseDeny,
       ARGOSY_BROWSER: parseBrowser,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
     },

@@ -2,6 +2,6 @@
 export { Egress, type EgressOptions, type EgressRequest, type EgressResponse } from './egress.ts';
 export { EgressBlocked, EgressFault } from './faults.ts';
 export type { EgressLimits, ProxyLimits } from './limits.ts';
-export { type AllowedTarget, parseAllow } from './policy.ts';
+export { type AllowedTarget, parseAllow, parseDeny } from './policy.ts';
 export { EgressProxy, type Exchange, type ProxyOptions } from './proxy.ts';
 export type { Method } from './redirects.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { InvalidInput } from '#errors';
 import { EgressBlocked, EgressFault } from './faults.ts';
-import { compilePolicy, parseAllow, vetAnswers, vetUrl } from './policy.ts';
+import { compilePolicy, parseAllow, parseDeny, vetAnswers, vetUrl } from './policy.ts';
 
 const policy = compilePolicy({ allow: [], deny: [], ports: [80, 443] });
 
@@ -56,6 +56,28 @@ describe('URLs', () => {
     const vetted = vetUrl('HTTPS://Example.COM.:443/a?b#c', policy);
     expect(vetted).toMatchObject({ host: 'example.com', port: 443, exempt: false });
     expect(vetted.url.href).toBe('https://example.com/a?b');
+  });
+});
+
+describe('the deny list', () => {
+  it('reads ranges and blanks, and none', () => {
+    expect(parseDeny(' 93.184.216.0/24,2606:2800::/32 ,')).toEqual(['93.184.216.0/24', '2606:2800::/32']);
+    expect(parseDeny('')).toEqual([]);
+  });
+
+  it('names every bad entry and its setting', () => {
+    const bad = ['10.0.0.0', 'a/8', '10.0.0.0/33', '::1/129'];
+    const fault = faultOf(() => parseDeny(['10.0.0.0/8', ...bad].join(',')));
+    if (!(fault instanceof InvalidInput)) throw new Error('not refused');
+    expect(fault.problems.map(({ path, message }) => [path, message.split('"')[1]])).toEqual(
+      bad.map((entry) => ['ARGOSY_EGRESS_DENY', entry]),
+    );
+  });
+
+  it('closes public addresses', () => {
+    const closed = compilePolicy({ allow: [], deny: parseDeny('93.184.216.0/24'), ports: [80, 443] });
+    expect(() => vetAnswers({ host: 'a.example', port: 443 }, ['93.184.216.34'], closed)).toThrow(EgressBlocked);
+    expect(vetAnswers({ host: 'a.example', port: 443 }, ['93.184.217.34'], closed)).toEqual(['93.184.217.34']);
   });
 });
 

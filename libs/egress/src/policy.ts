@@ -58,6 +58,26 @@ export function parseAllow(text: string): AllowedTarget[] {
   return targets;
 }
 
+/**
+ * Parses the operator's list of address ranges that nobody may be led to, `CIDR,CIDR`.
+ * @throws InvalidInput naming each entry that is none
+ */
+export function parseDeny(text: string): string[] {
+  const ranges = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  const problems = ranges
+    .filter((range) => !ipaddr.isValidCIDR(range))
+    .map((range) => badRange('ARGOSY_EGRESS_DENY', range));
+  if (problems.length > 0) throw new InvalidInput(problems);
+  return ranges;
+}
+
+function badRange(path: string, range: string): Problem {
+  return { path, message: `"${range}" is not an address range; write for example 10.96.0.0/12` };
+}
+
 function badTarget(entry: string): Problem {
   const message = `"${entry}" is not host:port; write for example search.internal:8080 or [fd00::5]:8080`;
   return { path: 'ARGOSY_EGRESS_ALLOW', message };
@@ -91,7 +111,7 @@ export function compilePolicy(rules: {
   const denied: Cidr[] = [];
   for (const range of [...ALWAYS_DENIED, ...rules.deny]) {
     if (ipaddr.isValidCIDR(range)) denied.push(ipaddr.parseCIDR(range));
-    else problems.push({ path: 'deny', message: `"${range}" is not an address range; write for example 10.96.0.0/12` });
+    else problems.push(badRange('deny', range));
   }
   if (problems.length > 0) throw new InvalidInput(problems);
   return { allowed, denied, ports: new Set(rules.ports) };

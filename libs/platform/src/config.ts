@@ -44,6 +44,7 @@ const schema = z.object({
   ARGOSY_SIGNING_KEY_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TOKENIZER: z.string().min(1).optional(),
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
+  ARGOSY_EGRESS_DENY: z.string().default(''),
   ARGOSY_BROWSER: z.string().default('auto'),
   ARGOSY_EGRESS_URL: address(['http:'], 'http://egress:3128').optional(),
   ARGOSY_SEARCH_PROVIDERS: z.string().min(1).optional(),

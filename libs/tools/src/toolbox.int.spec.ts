@@ -12,14 +12,14 @@ import { contextWith } from './testing/context.contract.ts';
 import { openEvidence, openPace } from './testing/web-search.contract.ts';
 import { openToolbox, toolSignatures } from './toolbox.ts';
 
-async function opened(providers: readonly SearchProvider[], allow = '') {
+async function opened(providers: readonly SearchProvider[], allow = '', deny = '') {
   const folder = await mkdtemp(join(tmpdir(), 'argosy-toolbox-'));
   atEnd(async () => await rm(folder, { recursive: true }));
   const corpora = await Corpora.open(folder);
   atEnd(async () => await corpora.close());
   const logged: [string, LogFields | undefined][] = [];
   const logger = { log: (_: string, event: string, fields?: LogFields) => void logged.push([event, fields]) };
-  const out = { allow, via: undefined, contact: 'ops@example.org', browser: 'off' };
+  const out = { allow, deny, via: undefined, contact: 'ops@example.org', browser: 'off' };
   const shared = { pace: openPace().pace, evidence: openEvidence().evidence };
   const toolbox = openToolbox({ corpora, out, ...shared, providers, logger });
   atEnd(async () => await toolbox.close());
@@ -58,5 +58,13 @@ describe('the tools of a process', () => {
     const found = await tools[0]?.run({ query: ['lock'] }, contextWith({ web: true }));
     expect(found?.observation.sections[0]?.fault?.kind).toBe('blocked');
     expect(site.seen).toEqual([]);
+  });
+
+  it('reach no public address that the operator has closed', async () => {
+    const { tools } = await opened([], '', '93.184.216.0/24');
+    const visit = tools.find(({ signature }) => signature.name === 'visit');
+    const args = { url: ['http://93.184.216.34/'], goal: 'lock' };
+    const found = await visit?.run(args, contextWith({ web: true }));
+    expect(found?.observation.sections[0]?.fault?.kind).toBe('blocked');
   });
 });

@@ -1,4 +1,4 @@
-import { Egress, parseAllow } from '#egress';
+import { Egress, parseAllow, parseDeny } from '#egress';
 import type { Config, Logger } from '#platform';
 import { Browser } from './browser/browser.ts';
 import { Doors, isAllowed } from './browser/doors.ts';
@@ -55,6 +55,8 @@ function userAgentFor(contact: string | undefined): string {
 export interface WayOut {
   /** `host:port,...` that they may reach although they are private. */
   readonly allow: string;
+  /** `CIDR,...` that they may not reach although they are public. */
+  readonly deny: string;
   /** The egress proxy that everything goes by; undefined: nothing is between. */
   readonly via: string | undefined;
   /** Whom those who are asked may write to; undefined: nobody is named. */
@@ -63,17 +65,21 @@ export interface WayOut {
   readonly browser: string;
 }
 
-type Settings = Pick<Config, 'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_EGRESS_URL' | 'ARGOSY_CONTACT' | 'ARGOSY_BROWSER'>;
+type Settings = Pick<
+  Config,
+  'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_EGRESS_DENY' | 'ARGOSY_EGRESS_URL' | 'ARGOSY_CONTACT' | 'ARGOSY_BROWSER'
+>;
 
 /** The way out that the configuration names. */
 export function wayOut(config: Settings): WayOut {
   const {
     ARGOSY_EGRESS_ALLOW: allow,
+    ARGOSY_EGRESS_DENY: deny,
     ARGOSY_EGRESS_URL: via,
     ARGOSY_CONTACT: contact,
     ARGOSY_BROWSER: browser,
   } = config;
-  return { allow, via, contact, browser };
+  return { allow, deny, via, contact, browser };
 }
 
 /**
@@ -82,7 +88,7 @@ export function wayOut(config: Settings): WayOut {
  */
 export function openToolbox(parts: ToolboxParts): Toolbox {
   const { corpora, out, pace, evidence, providers, logger } = parts;
-  const rules = { allow: parseAllow(out.allow), via: out.via };
+  const rules = { allow: parseAllow(out.allow), deny: parseDeny(out.deny), via: out.via };
   const userAgent = userAgentFor(out.contact);
   const egress = new Egress({ ...rules, userAgent });
   const extraction = new Extraction();
