@@ -68,6 +68,23 @@ describe('a fetch', () => {
 });
 
 describe('redirects', () => {
+  it('are told to the caller before they are followed, who may end the fetch there', async () => {
+    const site = await serve((request, response) => {
+      if (request.url === '/end') response.end('end');
+      else response.writeHead(302, { location: request.url === '/a' ? '/b' : '/end' }).end();
+    });
+    const told: string[] = [];
+    const egress = egressTo([site.port]);
+    const onRedirect = async ({ pathname }: URL) => void told.push(`${pathname} after ${site.seen.length}`);
+    expect(await get(egress, `${site.at}/a`, { onRedirect })).toMatchObject({ status: 200 });
+    expect(told).toEqual(['/b after 1', '/end after 2']);
+    const refuse = async () => {
+      throw new InvalidState('not there');
+    };
+    await expect(get(egress, `${site.at}/a`, { onRedirect: refuse })).rejects.toThrow('not there');
+    expect(site.seen).toHaveLength(4);
+  });
+
   it('are followed five times, and the answer carries the last URL', async () => {
     const site = await serve((request, response) => {
       const hop = Number(request.url?.slice(1));

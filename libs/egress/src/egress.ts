@@ -26,6 +26,8 @@ export interface EgressRequest {
   /** Default: GET. */
   readonly method?: Method;
   readonly body?: string | Uint8Array;
+  /** Awaited before a redirect is followed to `url`; what it throws ends the fetch, and nothing is sent there. */
+  readonly onRedirect?: (url: URL) => Promise<void>;
 }
 
 export interface EgressResponse {
@@ -79,6 +81,7 @@ export class Egress {
       return await this.#follow(
         { target, method: request.method ?? 'GET', headers, body: request.body ?? null },
         signals,
+        request.onRedirect,
       );
     } finally {
       clearTimeout(timer);
@@ -91,12 +94,13 @@ export class Egress {
     await this.#outlet.close();
   }
 
-  async #follow(first: Hop, signals: Signals): Promise<EgressResponse> {
+  async #follow(first: Hop, signals: Signals, onRedirect: EgressRequest['onRedirect']): Promise<EgressResponse> {
     let hop = first;
     for (let redirects = 0; redirects <= this.#limits.redirects; redirects += 1) {
       const response = await this.#ask(hop, signals);
       if (!('location' in response)) return response;
       hop = nextHop(hop, response.status, response.location, this.#outlet.policy);
+      await onRedirect?.(hop.target.url);
     }
     throw new EgressFault('invalid', `${first.target.host} redirected more than ${this.#limits.redirects} times`);
   }

@@ -131,6 +131,11 @@ describe('visit, of pages that are not as they should be', () => {
     expect((await visit(['/good'])).observation.sections[0]?.passages).toHaveLength(1);
   });
 
+  it('sends nothing to where a redirect leads that robots may not go', async () => {
+    expect(await faultOf('/moved-away')).toMatchObject({ kind: 'blocked' });
+    expect(asked).toEqual(['/robots.txt', '/moved-away']);
+  });
+
   it('leaves a host alone for the time that it asks for', async () => {
     await visit(['/busy-for-9']);
     asked.length = 0;

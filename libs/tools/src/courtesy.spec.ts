@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { EgressFault, type EgressResponse } from '#egress';
+import { EgressFault, type EgressRequest, type EgressResponse } from '#egress';
 import { Courtesy } from './courtesy.ts';
 import { MemoryEvidence, OpenPace } from './testing/commons.contract.ts';
 
@@ -28,6 +28,36 @@ function site(pages: Readonly<Record<string, Reply>>, unhurried = false) {
 const ok = { status: 200, body: 'page' };
 
 describe('Courtesy', () => {
+  it('waits for a turn at the host that a redirect leads to, and keeps to its robots.txt', async () => {
+    const pace = new OpenPace();
+    const asked: string[] = [];
+    const egress = {
+      async fetch(url: string, { onRedirect }: EgressRequest): Promise<EgressResponse> {
+        asked.push(url);
+        const { pathname } = new URL(url);
+        if (pathname === '/a') await onRedirect?.(new URL('https://b.example/yes'));
+        if (pathname === '/b') await onRedirect?.(new URL('https://b.example/no'));
+        const body = Buffer.from('User-agent: *\nDisallow: /no');
+        return { url, status: 200, headers: {}, contentType: 'text/plain', body };
+      },
+    };
+    const parts = { egress, pace, evidence: new MemoryEvidence(), product: 'Argosy', unhurried: () => false };
+    const courtesy = new Courtesy(parts);
+    const ask = (path: string) =>
+      courtesy.fetch(new URL(path, 'https://a.example'), {
+        accept: '*/*',
+        now: 0,
+        signal: new AbortController().signal,
+      });
+    expect(await ask('/a')).toMatchObject({ status: 200 });
+    expect(pace.turns.map(({ key }) => key)).toEqual([
+      ...['host:a.example', 'host:a.example'],
+      ...['host:b.example', 'host:b.example'],
+    ]);
+    expect(await ask('/b')).toMatchObject({ kind: 'blocked', message: expect.stringContaining('b.example') });
+    expect(asked).toHaveLength(4);
+  });
+
   it('asks for robots.txt once and then for the pages that it allows', async () => {
     const { ask, asked, evidence } = site({
       '/robots.txt': { status: 200, body: 'User-agent: *\nDisallow: /no' },

@@ -1,5 +1,6 @@
 import type { ToolFault } from '#domain';
 import { type Egress, EgressFault, type EgressResponse } from '#egress';
+import { ArgosyError } from '#errors';
 import type { Evidence } from './evidence.ts';
 import type { Pace, PaceRule } from './pace.ts';
 import { retryAfterMs } from './retry-after.ts';
@@ -43,6 +44,18 @@ const LONGEST_ASKED_MS = 3_600_000;
 /** Hosts whose failures are counted; the one that failed longest ago is forgotten first. */
 const MOST_HOSTS = 5_000;
 
+/** A redirect leads where robots may not go, or not now. */
+class RedirectRefused extends ArgosyError {
+  override readonly name = 'RedirectRefused';
+  readonly code = 'redirect_refused';
+  readonly retryable = false;
+  readonly fault: ToolFault;
+  constructor(fault: ToolFault) {
+    super(fault.message);
+    this.fault = fault;
+  }
+}
+
 /**
  * How a robot behaves at other people's sites: it keeps to their robots.txt (RFC 9309), asks no faster than they bear, and
  * leaves those alone that fail or ask for a break.
@@ -57,17 +70,23 @@ export class Courtesy {
   }
 
   /**
-   * Fetches a page that its site lets robots have, when it is our turn.
+   * Fetches a page that its site lets robots have, when it is our turn; so for each site that it redirects to.
    * @throws EgressBlocked, EgressFault, Aborted as the fetch does
    */
   async fetch(url: URL, asking: Asking): Promise<EgressResponse | ToolFault> {
     const robots = await this.#robots(url, asking);
     if ('kind' in robots) return robots;
     const closed = closedBy(robots, url);
-    return closed ?? (await this.#paced(url, robots.delaySeconds, asking));
+    if (closed) return closed;
+    try {
+      return await this.#paced(url, robots.delaySeconds, asking, async (to) => await this.#redirected(url, to, asking));
+    } catch (error) {
+      if (error instanceof RedirectRefused) return error.fault;
+      throw error;
+    }
   }
 
-  /** Why robots may not have this page; null when they may. For a page that was reached by a redirect. */
+  /** Why robots may not have this page; null when they may. For a page that was reached by another way than {@link fetch}. */
   async closed(url: URL, asking: Asking): Promise<ToolFault | null> {
     const robots = await this.#robots(url, asking);
     return 'kind' in robots ? robots : closedBy(robots, url);
@@ -85,6 +104,13 @@ export class Courtesy {
     } finally {
       await turn.done();
     }
+  }
+
+  /** @throws RedirectRefused */
+  async #redirected(from: URL, to: URL, asking: Asking): Promise<void> {
+    const closed = await this.closed(to, asking);
+    const fault = closed ?? (to.host === from.host ? null : await this.inTurn(to, asking.signal, async () => null));
+    if (fault) throw new RedirectRefused(fault);
   }
 
   async #robots(url: URL, asking: Asking): Promise<RobotsRules | ToolFault> {
@@ -110,11 +136,16 @@ export class Courtesy {
     return parseRobots(text, this.#parts.product);
   }
 
-  async #paced(url: URL, delaySeconds: number, asking: Asking): Promise<EgressResponse | ToolFault> {
-    const { accept, signal, now } = asking;
+  async #paced(
+    url: URL,
+    delaySeconds: number,
+    { accept, signal, now }: Asking,
+    onRedirect?: (to: URL) => Promise<void>,
+  ): Promise<EgressResponse | ToolFault> {
     const ask = async () => {
       try {
-        const reply = await this.#parts.egress.fetch(url.href, { signal, accept });
+        const request = { signal, accept, ...(onRedirect === undefined ? {} : { onRedirect }) };
+        const reply = await this.#parts.egress.fetch(url.href, request);
         await this.#answered(url, reply, now);
         return reply;
       } catch (error) {

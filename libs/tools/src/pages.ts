@@ -79,8 +79,7 @@ export class Pages {
     const asking = { accept: ACCEPT, signal, now: Date.parse(now) };
     const reply = await this.#courtesy.fetch(url, asking);
     if ('kind' in reply) return { value: { url: url.href, fault: reply }, keepMs: 0 };
-    const moved = reply.url !== url.href ? await this.#courtesy.closed(new URL(reply.url), asking) : null;
-    const document = moved ?? statusFault(reply, asking.now) ?? documentOf(reply);
+    const document = statusFault(reply, asking.now) ?? documentOf(reply);
     if ('kind' in document) return { value: { url: reply.url, fault: document }, keepMs: keepOf(document) };
     const still = { url: reply.url, page: await this.#text(document, signal) };
     const read = still.page.thin ? await this.#inBrowser(still, asking) : still;
