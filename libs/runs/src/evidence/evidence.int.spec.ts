@@ -338,9 +338,26 @@ describeStores((stores) => {
       const key = newKey();
       await expect(client().share(want(key), async () => kept(() => undefined))).rejects.toThrow(TypeError);
       expect(await rowOf(key)).toMatchObject({ claimed: false });
+    });
+
+    it('is made once in each process while the database is away, and not kept', async () => {
+      const key = newKey();
       const line = new Line(stores().database);
       line.cut();
-      await expect(client({ database: line }).share(want(key), none)).rejects.toThrow(Unavailable);
+      const cutOff = client({ database: line });
+      let made = 0;
+      const make = async () => {
+        made++;
+        if (made === 1) throw new TypeError('not at once');
+        return kept('alone');
+      };
+      const both = await Promise.allSettled([cutOff.share(want(key), make), cutOff.share(want(key), make)]);
+      expect(both).toMatchObject([
+        { status: 'rejected', reason: new TypeError('not at once') },
+        { status: 'fulfilled', value: { value: 'alone', shared: false } },
+      ]);
+      expect(made).toBe(2);
+      expect(await client().share(want(key), async () => kept('anew'))).toMatchObject({ value: 'anew' });
     });
   });
 });

@@ -47,10 +47,11 @@ export class Evidence {
 
   /**
    * The value under the key if it is fresh, else what `make` gives; of all who want it at once one makes it and the others
-   * wait. When its maker fails or dies, one of those who wait makes it. A maker may want other keys, never its own.
+   * wait. When its maker fails or dies, one of those who wait makes it. A maker may want other keys, never its own. With the
+   * database away, each process makes it for itself, and what it makes is not kept.
    * @param make its `signal` fires when nobody waits any more; `value` must survive JSON, and is kept if that has at most
    *   32 MiB
-   * @throws what `make` threw, to its own caller; Aborted when the signal fires or the process goes down; Unavailable
+   * @throws what `make` threw, to its own caller; Aborted when the signal fires or the process goes down
    */
   async share<T>(wanted: Wanted, make: (signal: AbortSignal) => Promise<Made<T>>): Promise<Shared<T>> {
     const { tenantId, key, signal } = wanted;

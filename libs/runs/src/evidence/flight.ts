@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Aborted } from '#errors';
+import { Aborted, Unavailable } from '#errors';
 import { awaitHint, type Bus } from '../bus.ts';
 import { evidenceGiven, evidenceUnkept } from '../instruments.ts';
 import type { Database } from '../store/database.ts';
@@ -88,12 +88,13 @@ export class Flight {
     this.#end();
   }
 
-  /** Returns when everybody got what they want, or a fault. */
+  /** Returns when everybody got what they want, or a fault. With the database away, each process makes it for itself. */
   async fly(): Promise<void> {
     try {
       for (let listens = false; this.#wants.size > 0; ) listens = await this.#look(listens);
     } catch (error) {
-      this.#refuse(error);
+      if (error instanceof Unavailable) await this.#makeAlone();
+      else this.#refuse(error);
     } finally {
       this.#onEnd();
     }
@@ -165,6 +166,14 @@ export class Flight {
     }
   }
 
+  /** What is made without a claim is given to those who wait here, and not kept. */
+  async #makeAlone(): Promise<void> {
+    for (let [maker] = this.#wants; maker !== undefined; [maker] = this.#wants) {
+      const made = await this.#makeBy(maker);
+      if (made !== null) this.#giveMade(made.value, null, maker);
+    }
+  }
+
   /** @returns null when it failed, which only its own caller is told */
   async #makeBy(maker: Want): Promise<Made<unknown> | null> {
     const { signal } = this.#over;
@@ -189,6 +198,12 @@ export class Flight {
     const kept = Math.min(Math.max(0, keepMs), longestKeepMs);
     const storedAt =
       packed === null ? null : await settleEntry(this.#parts.database, claim, packed, kept).catch(() => null);
+    this.#giveMade(value, storedAt, maker);
+    return storedAt !== null;
+  }
+
+  /** @param storedAt null when it was not */
+  #giveMade(value: unknown, storedAt: Date | null, maker: Want): void {
     if (storedAt === null) evidenceUnkept.add(1);
     evidenceGiven.add(1, { outcome: 'made' });
     const madeAt = (storedAt ?? new Date()).toISOString();
@@ -197,7 +212,6 @@ export class Flight {
       want.resolve({ value, madeAt, shared: want !== maker });
     }
     this.#wants.clear();
-    return storedAt !== null;
   }
 
   async #renew(claim: EntryClaim): Promise<void> {
