@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { eventually } from '../support/argosy.ts';
+import { eventually, within } from '../support/argosy.ts';
 import { canOwnServers } from '../support/servers.ts';
 import { Dice, eachRound, nth, seed } from './dice.ts';
 import { feed, killAtEach, killLeaders, killWhileLeaving, replace, stopAt, worksAgain } from './disturbances.ts';
@@ -104,20 +104,22 @@ describeOwn('a fleet whose workers die (needs servers that may be killed)', () =
       const stopping = stopAt(zombie, points.tool['finish of a call']);
       await load.begin(12);
       const { said, letGo } = await stopping;
-      const contested = async (): Promise<true | null> => {
-        const begunAgain = await stage().rows(
-          `SELECT 1 FROM argosy.tool_calls WHERE call_id = ANY ($1) AND attempt > 1 AND state = 'running'`,
-          [callsIn(said)],
-        );
-        return begunAgain.length > 0 ? true : null;
-      };
+      const [callId = ''] = callsIn(said);
       // Whoever performs it again is not done when the late result comes: nothing but the attempt tells them apart.
-      stage().world.pace.pageMs = leaseMs;
-      await eventually(contested, 'somebody who performs the call again');
+      const again = stage()
+        .alive('tool-worker')
+        .filter((worker) => worker !== zombie)
+        .map(async ({ postgres }) => {
+          return await postgres.stopAt({ ...points.tool['finish of a call'], values: callId, when: 'before' });
+        });
+      const contested = await within(Promise.race(again), () => `nobody performed the call ${callId} again`);
+      expect(
+        await stage().rows(`SELECT state FROM argosy.tool_calls WHERE call_id = $1 AND attempt > 1`, [callId]),
+      ).toEqual([{ state: 'running' }]);
       letGo();
       zombie.kill('SIGCONT');
       await letPass(leaseMs / 4);
-      stage().world.pace.pageMs = 30;
+      contested.letGo();
       await load.end();
       await worksAgain(stage(), zombie);
     },

@@ -62,11 +62,13 @@ export interface Asking {
 /** Writes of a reply with one event of text: role, text, end, usage, done. */
 export const partsOfReply = 5;
 
-/** How long things take. May be changed at any time. */
+/** Milliseconds until a page comes. */
+const pageMs = 30;
+
+/** How long the model takes. May be changed at any time. */
 export interface Pace {
   /** Milliseconds of each part of a reply. */
   partMs: number;
-  pageMs: number;
   /** `partMs` of single runs. */
   readonly slow: Map<Tag, number>;
 }
@@ -87,11 +89,11 @@ export interface World {
 export async function startWorld(): Promise<World> {
   const visits: Visit[] = [];
   const asked: Asking[] = [];
-  const pace: Pace = { partMs: 40, pageMs: 30, slow: new Map() };
+  const pace: Pace = { partMs: 40, slow: new Map() };
   const site = createServer((request, response) => {
     visits.push({ url: `http://${request.headers.host}${request.url}`, at: Date.now() });
     const answer = async (): Promise<void> => {
-      await pause(pace.pageMs);
+      await pause(pageMs);
       response.writeHead(200, { 'content-type': 'text/markdown' }).end(pageText(request.url ?? ''));
     };
     answer().catch(() => response.destroy());
