@@ -4,17 +4,16 @@ import type { FastifyReply } from 'fastify';
 import { sealBundle, writeTar } from '#contracts';
 import { InvalidState } from '#errors';
 import type { Runs } from '#runs';
-import { RUNS, SIGNING_KEY, TENANT } from './tokens.ts';
+import { type Caller, From, Needs } from './access/caller.ts';
+import { RUNS, SIGNING_KEY } from './tokens.ts';
 
 @Controller('v1/research')
 export class BundleController {
   readonly #runs: Runs;
-  readonly #tenantId: string;
   readonly #key: KeyObject;
 
-  constructor(@Inject(RUNS) runs: Runs, @Inject(TENANT) tenantId: string, @Inject(SIGNING_KEY) key: KeyObject) {
+  constructor(@Inject(RUNS) runs: Runs, @Inject(SIGNING_KEY) key: KeyObject) {
     this.#runs = runs;
-    this.#tenantId = tenantId;
     this.#key = key;
   }
 
@@ -23,12 +22,13 @@ export class BundleController {
    * same. Held in memory as a whole, about twice the size of the cited texts.
    */
   @Get(':id/bundle.tar')
-  async bundle(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    const { report, status, lost, endedAt } = await this.#runs.get(this.#tenantId, id);
+  @Needs('research:read')
+  async bundle(@From() { tenantId }: Caller, @Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
+    const { report, status, lost, endedAt } = await this.#runs.get(tenantId, id);
     if (report === null || endedAt === null) throw new InvalidState(`Run ${id} is ${status} and has no report.`);
     const hashes = report.sources.map(({ sha256 }) => sha256);
-    const snapshots = await this.#runs.texts(this.#tenantId, hashes);
-    const { request, events } = await this.#runs.history(this.#tenantId, id);
+    const snapshots = await this.#runs.texts(tenantId, hashes);
+    const { request, events } = await this.#runs.history(tenantId, id);
     const files = sealBundle({ report, request, events, lost, endedAt, snapshots }, this.#key);
     await reply.header('content-type', 'application/x-tar').send(writeTar(files, Date.parse(endedAt)));
   }

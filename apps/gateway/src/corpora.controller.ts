@@ -18,7 +18,8 @@ import { z } from 'zod';
 import { type CorpusResource, corpusBody, fileHash, fileLimit, parseInput, parseLargeInput } from '#contracts';
 import { Aborted } from '#errors';
 import type { OfferedCorpus, Runs } from '#runs';
-import { RUNS, TENANT } from './tokens.ts';
+import { type Caller, From, Needs } from './access/caller.ts';
+import { RUNS } from './tokens.ts';
 
 /** How long a client may take to send one file. */
 const uploadMs = 600_000;
@@ -33,36 +34,41 @@ const fileParams = z.object({ sha256: fileHash });
 @Controller('v1/corpora')
 export class CorporaController {
   readonly #runs: Runs;
-  readonly #tenantId: string;
 
-  constructor(@Inject(RUNS) runs: Runs, @Inject(TENANT) tenantId: string) {
+  constructor(@Inject(RUNS) runs: Runs) {
     this.#runs = runs;
-    this.#tenantId = tenantId;
   }
 
   @Post()
   @HttpCode(200)
-  async offer(@Body() raw: unknown): Promise<CorpusResource> {
+  @Needs('corpora:write')
+  async offer(@From() { tenantId }: Caller, @Body() raw: unknown): Promise<CorpusResource> {
     const { name, files } = await parseLargeInput(corpusBody, raw);
-    return toCorpusResource(await this.#runs.corpora.offer(this.#tenantId, name, files));
+    return toCorpusResource(await this.#runs.corpora.offer(tenantId, name, files));
   }
 
   @Get()
-  async list(@Query() query: unknown): Promise<{ data: CorpusResource[]; next: string | null }> {
+  @Needs('corpora:read')
+  async list(
+    @From() { tenantId }: Caller,
+    @Query() query: unknown,
+  ): Promise<{ data: CorpusResource[]; next: string | null }> {
     const { before, limit } = parseInput(cursor, query);
-    const corpora = await this.#runs.corpora.list(this.#tenantId, before ?? null, limit);
+    const corpora = await this.#runs.corpora.list(tenantId, before ?? null, limit);
     const next = corpora.length === limit ? (corpora.at(-1)?.corpusId ?? null) : null;
     return { data: corpora.map((corpus) => toCorpusResource({ ...corpus, missing: [] })), next };
   }
 
   @Get(':id')
-  async get(@Param('id') id: string): Promise<CorpusResource> {
-    return toCorpusResource(await this.#runs.corpora.get(this.#tenantId, id));
+  @Needs('corpora:read')
+  async get(@From() { tenantId }: Caller, @Param('id') id: string): Promise<CorpusResource> {
+    return toCorpusResource(await this.#runs.corpora.get(tenantId, id));
   }
 
   @Put('files/:sha256')
   @HttpCode(204)
-  async put(@Param() params: unknown, @Req() request: FastifyRequest): Promise<void> {
+  @Needs('corpora:write')
+  async put(@From() { tenantId }: Caller, @Param() params: unknown, @Req() request: FastifyRequest): Promise<void> {
     const { sha256 } = parseInput(fileParams, params);
     const { body } = request;
     if (!(body instanceof Readable))
@@ -73,7 +79,7 @@ export class CorporaController {
     addAbortSignal(AbortSignal.timeout(uploadMs), body);
     try {
       // A client that is refused in the middle still gets its answer, so its connection must live.
-      await this.#runs.corpora.putFile(this.#tenantId, sha256, body.iterator({ destroyOnReturn: false }));
+      await this.#runs.corpora.putFile(tenantId, sha256, body.iterator({ destroyOnReturn: false }));
     } catch (error) {
       if (body.destroyed && !body.readableEnded)
         throw new Aborted(`The client stopped sending ${sha256}.`, { cause: error });

@@ -2,12 +2,15 @@ import 'reflect-metadata';
 import type { KeyObject } from 'node:crypto';
 import type { Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { InvalidInput } from '#errors';
 import { alwaysReady, type Health, type Logger } from '#platform';
 import type { Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
+import { type Caller, scopes } from './access/caller.ts';
+import { foreignCaller } from './access/loopback-guard.ts';
+import { ScopeGuard } from './access/scope-guard.ts';
 import { BundleController } from './bundle.controller.ts';
 import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
@@ -15,9 +18,8 @@ import type { StreamSettings } from './event-stream.ts';
 import { takeFiles } from './file-bodies.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests, refusals } from './instruments.ts';
-import { foreignCaller } from './loopback-guard.ts';
 import { ResearchController } from './research.controller.ts';
-import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS, TENANT } from './tokens.ts';
+import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -49,7 +51,7 @@ class GatewayModule {
       providers: [
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
-        { provide: TENANT, useValue: options.tenantId },
+        { provide: APP_GUARD, useValue: new ScopeGuard() },
         { provide: STREAMS, useValue: streams },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },
@@ -80,9 +82,14 @@ export class Gateway {
     const server = app.getHttpAdapter().getInstance();
     measureRequests(server);
     takeFiles(server);
+    const local: Caller = { tenantId: options.tenantId, keyId: null, scopes: new Set(scopes) };
+    server.decorateRequest('caller', null);
     server.addHook('onRequest', async (request, reply) => {
       const reason = foreignCaller(request.headers);
-      if (reason === null) return;
+      if (reason === null) {
+        request.caller = local;
+        return;
+      }
       refusals.add(1, { code: 'forbidden' });
       await reply.status(403).send({ error: { code: 'forbidden', message: reason, request_id: request.id } });
     });

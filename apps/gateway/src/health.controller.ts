@@ -2,6 +2,7 @@ import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { NotFound } from '#errors';
 import { answerHealth, type Health } from '#platform';
+import { Open } from './access/caller.ts';
 import { HEALTH } from './tokens.ts';
 
 /** What the other roles serve on a port of their own. */
@@ -14,6 +15,7 @@ export class HealthController {
   }
 
   @Get(['healthz', 'readyz', 'metrics'])
+  @Open()
   async answer(@Req() { routeOptions }: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const answer = await answerHealth(routeOptions.url ?? '', this.#health);
     if (answer === null) throw new NotFound('This process has no metrics.');

@@ -1,7 +1,6 @@
 /** Injection tokens of the gateway. */
 export const RUNS = Symbol('runs');
 export const OFFER = Symbol('offer');
-export const TENANT = Symbol('tenant');
 export const STREAMS = Symbol('streams');
 export const HEALTH = Symbol('health');
 export const SIGNING_KEY = Symbol('signing key');

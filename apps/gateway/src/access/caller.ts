@@ -1,0 +1,41 @@
+import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+/** What a key may be allowed to do. */
+export const scopes = ['research:read', 'research:write', 'corpora:read', 'corpora:write'] as const;
+export type Scope = (typeof scopes)[number];
+
+/** Who sent a request. Whatever a route reads or writes belongs to this tenant; no request names another. */
+export interface Caller {
+  readonly tenantId: string;
+  /** Null where no keys are asked for. */
+  readonly keyId: string | null;
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null until the caller is known, and on routes that are open to everyone. */
+    caller: Caller | null;
+  }
+}
+
+const neededScope = Symbol('needed scope');
+
+/** Names the scope without which a route refuses its caller. A route that names none and is not open serves nobody. */
+export const Needs = (scope: Scope) => SetMetadata(neededScope, scope);
+
+/** Serves whoever asks. */
+export const Open = () => SetMetadata(neededScope, 'open');
+
+/** The scope that the route of this request needs; undefined where it names none. */
+export function neededBy(context: ExecutionContext): Scope | 'open' | undefined {
+  return Reflect.getMetadata(neededScope, context.getHandler());
+}
+
+/** The parameter of a handler that is given its {@link Caller}. */
+export const From = createParamDecorator((_: undefined, context: ExecutionContext): Caller => {
+  const { caller } = context.switchToHttp().getRequest<FastifyRequest>();
+  if (caller === null) throw new Error('A route without a caller asked who it is.');
+  return caller;
+});
