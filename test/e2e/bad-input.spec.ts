@@ -110,7 +110,7 @@ describe('an environment that cannot be used is refused with exit code 2: ', () 
   it('every bad value and every unknown name, all listed', async () => {
     const env = {
       ARGOSY_PORT: 'http',
-      ARGOSY_HOST: '0.0.0.0',
+      ARGOSY_HOST: 'all of them',
       ARGOSY_LOG_LEVEL: 'loud',
       ARGOSY_MODEL: 'gpt',
       ARGOSY_MODEL_PRICES: '1,2',
@@ -123,6 +123,11 @@ describe('an environment that cannot be used is refused with exit code 2: ', () 
     expect(run).toMatchObject({ exitCode: 2, stdout: '' });
     for (const name of Object.keys(env)) expect(run.stderr).toMatch(new RegExp(`^(argosy: )?${name}: \\S`, 'm'));
     expect(run.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
+  });
+
+  it('an address that others reach, where no keys are asked for', async () => {
+    const words = [/ARGOSY_HOST: 0\.0\.0\.0 can be reached from other machines/];
+    expectRefusal(await argosy(['serve'], { cwd, env: { ARGOSY_HOST: '0.0.0.0' } }), 2, words);
   });
 
   it('a signing key that is none', async () => {

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorResource } from '#contracts';
 import { ArgosyError, InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { Refusal } from './access/refusal.ts';
 import { refusals } from './instruments.ts';
 
 /** The one place where errors become HTTP answers. */
@@ -39,6 +40,7 @@ export class ErrorFilter implements ExceptionFilter {
       error: { code, message, ...(param === undefined ? {} : { param }), request_id: request.id },
     };
     if (status === 503) reply.header('retry-after', '5');
+    if (thrown instanceof Refusal) reply.headers(thrown.headers);
     await reply.status(status).send(body);
   }
 }
@@ -55,6 +57,7 @@ function describe(thrown: unknown): Description {
     const param = thrown.problems[0]?.path;
     return { status: 422, code: thrown.code, message: thrown.message, ...(param ? { param } : {}) };
   }
+  if (thrown instanceof Refusal) return thrown;
   if (thrown instanceof ArgosyError) {
     return { status: statusOf[thrown.code] ?? 500, code: thrown.code, message: thrown.message };
   }

@@ -8,8 +8,7 @@ import { InvalidInput } from '#errors';
 import { alwaysReady, type Health, type Logger } from '#platform';
 import type { Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
-import { type Caller, scopes } from './access/caller.ts';
-import { foreignCaller } from './access/loopback-guard.ts';
+import { type Admission, admitRequests, expectLoopback, localAdmission } from './access/admission.ts';
 import { ScopeGuard } from './access/scope-guard.ts';
 import { BundleController } from './bundle.controller.ts';
 import { CorporaController } from './corpora.controller.ts';
@@ -17,7 +16,7 @@ import { ErrorFilter } from './error-filter.ts';
 import type { StreamSettings } from './event-stream.ts';
 import { takeFiles } from './file-bodies.ts';
 import { HealthController } from './health.controller.ts';
-import { measureRequests, refusals } from './instruments.ts';
+import { measureRequests } from './instruments.ts';
 import { ResearchController } from './research.controller.ts';
 import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
@@ -27,6 +26,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Without keys there is one tenant, and only callers on this machine are served. */
   readonly tenantId: string;
+  /** Who is served as whom. Default: callers on this machine, as that tenant. */
+  readonly admission?: Admission;
   /** Private, ed25519: what bundles are sealed with. */
   readonly signingKey: KeyObject;
   /** Time between two comments that keep a quiet event stream open. Default 15,000. */
@@ -72,8 +73,9 @@ export class Gateway {
     this.#closing = closing;
   }
 
-  /** @throws InvalidInput when the port is taken or may not be used */
+  /** @throws InvalidInput when the port is taken or may not be used, or others could reach it and no key is asked for */
   static async start(runs: Runs, offer: Offer, options: GatewayOptions, logger: Logger): Promise<Gateway> {
+    if (options.admission === undefined) expectLoopback(options.host);
     const adapter = new FastifyAdapter({ bodyLimit: bodyLimitBytes, forceCloseConnections: 'idle' });
     const closing = new AbortController();
     const module = GatewayModule.register(runs, offer, options, closing.signal);
@@ -82,17 +84,7 @@ export class Gateway {
     const server = app.getHttpAdapter().getInstance();
     measureRequests(server);
     takeFiles(server);
-    const local: Caller = { tenantId: options.tenantId, keyId: null, scopes: new Set(scopes) };
-    server.decorateRequest('caller', null);
-    server.addHook('onRequest', async (request, reply) => {
-      const reason = foreignCaller(request.headers);
-      if (reason === null) {
-        request.caller = local;
-        return;
-      }
-      refusals.add(1, { code: 'forbidden' });
-      await reply.status(403).send({ error: { code: 'forbidden', message: reason, request_id: request.id } });
-    });
+    admitRequests(server, options.admission ?? localAdmission(options.tenantId));
     try {
       await app.listen(options.port, options.host);
     } catch (cause) {

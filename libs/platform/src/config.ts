@@ -23,7 +23,10 @@ const redisExample = 'redis://:password@host:port';
 /** Every environment variable that Argosy reads. */
 const schema = z.object({
   ARGOSY_DATA_DIR: z.string().min(1).default('.argosy'),
-  ARGOSY_HOST: z.enum(['127.0.0.1', 'localhost', '::1']).default('127.0.0.1'),
+  ARGOSY_HOST: z
+    .string()
+    .regex(/^[\w.:-]+$/, 'is not a host name or an address')
+    .default('127.0.0.1'),
   ARGOSY_PORT: port.default(7420),
   ARGOSY_HEALTH_PORT: port.default(0),
   ARGOSY_DATABASE_URL: address(['postgres:', 'postgresql:'], databaseExample).optional(),

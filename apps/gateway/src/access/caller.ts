@@ -1,4 +1,5 @@
-import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 
 /** What a key may be allowed to do. */
@@ -11,12 +12,18 @@ export interface Caller {
   /** Null where no keys are asked for. */
   readonly keyId: string | null;
   readonly scopes: ReadonlySet<Scope>;
+  /** Fires when this caller may do nothing any more: whatever was begun for it is to end. */
+  readonly ends: AbortSignal;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Null until the caller is known, and on routes that are open to everyone. */
     caller: Caller | null;
+  }
+  interface FastifyContextConfig {
+    /** The route is open to everyone. */
+    open?: boolean;
   }
 }
 
@@ -26,7 +33,7 @@ const neededScope = Symbol('needed scope');
 export const Needs = (scope: Scope) => SetMetadata(neededScope, scope);
 
 /** Serves whoever asks. */
-export const Open = () => SetMetadata(neededScope, 'open');
+export const Open = () => applyDecorators(SetMetadata(neededScope, 'open'), RouteConfig({ open: true }));
 
 /** The scope that the route of this request needs; undefined where it names none. */
 export function neededBy(context: ExecutionContext): Scope | 'open' | undefined {
