@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type AcceptedResource, parseInput, type RunResource, researchBody } from '#contracts';
 import { renderMarkdown } from '#domain';
@@ -80,12 +80,11 @@ export class ResearchController {
   async events(
     @From() { tenantId }: Caller,
     @Param('id') id: string,
-    @Headers('last-event-id') last: string | undefined,
-    @Query('after') after: string | undefined,
+    @Req() { headers, query }: FastifyRequest<{ Querystring: { after?: string } }>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     await this.#runs.get(tenantId, id);
-    const number = parseInput(eventNumber, last ?? after ?? 0);
+    const number = parseInput(eventNumber, headers['last-event-id'] ?? query.after ?? 0);
     const stream = eventStream(this.#runs, { tenantId, runId: id, after: number, ...this.#streams });
     await reply
       .header('content-type', 'text/event-stream; charset=utf-8')
