@@ -1,7 +1,4 @@
-/** Failures as gRPC statuses, with what a caller needs to act on them. */
-import { Metadata, type ServerErrorResponse, status } from '@grpc/grpc-js';
-import { rpcDetails, rpcStatus } from '#contracts/rpc';
-import { ArgosyError, InvalidInput, messageOf } from '#errors';
+import { ArgosyError } from '#errors';
 
 /** A request_id that is in use. */
 export class AlreadyRunning extends ArgosyError {
@@ -22,65 +19,4 @@ export class GoingAway extends ArgosyError {
   constructor() {
     super('this group stops now: ask another group, or this one when it is back');
   }
-}
-
-/** How each expected failure is told; what is retryable and not listed is UNAVAILABLE, anything else a bug and INTERNAL. */
-const codes: Readonly<Record<string, status>> = {
-  validation_failed: status.INVALID_ARGUMENT,
-  prompt_too_long: status.OUT_OF_RANGE,
-  no_room: status.RESOURCE_EXHAUSTED,
-  not_found: status.NOT_FOUND,
-  already_running: status.ALREADY_EXISTS,
-  deadline_exceeded: status.DEADLINE_EXCEEDED,
-  aborted: status.CANCELLED,
-};
-
-/** Asked for with these statuses, where a failure names no time itself. */
-const usualRetryMs = 1_000;
-const told: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.RESOURCE_EXHAUSTED]);
-
-/** Headers have their limit; what is longer than this says no more. */
-const mostCharacters = 2_000;
-
-/** The failure with `google.rpc.BadRequest` or `google.rpc.RetryInfo` in its details. */
-export function statusOf(error: unknown): ServerErrorResponse & { readonly code: status } {
-  const code = codeOf(error);
-  const details = messageOf(error).slice(0, mostCharacters);
-  const metadata = new Metadata();
-  const packed = packedDetails(error, code);
-  if (packed !== null) {
-    const whole = rpcStatus.Status.encode(rpcStatus.Status.fromPartial({ code, message: details, details: [packed] }));
-    metadata.set('grpc-status-details-bin', Buffer.from(whole.finish()));
-  }
-  return Object.assign(new Error(details), { code, details, metadata });
-}
-
-function codeOf(error: unknown): status {
-  if (!(error instanceof ArgosyError)) return status.INTERNAL;
-  return codes[error.code] ?? (error.retryable ? status.UNAVAILABLE : status.INTERNAL);
-}
-
-function packedDetails(error: unknown, code: status): { readonly typeUrl: string; readonly value: Buffer } | null {
-  if (error instanceof InvalidInput) {
-    // As many as fit: the whole list would not pass as a header.
-    const fieldViolations = error.problems
-      .slice(0, 16)
-      .map(({ path, message }) => ({ field: path.slice(0, 100), description: message.slice(0, 200) }));
-    const request = rpcDetails.BadRequest.fromPartial({ fieldViolations });
-    return { typeUrl: urlOf('BadRequest'), value: Buffer.from(rpcDetails.BadRequest.encode(request).finish()) };
-  }
-  if (!told.has(code)) return null;
-  const ms = retryAfterOf(error);
-  const retryDelay = { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 };
-  const info = rpcDetails.RetryInfo.fromPartial({ retryDelay });
-  return { typeUrl: urlOf('RetryInfo'), value: Buffer.from(rpcDetails.RetryInfo.encode(info).finish()) };
-}
-
-function retryAfterOf(error: unknown): number {
-  const { retryAfterMs } = (error ?? {}) as Partial<Record<'retryAfterMs', unknown>>;
-  return typeof retryAfterMs === 'number' ? Math.round(retryAfterMs) : usualRetryMs;
-}
-
-function urlOf(name: string): string {
-  return `type.googleapis.com/google.rpc.${name}`;
 }

@@ -2,7 +2,7 @@
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { health } from '#contracts/rpc';
 import { NotFound } from '#errors';
-import { statusOf } from './faults.ts';
+import { statusOf } from '../transport/status.ts';
 import { answer, leavingOf } from './streams.ts';
 
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = health.HealthCheckResponse_ServingStatus;

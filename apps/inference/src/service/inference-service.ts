@@ -4,8 +4,8 @@ import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc
 import type { inference } from '#contracts/rpc';
 import { InvalidInput } from '#errors';
 import type { Logger } from '#platform';
+import { statusOf } from '../transport/status.ts';
 import type { Engine } from './engine.ts';
-import { statusOf } from './faults.ts';
 import { GenerateCalls } from './generate-calls.ts';
 import { stating } from './instruments.ts';
 import { promptOf } from './prompt.ts';

@@ -4,6 +4,7 @@ import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
 import { health, inference, reflection, reflectionAlpha } from '#contracts/rpc';
 import { InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { readable, refuseMalformed } from '../transport/malformed.ts';
 import { removeStaleSocket } from '../transport/stale-socket.ts';
 import type { Engine } from './engine.ts';
 import { HealthService } from './health.ts';
@@ -50,17 +51,17 @@ export class InferenceServer {
     this.#server = server;
     this.#service = service;
     this.port = port;
-    this.#server.addService(inference.InferenceServiceService, service.handlers);
-    this.#server.addService(health.HealthService, this.#health.handlers);
+    this.#server.addService(readable(inference.InferenceServiceService), service.handlers);
+    this.#server.addService(readable(health.HealthService), this.#health.handlers);
     const reflecting = reflectionHandlers([...serviceNames, ...reflectionNames]);
-    this.#server.addService(reflection.ServerReflectionService, reflecting);
-    this.#server.addService(reflectionAlpha.ServerReflectionService, reflecting);
+    this.#server.addService(readable(reflection.ServerReflectionService), reflecting);
+    this.#server.addService(readable(reflectionAlpha.ServerReflectionService), reflecting);
   }
 
   /** @throws InvalidInput when the address or the files of its identity cannot be used */
   static async start(engine: Engine, options: ServerOptions, logger: Logger): Promise<InferenceServer> {
     const { listen, tls } = options;
-    const server = new Server(channelOptions);
+    const server = new Server({ ...channelOptions, interceptors: [refuseMalformed] });
     const secured = await credentialsOf(tls);
     await removeStaleSocket(listen);
     const port = await bound(server, listen, secured);

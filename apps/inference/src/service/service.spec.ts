@@ -1,93 +1,19 @@
 /** The service over real gRPC, with a model of a few lines. */
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
 import { type ClientReadableStream, credentials, type Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { health, inference, reflection, rpcDetails, rpcStatus } from '#contracts/rpc';
-import { Generator, type GroupLimits } from '#moe';
-import { loadTokenizer, type Tokenizer } from '#tokens';
-import { tokenizerFolder } from '../../../../test/support/tokenizer-folder.ts';
-import { type ToyModel, type ToyOptions, toyModel } from '../../../../test/support/toy-model.ts';
-import type { Engine } from './engine.ts';
-import { InferenceServer } from './server.ts';
+import { ask, toyContextTokens, toyQuestion, useToyGroup } from '../../../../test/support/toy-group.ts';
+import type { ToyOptions } from '../../../../test/support/toy-model.ts';
 
-const limits: GroupLimits = { kvTokens: 4_000, stepTokens: 64, running: 8, waiting: 2, retryAfterMs: 1_500 };
-const contextTokens = 2_000;
-const quiet = { log: () => undefined };
-
-let folder: string;
-let tokenizer: Tokenizer;
-let vocabulary: number;
-let end: number;
-const closing: (() => Promise<void> | void)[] = [];
-
-beforeAll(async () => {
-  folder = await tokenizerFolder();
-  tokenizer = await loadTokenizer(folder);
-  end = tokenizer.encode('<|im_end|>')[0] ?? 0;
-  vocabulary = tokenizer.encode('</tool_response>')[0] ?? 0;
-  vocabulary += 1;
-});
-afterAll(async () => await rm(folder, { recursive: true }));
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-function engineOf(model: ToyModel): Engine {
-  const speech = { bytesOf: (id: number) => tokenizer.bytesOf(id), endIds: new Set([end]), contextTokens };
-  return {
-    generator: new Generator(model, speech, limits, () => performance.now()),
-    tokenizer,
-    vocabulary,
-    now: () => performance.now(),
-    defaults: () => ({
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      seed: 3,
-      stop: [],
-      maxTokens: 20,
-      logprobs: null,
-    }),
-    group: () => ({ balancedness: undefined, planEpoch: undefined }),
-    info: inference.GetInfoResponse.fromPartial({
-      model: 'toy',
-      engine: 'argosy-ep',
-      contextTokens,
-      kvTotalTokens: 4_000,
-    }),
-  };
-}
-
-interface Stage {
-  readonly client: inference.InferenceServiceClient;
-  readonly address: string;
-  readonly model: ToyModel;
-  readonly engine: Engine;
-  readonly server: InferenceServer;
-}
-
-async function stage(options: Partial<ToyOptions> = {}): Promise<Stage> {
-  const model = toyModel({ vocabulary, ...options });
-  const engine = engineOf(model);
-  const tls = { cert: undefined, key: undefined, ca: undefined };
-  const server = await InferenceServer.start(engine, { listen: '127.0.0.1:0', tls }, quiet);
-  const address = `127.0.0.1:${server.port}`;
-  const client = new inference.InferenceServiceClient(address, credentials.createInsecure());
-  closing.push(
-    async () => await server.stop(0),
-    () => client.close(),
-  );
-  return { client, address, model, engine, server };
-}
+const group = useToyGroup();
 
 /** Says this, whatever it is asked, behind a prompt of `ask`. */
 function saying(text: string): Partial<ToyOptions> {
+  const [tokenizer, vocabulary, end] = [group.tokenizer(), group.vocabulary(), group.end()];
   const ids = [...tokenizer.encode(text), end];
   const start = tokenizer.encode(
-    tokenizer.renderChat([{ role: 'user', content: question }], { addGenerationPrompt: true }),
+    tokenizer.renderChat([{ role: 'user', content: toyQuestion }], { addGenerationPrompt: true }),
   );
   return {
     logits: (tokens) => {
@@ -95,22 +21,6 @@ function saying(text: string): Partial<ToyOptions> {
       row[ids[tokens.length - start.length] ?? end] = 9;
       return row;
     },
-  };
-}
-
-const question = 'What is a ferry?';
-let lastId = 0;
-
-type Changes = Partial<Omit<inference.GenerateRequest, 'sampling'>> & {
-  readonly sampling?: Partial<inference.Sampling>;
-};
-
-function ask({ sampling, ...changes }: Changes = {}): inference.GenerateRequest {
-  return {
-    ...inference.GenerateRequest.fromPartial({ requestId: `r${++lastId}`, sessionId: 's' }),
-    prompt: { $case: 'messages', value: { messages: [{ role: 'user', content: question }] } },
-    sampling: { ...inference.Sampling.fromPartial({}), ...sampling },
-    ...changes,
   };
 }
 
@@ -159,7 +69,7 @@ function answered<A>(ask: (done: Done<A>) => unknown): Promise<A> {
 
 describe('Generate', () => {
   it('streams a reply in its channels, with the usage at its end', async () => {
-    const { client } = await stage(saying('<think>hm</think>A boat.'));
+    const { client } = await group.stage(saying('<think>hm</think>A boat.'));
     const events = await eventsOf(client.generate(ask()));
     expect(events[0]).toEqual({ $case: 'accepted', value: { queueMs: expect.any(Number), cachedTokens: 0 } });
     const channels = new Map<number, string>();
@@ -169,7 +79,7 @@ describe('Generate', () => {
     }
     expect(Object.fromEntries(channels)).toEqual({ 1: '<think>hm</think>', 2: 'A boat.' });
     const ids = events.flatMap((event) => (event.$case === 'delta' ? event.value.tokenIds : []));
-    expect(ids).toEqual([...tokenizer.encode('<think>hm</think>A boat.'), end]);
+    expect(ids).toEqual([...group.tokenizer().encode('<think>hm</think>A boat.'), group.end()]);
     const { usage, reason } = finishedOf(events);
     const prompt = await answered<inference.CountTokensResponse>((done) =>
       client.countTokens({ prompt: ask().prompt }, done),
@@ -179,7 +89,7 @@ describe('Generate', () => {
   });
 
   it('reuses what the turn before left of its session, of the same tenant alone', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     const first = finishedOf(await eventsOf(client.generate(ask())));
     const again = finishedOf(await eventsOf(client.generate(ask({ turn: 1 }))));
     expect(again.usage?.cachedTokens).toBe((first.usage?.promptTokens ?? 0) - 1);
@@ -193,7 +103,7 @@ describe('Generate', () => {
   });
 
   it('takes token ids and gives log-probabilities', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     const prompt = { $case: 'tokenIds' as const, value: { ids: [1, 2, 3] } };
     const events = await eventsOf(
       client.generate(ask({ prompt, sampling: { logprobs: 1, maxTokens: 3, temperature: 0 } })),
@@ -207,7 +117,7 @@ describe('Generate', () => {
   });
 
   it('refuses absurd values by their fields, all at once', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     const absurd = ask({
       requestId: '',
       sessionId: 'x'.repeat(257),
@@ -228,7 +138,7 @@ describe('Generate', () => {
   });
 
   it('refuses prompts that are none', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     const refused = async (prompt: inference.GenerateRequest['prompt']) => {
       const { code, details } = await failureOf(client.generate({ ...ask(), prompt }));
       return `${status[code]} ${details}`;
@@ -239,17 +149,17 @@ describe('Generate', () => {
     );
     const roles = { messages: [{ role: 'wizard', content: '' }] };
     expect(await refused({ $case: 'messages', value: roles })).toMatch(/messages\.messages\[0\]\.role: is "wizard"/);
-    expect(await refused({ $case: 'tokenIds', value: { ids: [0, vocabulary] } })).toMatch(
+    expect(await refused({ $case: 'tokenIds', value: { ids: [0, group.vocabulary()] } })).toMatch(
       /token_ids\.ids\[1\]: is \d+; the model's/,
     );
-    const long = Array.from({ length: contextTokens }, () => 1);
+    const long = Array.from({ length: toyContextTokens }, () => 1);
     expect(await refused({ $case: 'tokenIds', value: { ids: long } })).toMatch(
       /^OUT_OF_RANGE the prompt has 2000 tokens/,
     );
   });
 
   it('ends by Abort, and knows no id twice at a time', async () => {
-    const { client } = await stage({ during: async () => await new Promise((resolve) => setImmediate(resolve)) });
+    const { client } = await group.stage({ during: async () => await new Promise((resolve) => setImmediate(resolve)) });
     const request = ask({ sampling: { maxTokens: 1_900, temperature: 0 } });
     const { requestId } = request;
     const abort = () => answered<inference.AbortResponse>((done) => client.abort({ requestId }, done));
@@ -271,7 +181,7 @@ describe('Generate', () => {
       if (!signal.aborted) await once(signal, 'abort');
       broken.resolve();
     };
-    const { client, engine } = await stage({ during });
+    const { client, engine } = await group.stage({ during });
     const call = client.generate(ask({ sampling: { maxTokens: 1_900, temperature: 0 } }));
     call.on('error', () => undefined);
     call.resume();
@@ -285,7 +195,7 @@ describe('Generate', () => {
     const during = async (step: number, signal: AbortSignal) => {
       if (step === 4 && !signal.aborted) await once(signal, 'abort');
     };
-    const { client } = await stage({ during });
+    const { client } = await group.stage({ during });
     const events = await eventsOf(
       client.generate(ask({ deadlineMs: 300, sampling: { maxTokens: 1_900, temperature: 0 } })),
     );
@@ -295,7 +205,7 @@ describe('Generate', () => {
 
   it('tells those who find too many waiting when to come again', async () => {
     const go = Promise.withResolvers<void>();
-    const { client } = await stage({ during: () => go.promise });
+    const { client } = await group.stage({ during: () => go.promise });
     const wide = { maxTokens: 3_000 };
     const calls = Array.from({ length: 4 }, () => client.generate(ask({ sampling: wide, sessionId: '' })));
     const failures = await Promise.race(calls.map(failureOf));
@@ -309,7 +219,9 @@ describe('Generate', () => {
 
   it('is UNAVAILABLE with a time to retry when a step fails for a passing reason', async () => {
     const { Unavailable } = await import('#errors');
-    const { client } = await stage({ during: async () => await Promise.reject(new Unavailable('shard 2 is lost')) });
+    const { client } = await group.stage({
+      during: async () => await Promise.reject(new Unavailable('shard 2 is lost')),
+    });
     const error = await failureOf(client.generate(ask()));
     expect(error).toMatchObject({ code: status.UNAVAILABLE, details: 'shard 2 is lost' });
     expect(retryOf(error)).toEqual({ retryDelay: { seconds: 1, nanos: 0 } });
@@ -318,7 +230,7 @@ describe('Generate', () => {
 
 describe('the rest of the service', () => {
   it('says what it serves', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     expect(await answered<inference.GetInfoResponse>((done) => client.getInfo({}, done))).toMatchObject({
       model: 'toy',
       draining: false,
@@ -327,7 +239,7 @@ describe('the rest of the service', () => {
   });
 
   it('tells its load again and again', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     const call = client.watchLoad({ intervalMs: 100 });
     call.on('error', () => undefined);
     const [first] = (await once(call, 'data')) as inference.WatchLoadResponse[];
@@ -342,7 +254,7 @@ describe('the rest of the service', () => {
   });
 
   it('drains: known sessions go on, new ones are sent away, until that is called off', async () => {
-    const { client } = await stage();
+    const { client } = await group.stage();
     await eventsOf(client.generate(ask()));
     const drain = client.drain({ deadlineMs: 60_000, cancel: false });
     const told: inference.DrainResponse[] = [];
@@ -361,9 +273,9 @@ describe('the rest of the service', () => {
   });
 
   it('tells its health, also to those who watch it until it stops', async () => {
-    const { address, server } = await stage();
+    const { address, server } = await group.stage();
     const client = new health.HealthClient(address, credentials.createInsecure());
-    closing.push(() => client.close());
+    group.closing(() => client.close());
     const check = (service: string) => answered<health.HealthCheckResponse>((done) => client.check({ service }, done));
     expect(await check('')).toEqual({ status: 1 });
     expect(await check('argosy.inference.v1.InferenceService')).toEqual({ status: 1 });
@@ -376,13 +288,12 @@ describe('the rest of the service', () => {
     expect(await next).toEqual([{ status: 2 }]);
     watch.cancel();
     await stopped;
-    closing.splice(closing.length - 3, 1);
   });
 
   it('describes itself by reflection, imports included', async () => {
-    const { address } = await stage();
+    const { address } = await group.stage();
     const client = new reflection.ServerReflectionClient(address, credentials.createInsecure());
-    closing.push(() => client.close());
+    group.closing(() => client.close());
     const call = client.serverReflectionInfo();
     const answers: reflection.ServerReflectionResponse[] = [];
     call.on('data', (answer: reflection.ServerReflectionResponse) => answers.push(answer));

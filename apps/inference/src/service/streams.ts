@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { statusOf } from './faults.ts';
+import { statusOf } from '../transport/status.ts';
 
 /** Fires when the caller of a stream leaves, or its own deadline passes. */
 export function leavingOf(call: ServerWritableStream<unknown, unknown>): AbortSignal {

@@ -2,6 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { InvalidInput } from '#errors';
 import { decodeRows, encodeRows, wireBytes } from '#moe';
 import { decodeBatch, encodeRowsOf, type ForwardBatch } from '../transport/forward-message.ts';
+import { malformed } from '../transport/malformed.ts';
 import { statusOf } from '../transport/status.ts';
 import type { ResidentExperts } from './resident-experts.ts';
 
@@ -55,7 +56,7 @@ export function answerForward(call: Stream, experts: ResidentExperts, count: (by
 
 async function answerTo(bytes: Buffer, experts: ResidentExperts): Promise<Buffer> {
   const startedAt = performance.now();
-  const batch = decodeBatch(bytes);
+  const batch = batchOf(bytes);
   const y = await experts.run({ ...batch, x: xOf(batch) });
   return encodeRowsOf({
     seq: batch.seq,
@@ -67,6 +68,14 @@ async function answerTo(bytes: Buffer, experts: ResidentExperts): Promise<Buffer
       batch.mode === 'reduced' ? Uint32Array.from({ length: batch.rows }, (_, row) => row) : new Uint32Array(),
     computeUs: Math.round((performance.now() - startedAt) * 1000),
   });
+}
+
+function batchOf(bytes: Buffer): ForwardBatch {
+  try {
+    return decodeBatch(bytes);
+  } catch (error) {
+    throw malformed('argosy.expert.v1.ForwardRequest', bytes, error);
+  }
 }
 
 function xOf({ x, format }: ForwardBatch): Float32Array {

@@ -3,6 +3,7 @@ import type { expert } from '#contracts/rpc';
 import { InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
 import { channelOptions, shardService } from '../transport/channel.ts';
+import { readable, refuseMalformed } from '../transport/malformed.ts';
 import { removeStaleSocket } from '../transport/stale-socket.ts';
 import { answerForward } from './forward-stream.ts';
 import { answerLoads } from './load-stream.ts';
@@ -14,7 +15,7 @@ const longestBeatMs = 3_600_000;
 /** The role `shard`: some experts of a model behind `ExpertShardService`. */
 export class ShardServer {
   readonly #experts: ResidentExperts;
-  readonly #server = new Server(channelOptions);
+  readonly #server = new Server({ ...channelOptions, interceptors: [refuseMalformed] });
   readonly #streams = new Set<ServerDuplexStream<Buffer, Buffer>>();
   readonly #beats = new Set<() => void>();
   #unansweredBytes = 0;
@@ -23,7 +24,7 @@ export class ShardServer {
 
   private constructor(experts: ResidentExperts) {
     this.#experts = experts;
-    this.#server.addService(shardService, {
+    this.#server.addService(readable(shardService), {
       load: (call: ServerDuplexStream<expert.LoadRequest, expert.LoadResponse>) => void answerLoads(call, experts),
       forward: (call: ServerDuplexStream<Buffer, Buffer>) => this.#forward(call),
       stats: (call: ServerWritableStream<expert.StatsRequest, expert.StatsResponse>) => this.#stats(call),

@@ -79,16 +79,26 @@ export class MessageWriter {
 /** Reads a message field by field. What it gives of bytes is a view of the message, not a copy. */
 export class MessageReader {
   readonly #bytes: Uint8Array;
-  readonly #what: string;
+  /** The name of what is being read, for faults. */
+  what: string;
   #at = 0;
   #end: number;
   #type = 0;
 
-  /** @param what the name of the message, for faults */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = bytes;
-    this.#what = what;
+    this.what = what;
     this.#end = bytes.length;
+  }
+
+  /** True when the field that {@link next} has named is a run of bytes: text, a message, packed numbers. */
+  get holdsBytes(): boolean {
+    return this.#type === bytesType;
+  }
+
+  /** True when it is a number of its own. */
+  get holdsNumber(): boolean {
+    return this.#type === varintType;
   }
 
   /** The number of the next field, null at the end. */
@@ -118,7 +128,7 @@ export class MessageReader {
     const run = this.bytes();
     const values = new Uint32Array(before.length + run.reduce((count, byte) => count + (byte < 0x80 ? 1 : 0), 0));
     values.set(before);
-    const inner = new MessageReader(run, this.#what);
+    const inner = new MessageReader(run, this.what);
     for (let i = before.length; i < values.length; i++) values[i] = inner.#varint();
     if (inner.#at !== run.length) throw this.#fault('ends within a number');
     return values;
@@ -139,7 +149,7 @@ export class MessageReader {
   skip(): void {
     switch (this.#type) {
       case varintType:
-        this.#varint();
+        this.#passVarint();
         return;
       case fixed64Type:
         this.#take(8);
@@ -173,6 +183,15 @@ export class MessageReader {
     throw this.#fault('holds a number of more than ten bytes');
   }
 
+  /** Whatever it holds: what this reader does not know may be wider than it could tell. */
+  #passVarint(): void {
+    for (let length = 1; length <= 10; length++) {
+      this.#require(1);
+      if ((this.#bytes[this.#at++] ?? 0) < 0x80) return;
+    }
+    throw this.#fault('holds a number of more than ten bytes');
+  }
+
   #expect(type: number): void {
     if (this.#type !== type) throw this.#fault(`has a field of type ${this.#type} where ${type} belongs`);
   }
@@ -182,6 +201,6 @@ export class MessageReader {
   }
 
   #fault(message: string): InvalidInput {
-    return new InvalidInput([{ path: this.#what, message: `${message}, at byte ${this.#at} of ${this.#end}` }]);
+    return new InvalidInput([{ path: this.what, message: `${message}, at byte ${this.#at} of ${this.#end}` }]);
   }
 }
