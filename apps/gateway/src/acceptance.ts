@@ -154,7 +154,7 @@ export function newRunId(nowMs: number, random: Uint8Array): string {
 }
 
 /** Tells a repeated request from another one. Keys are sorted, so their order does not matter. */
-export function bodyHash(body: ResearchBody): string {
+export function bodyHash(body: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(sortKeys(body)))
     .digest('hex');

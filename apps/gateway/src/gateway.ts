@@ -17,6 +17,7 @@ import type { StreamSettings } from './event-stream.ts';
 import { takeFiles } from './file-bodies.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
+import { Intake } from './intake.ts';
 import { ResearchController } from './research.controller.ts';
 import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
@@ -52,6 +53,7 @@ class GatewayModule {
       providers: [
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
+        Intake,
         { provide: APP_GUARD, useValue: new ScopeGuard() },
         { provide: STREAMS, useValue: streams },
         { provide: SIGNING_KEY, useValue: options.signingKey },

@@ -1,19 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type AcceptedResource, parseInput, type RunResource, researchBody } from '#contracts';
 import { renderMarkdown } from '#domain';
-import { InvalidInput, InvalidState, NotFound } from '#errors';
-import { childOf } from '#platform';
+import { InvalidState, NotFound } from '#errors';
 import type { Runs } from '#runs';
-import { bodyHash, newRunId, type Offer, toRequest } from './acceptance.ts';
 import { type Caller, From, Needs } from './access/caller.ts';
 import { eventStream, type StreamSettings } from './event-stream.ts';
+import { Intake } from './intake.ts';
 import { toResource } from './resources.ts';
-import { OFFER, RUNS, STREAMS } from './tokens.ts';
+import { RUNS, STREAMS } from './tokens.ts';
 
-const idempotencyKey = z.string().min(1).max(200).optional();
 const cursor = z.object({
   before: z.string().max(100).optional(),
   limit: z.coerce.number().int().min(1).max(100).default(20),
@@ -23,12 +20,12 @@ const eventNumber = z.coerce.number().int().min(0);
 @Controller('v1/research')
 export class ResearchController {
   readonly #runs: Runs;
-  readonly #offer: Offer;
+  readonly #intake: Intake;
   readonly #streams: StreamSettings;
 
-  constructor(@Inject(RUNS) runs: Runs, @Inject(OFFER) offer: Offer, @Inject(STREAMS) streams: StreamSettings) {
+  constructor(@Inject(RUNS) runs: Runs, @Inject(Intake) intake: Intake, @Inject(STREAMS) streams: StreamSettings) {
     this.#runs = runs;
-    this.#offer = offer;
+    this.#intake = intake;
     this.#streams = streams;
   }
 
@@ -36,25 +33,15 @@ export class ResearchController {
   @HttpCode(202)
   @Needs('research:write')
   async create(
-    @From() { tenantId }: Caller,
+    @From() caller: Caller,
     @Body() raw: unknown,
-    @Headers('idempotency-key') key: unknown,
+    @Headers('idempotency-key') idempotencyKey: unknown,
     @Headers('traceparent') traceparent: unknown,
   ): Promise<AcceptedResource> {
     const body = parseInput(researchBody, raw);
-    const idempotency = parseInput(idempotencyKey, key);
-    await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
-    const now = new Date();
-    const { runId } = await this.#runs.accept({
-      tenantId,
-      runId: newRunId(now.getTime(), randomBytes(10)),
-      request: toRequest(body, this.#offer, now.toISOString().slice(0, 10)),
-      requestSha256: bodyHash(body),
-      traceparent: childOf(traceparent),
-      ...(idempotency === undefined ? {} : { idempotencyKey: idempotency }),
-    });
-    const { status, queuePosition } = await this.#runs.get(tenantId, runId);
-    return { id: runId, status, queue_position: queuePosition };
+    const id = await this.#intake.accept(caller, { body, sent: body }, { idempotencyKey, traceparent });
+    const { status, queuePosition } = await this.#runs.get(caller.tenantId, id);
+    return { id, status, queue_position: queuePosition };
   }
 
   @Get()
@@ -127,14 +114,5 @@ export class ResearchController {
     const text = cited ? (await this.#runs.texts(tenantId, [sha256])).get(sha256) : undefined;
     if (text === undefined) throw new NotFound(`Run ${id} cites no snapshot ${sha256}.`);
     await reply.header('content-type', 'text/plain; charset=utf-8').send(text);
-  }
-
-  /** @throws InvalidInput saying of each why it cannot be searched */
-  async #expectCorpora(tenantId: string, ids: readonly string[]): Promise<void> {
-    const uploaded = ids.filter((id) => !this.#offer.knowsCorpus(id));
-    if (uploaded.length === 0) return;
-    const faults = await this.#runs.corpora.faults(tenantId, uploaded);
-    if (faults.size === 0) return;
-    throw new InvalidInput([...faults.values()].map((message) => ({ path: 'sources.corpora', message })));
   }
 }

@@ -58,6 +58,10 @@ export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model'> 
   /** ISO date of the accept, the only date a prompt may hold. */
   readonly today: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** What the model reads above the question: a conversation before it, instructions. */
+  readonly preface?: string;
+  /** What the caller is to be told back of how it asked, in the words of its protocol. No researcher sees it. */
+  readonly echo?: Readonly<Record<string, unknown>>;
   /** What becomes of a claim without proof: it is marked, or removed. Default `mark`. */
   readonly citations?: CitationRule;
   /** Asks for an object that fits it beside the answer. */

@@ -44,6 +44,11 @@ describe('begin', () => {
     expect(state).toMatchObject({ phase: 'thinking', step: 0 });
     expect(state.turns).toEqual([{ role: 'question', text: request.question, urls: ['https://example.org/'] }]);
   });
+
+  it('shows the model what goes before the question above it', () => {
+    const [state] = begin(requestOf({ preface: 'Answer in Dutch.' }));
+    expect(state.turns).toMatchObject([{ role: 'question', text: `Answer in Dutch.\n\n${request.question}` }]);
+  });
 });
 
 describe('a model reply', () => {

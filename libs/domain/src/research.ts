@@ -33,8 +33,9 @@ const mostCalls = 16;
 const research: Aim = { kind: 'research' };
 
 /** The state of a run that was just accepted, and its first command. */
-export function begin({ question, sources, outputSchema }: ResearchRequest): [ResearchState, Command] {
-  const turns: Turn[] = [{ role: 'question', text: question, urls: sources.urls }];
+export function begin({ question, preface, sources, outputSchema }: ResearchRequest): [ResearchState, Command] {
+  const text = preface === undefined ? question : `${preface}\n\n${question}`;
+  const turns: Turn[] = [{ role: 'question', text, urls: sources.urls }];
   const after: Common = {
     step: 0,
     turns,

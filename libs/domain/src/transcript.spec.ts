@@ -23,8 +23,8 @@ function linesOf(...events: readonly ResearchEvent[]): unknown[] {
 
 describe('a transcript', () => {
   it('begins with the question and all that was frozen with it, but for the labels of the caller', () => {
-    const request = requestOf({ metadata: { team: 'a' } });
-    const { metadata, ...frozen } = request;
+    const request = requestOf({ metadata: { team: 'a' }, echo: { form: 'responses' }, preface: 'Be brief.' });
+    const { metadata, echo: _, ...frozen } = request;
     const { providers, ...sources } = frozen.sources;
     expect(JSON.parse(transcriptOf(request, []))).toEqual({ kind: 'question', ...frozen, sources });
     expect([metadata, providers]).toEqual([{ team: 'a' }, []]);

@@ -10,8 +10,8 @@ import type { ResearchEvent } from './run-state.ts';
  * no durations. Page text is named by its snapshot and its place there. Cost O(length).
  */
 export function transcriptOf(request: ResearchRequest, events: readonly ResearchEvent[]): string {
-  // Labels of the caller's own, which no researcher sees.
-  const { metadata, ...question } = request;
+  // The caller's own, which no researcher sees.
+  const { metadata, echo, ...question } = request;
   const lines = [{ kind: 'question', ...question, sources: saidOf(request) }, ...events.map(withoutTimes)];
   return lines.map((line) => `${canonicalJson(line)}\n`).join('');
 }

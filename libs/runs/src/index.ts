@@ -17,6 +17,6 @@ export type { Census } from './store/census.ts';
 export type { Claim } from './store/claims.ts';
 export type { History } from './store/history.ts';
 export type { Commit, Committed } from './store/ledger.ts';
-export type { RunStateName, RunView, StoredEvent } from './store/views.ts';
+export type { RunRecord, RunStateName, RunView, StoredEvent } from './store/views.ts';
 export type { Worker } from './store/workers.ts';
 export { Working } from './working.ts';

@@ -19,7 +19,16 @@ import { flagCancel, isCancelFlagged } from './store/flags.ts';
 import { type History, readHistory } from './store/history.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './store/sweep.ts';
-import { getRun, hasEnded, listRuns, type RunView, readEvents, type StoredEvent } from './store/views.ts';
+import {
+  getRun,
+  hasEnded,
+  listRuns,
+  type RunRecord,
+  type RunView,
+  readAllEvents,
+  readEvents,
+  type StoredEvent,
+} from './store/views.ts';
 import { dropDuty, forgetDeadWorkers, takeDuty, type Worker } from './store/workers.ts';
 
 /** What a look of the reconciler put back on its way. */
@@ -63,7 +72,7 @@ export class Runs {
   }
 
   /** @throws NotFound */
-  async get(tenantId: string, runId: string): Promise<RunView> {
+  async get(tenantId: string, runId: string): Promise<RunRecord> {
     const run = await getRun(this.#core.database, tenantId, runId);
     if (run === null) throw noSuchRun(runId);
     return run;
@@ -78,6 +87,11 @@ export class Runs {
 
   async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
     return await listRuns(this.#core.database, tenantId, before, limit);
+  }
+
+  /** Durable events up to now, all of them. */
+  async eventsSoFar(tenantId: string, runId: string): Promise<StoredEvent[]> {
+    return await readAllEvents(this.#core.database, tenantId, runId);
   }
 
   /**

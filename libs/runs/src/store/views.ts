@@ -1,4 +1,4 @@
-import type { Report, RunEventType } from '#domain';
+import { type Report, type ResearchRequest, type RunEventType, type StoredRequest, upcastRequest } from '#domain';
 import type { Database } from './database.ts';
 
 /** States of a run as clients see them; the last four are terminal. */
@@ -19,6 +19,11 @@ export interface RunView {
   readonly report: Report | null;
   /** Model calls whose replies were lost with a worker, and their estimated prompt tokens: bought again, not charged. */
   readonly lost: { readonly modelCalls: number; readonly promptTokens: number };
+}
+
+/** A run with everything that was frozen when it was accepted. */
+export interface RunRecord extends RunView {
+  readonly request: ResearchRequest;
 }
 
 /** A durable event with its number. */
@@ -47,15 +52,15 @@ interface RunRow {
 const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
   r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
 
-/** One run with its report, or null. */
-export async function getRun(database: Database, tenantId: string, runId: string): Promise<RunView | null> {
-  const { rows } = await database.query<RunRow>(
-    `SELECT ${columns}, r.report, CASE WHEN r.state = 'queued' THEN (
+/** One run with its request and its report, or null. */
+export async function getRun(database: Database, tenantId: string, runId: string): Promise<RunRecord | null> {
+  const { rows } = await database.query<RunRow & { readonly request: StoredRequest }>(
+    `SELECT ${columns}, r.request, r.report, CASE WHEN r.state = 'queued' THEN (
        SELECT count(*)::int FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at) END AS ahead
      FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
     [tenantId, runId],
   );
-  return rows[0] === undefined ? null : toView(rows[0]);
+  return rows[0] === undefined ? null : { ...toView(rows[0]), request: upcastRequest(rows[0].request) };
 }
 
 /** Runs of a tenant without their reports, newest first, below the cursor. Run ids sort by time. */
@@ -103,6 +108,16 @@ export async function readEvents(
     [tenantId, runId, after, eventPage],
   );
   return rows.map(({ seq, type, data, at }) => ({ seq: Number(seq), type, data, at: at.toISOString() }));
+}
+
+/** All durable events of a run so far, oldest first. */
+export async function readAllEvents(database: Database, tenantId: string, runId: string): Promise<StoredEvent[]> {
+  const all: StoredEvent[] = [];
+  for (;;) {
+    const page = await readEvents(database, tenantId, runId, all.at(-1)?.seq ?? 0);
+    all.push(...page);
+    if (page.length < eventPage) return all;
+  }
 }
 
 function toView(row: RunRow): RunView {

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { parseInput, type ResearchBody } from '#contracts';
+import type { ResearchRequest } from '#domain';
+import { InvalidInput } from '#errors';
+import { childOf } from '#platform';
+import type { Runs } from '#runs';
+import { bodyHash, newRunId, type Offer, toRequest } from './acceptance.ts';
+import type { Caller } from './access/caller.ts';
+import { OFFER, RUNS } from './tokens.ts';
+
+const idempotencyKey = z.string().min(1).max(200).optional();
+
+/** What is asked for, in whichever protocol. */
+export interface Order extends Pick<ResearchRequest, 'preface' | 'echo'> {
+  readonly body: ResearchBody;
+  /** What was sent: tells a repeated request from another one under the same Idempotency-Key. */
+  readonly sent: unknown;
+}
+
+/** The headers of a request that a run depends on, as they came. */
+export interface OrderHeaders {
+  readonly idempotencyKey: unknown;
+  readonly traceparent: unknown;
+}
+
+/** The one way by which requests become runs, whatever protocol they came by. */
+@Injectable()
+export class Intake {
+  readonly #runs: Runs;
+  readonly #offer: Offer;
+
+  constructor(@Inject(RUNS) runs: Runs, @Inject(OFFER) offer: Offer) {
+    this.#runs = runs;
+    this.#offer = offer;
+  }
+
+  /**
+   * Makes an order a run, or finds the run that it was made before. @returns its id, after the commit
+   * @throws InvalidInput, ModelUnavailable, IdempotencyConflict
+   */
+  async accept({ tenantId }: Caller, order: Order, headers: OrderHeaders): Promise<string> {
+    const { body, sent, preface, echo } = order;
+    const key = parseInput(idempotencyKey, headers.idempotencyKey);
+    await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
+    const now = new Date();
+    const request = toRequest(body, this.#offer, now.toISOString().slice(0, 10));
+    if (preface !== undefined) this.#expectReader(request.model);
+    const { runId } = await this.#runs.accept({
+      tenantId,
+      runId: newRunId(now.getTime(), randomBytes(10)),
+      request: {
+        ...request,
+        ...(preface === undefined ? {} : { preface }),
+        ...(echo === undefined ? {} : { echo }),
+      },
+      requestSha256: bodyHash(sent),
+      traceparent: childOf(headers.traceparent),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    });
+    return runId;
+  }
+
+  /** @throws InvalidInput where the model follows no instructions and remembers no conversation */
+  #expectReader(name: string): void {
+    if (this.#offer.models.get(name)?.isLanguageModel) return;
+    const message = `${name} reads one question and nothing else: leave out instructions and earlier messages, or name a language model`;
+    throw new InvalidInput([{ path: 'input', message }]);
+  }
+
+  /** @throws InvalidInput saying of each why it cannot be searched */
+  async #expectCorpora(tenantId: string, ids: readonly string[]): Promise<void> {
+    const uploaded = ids.filter((id) => !this.#offer.knowsCorpus(id));
+    if (uploaded.length === 0) return;
+    const faults = await this.#runs.corpora.faults(tenantId, uploaded);
+    if (faults.size === 0) return;
+    throw new InvalidInput([...faults.values()].map((message) => ({ path: 'sources.corpora', message })));
+  }
+}
