@@ -14,7 +14,8 @@ async function buildDist() {
  */
 const groups = {
   unit: { prepare: [], args: [] },
-  integration: { prepare: [], args: [] },
+  // Jest leaves one core to whoever watches; these wait for stores most of the time.
+  integration: { prepare: [], args: ['--maxWorkers=2'] },
   chaos: { prepare: [buildDist], args: ['--runInBand'] },
   e2e: { prepare: [buildDist], args: ['--runInBand'] },
 };

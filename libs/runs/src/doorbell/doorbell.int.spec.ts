@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
 import type { Worker } from 'bullmq';
 import { useStore } from '../../../../test/support/embedded.ts';
@@ -8,7 +9,7 @@ import { redisBackend } from '../fleet/redis-backend.ts';
 import { type BullmqBackend, BullmqDoorbell, embeddedBackend } from './bullmq-doorbell.ts';
 import { type DoorbellUnderTest, describeDoorbell } from './doorbell.contract.ts';
 
-const database = useStore((folder) => PgliteDatabase.open(folder));
+const database = useStore((folder) => PgliteDatabase.open(join(folder, 'postgres')));
 
 /** What a worker that dies does: nothing any more. Forced, BullMQ neither waits for its jobs nor renews their locks. */
 function mortal({ queue, worker }: BullmqBackend): { backend: BullmqBackend; vanish: () => Promise<void> } {

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { rounds, type Saying } from '../../../../test/support/crashing-worker.ts';
-import { temporaryFolder } from '../../../../test/support/embedded.ts';
+import { placeEmptyCluster, temporaryFolder } from '../../../../test/support/embedded.ts';
 import { PgliteDatabase } from './pglite-database.ts';
 
 const root = join(import.meta.dirname, '../../../..');
@@ -41,6 +41,7 @@ describe('a run whose process is killed again and again', () => {
   let database: PgliteDatabase;
 
   beforeAll(async () => {
+    placeEmptyCluster(folder);
     for (const sayings of [...kills, Number.POSITIVE_INFINITY]) said.push(...(await live(sayings)));
     database = await PgliteDatabase.open(join(folder, 'postgres'));
   }, 60_000);

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { useStore } from '../../../../test/support/embedded.ts';
 import { PgliteDatabase } from './pglite-database.ts';
 import { PglitePool } from './pglite-pool.ts';
 
-const database = useStore((folder) => PgliteDatabase.open(folder));
+const database = useStore((folder) => PgliteDatabase.open(join(folder, 'postgres')));
 type Client = Awaited<ReturnType<PglitePool['connect']>>;
 
 let pool: PglitePool;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from '@jest/globals';
+import { placeEmptyCluster } from '../../../../test/support/embedded.ts';
 import { freshDatabase, freshPrefix, sharedRedisUrl } from '../../../../test/support/servers.ts';
 import { type Bus, LocalBus } from '../bus.ts';
 import { type DeltaTail, LocalTail } from '../deltas.ts';
@@ -27,10 +28,10 @@ export interface Stores {
   close(): Promise<void>;
 }
 
-/** About 4 s. */
 async function openEmbeddedStores(): Promise<Stores> {
   const folder = mkdtempSync(join(tmpdir(), 'argosy-test-'));
-  const database = await PgliteDatabase.open(folder);
+  placeEmptyCluster(folder);
+  const database = await PgliteDatabase.open(join(folder, 'postgres'));
   await migrate(database);
   return {
     database,
