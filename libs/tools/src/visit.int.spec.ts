@@ -38,6 +38,8 @@ const site: RequestListener = (request, response) => {
       return send(200, { 'content-type': 'application/json' }, '{"lock": 30}');
     case '/picture':
       return send(200, { 'content-type': 'image/png' }, 'x');
+    case '/broken':
+      return send(200, { 'content-type': 'text/html' }, '<html lang="');
     case '/busy':
       return send(429, { 'retry-after': '9' });
     case '/never':
@@ -127,6 +129,15 @@ describe('visit', () => {
     expect(observation.sections[0]?.fault?.message).toContain('404');
     expect(observation.sections[1]?.fault?.retryAfterMs).toBe(9_000);
     expect(observation.sources).toHaveLength(1);
+  });
+
+  it('keeps the other pages of a call when no parser can read one', async () => {
+    const { observation } = await visit([`${origin}/broken`, `${origin}/data.json`]);
+    expect(observation.sections[0]?.fault).toEqual({
+      kind: 'invalid',
+      message: expect.stringMatching(/the HTML is so broken/),
+    });
+    expect(observation.sections[1]?.passages[0]?.text).toContain('"lock": 30');
   });
 
   it('waits for no page longer than the call may take, and keeps the others', async () => {

@@ -1,7 +1,8 @@
+import { InvalidInput } from '#errors';
 import { charsetOf } from './charset.ts';
 import type { DocumentType, Extracted } from './document.ts';
 import type { PageFacts } from './facts.ts';
-import { htmlToText } from './html.ts';
+import { type HtmlText, htmlToText } from './html.ts';
 import { pdfToText } from './pdf.ts';
 import { snapshotOf } from './snapshot.ts';
 import { visible } from './unseen.ts';
@@ -34,7 +35,16 @@ export async function extract(raw: RawDocument): Promise<Extracted> {
 
 async function textOf(raw: RawDocument): Promise<{ readonly title: string | null; readonly text: string }> {
   if (raw.type === 'pdf') return await pdfToText(raw.bytes);
-  return raw.type === 'html' ? htmlToText(decode(raw)) : { title: null, text: decode(raw) };
+  return raw.type === 'html' ? htmlOf(raw) : { title: null, text: decode(raw) };
+}
+
+/** Hostile and broken pages trip parsers in ways that nobody knows beforehand: that is the page's fault, and no bug. */
+function htmlOf(raw: RawDocument): HtmlText {
+  try {
+    return htmlToText(decode(raw));
+  } catch (error) {
+    throw new InvalidInput([{ path: '', message: 'the HTML is so broken that it cannot be read' }], { cause: error });
+  }
 }
 
 /**
@@ -47,7 +57,7 @@ export async function readWebPage(raw: RawDocument): Promise<WebPage> {
     const extracted = snapshotOf(title === null ? null : visible(title), visible(text), raw.type);
     return { extracted, facts: null, thin: false };
   }
-  const { text, thin, ...facts } = htmlToText(decode(raw));
+  const { text, thin, ...facts } = htmlOf(raw);
   const empty = thin && text.trim() === '';
   return { extracted: empty ? null : snapshotOf(facts.title, text, 'html'), facts, thin };
 }

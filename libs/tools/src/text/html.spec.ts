@@ -57,6 +57,21 @@ describe('htmlToText', () => {
     expect(htmlToText('<h1>Title</h1><p>one</p><p>two</p>').text).toBe('# Title\n\none\n\ntwo');
   });
 
+  it.each([
+    ['<!doctype html><html lang=en><title>T</title><meta charset=utf-8><p>Words', 'no head and body tag'],
+    ['<html>\n<!-- a --><head><title>T</title><script>a="<p>"</script><p>Words</p></html>', 'an open head'],
+    ['<html><head><title>T</title></head><p>Words</p></html>', 'no body tag'],
+    ['<html><p>Words', 'nothing but a root'],
+  ])('reads %s, which has %s', (page) => {
+    expect(htmlToText(page).text).toMatch(/^(# T\n\n)?Words$/);
+  });
+
+  it('reads a page over which Readability trips', () => {
+    const words = 'The lock is renewed, and then it is renewed again, while the job lasts. '.repeat(3);
+    const page = `<html><p1><p>${words}</p></p1><!--<body >-->`;
+    expect(htmlToText(page).text.trim()).toBe('');
+  });
+
   it('writes tables so that each row can be quoted alone', () => {
     const { text } = htmlToText(
       `<table><tr><th>Year</th><th colspan="2">Catch</th></tr><tr><td rowspan="2">2020</td><td>perch</td><td>9.1</td></tr>

@@ -39,8 +39,15 @@ export function htmlToText(html: string, parse: ParseDom = parseDom): HtmlText {
 function whole(html: string): string {
   const page = html.startsWith('<?xml') ? closed(html) : html;
   if (!/<html[\s>]/i.test(page)) return `<!doctype html><html><head></head><body>${page}</body></html>`;
-  return /<body[\s>]/i.test(page) ? page : page.replace(/<\/html\s*>\s*$/i, '').replace(/<\/head\s*>|$/i, '$&<body>');
+  if (/<body[\s>]/i.test(page)) return page;
+  return page.replace(/<\/html\s*>\s*$/i, '').replace(HEAD, (_, html: string, head = '', rest = '') => {
+    return `${html}<head>${head}${rest}</head><body>`;
+  });
 }
+
+/** The start of a page whose body tag is left out, up to where its body begins: the tags of its head may be missing, too. */
+const HEAD =
+  /(<html\b[^>]*>)(?:\s*<head\b[^>]*>)?(?:([\s\S]*?)<\/head\s*>|((?:\s|<!--[\s\S]*?-->|<(?:meta|link|base)\b[^>]*>|<(title|script|style|noscript|template)\b[\s\S]*?<\/\4\s*>)*))/i;
 
 const VOID = 'area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr';
 
@@ -87,8 +94,13 @@ interface Article {
 function articleOf(document: DomDocument): Article | null {
   const serializer = (node: unknown) => node;
   const options = { charThreshold: 200, keepClasses: true, disableJSONLD: true, serializer };
-  // linkedom's documents are none of the browser library's that the type asks for.
-  return new Readability(document as never, options).parse() as Article | null;
+  try {
+    // linkedom's documents are none of the browser library's that the type asks for.
+    return new Readability(document as never, options).parse() as Article | null;
+  } catch {
+    // It trips over trees that are no page's, and there is a text without it.
+    return null;
+  }
 }
 
 /** Readability drops the main heading or makes it one of second rank; a reader of the snapshot wants it back. */
