@@ -15,7 +15,15 @@ import {
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type CorpusResource, corpusBody, fileHash, fileLimit, parseInput, parseLargeInput } from '#contracts';
+import {
+  type CorpusResource,
+  corpusBody,
+  fileHash,
+  fileLimit,
+  pageQuery,
+  parseInput,
+  parseLargeInput,
+} from '#contracts';
 import { Aborted } from '#errors';
 import type { OfferedCorpus, Runs } from '#runs';
 import { type Caller, From, Needs } from './access/caller.ts';
@@ -24,10 +32,6 @@ import { RUNS } from './tokens.ts';
 /** How long a client may take to send one file. */
 const uploadMs = 600_000;
 
-const cursor = z.object({
-  before: z.string().max(100).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-});
 const fileParams = z.object({ sha256: fileHash });
 
 /** Folders of clients: named by their files' hashes, then sent file by file. */
@@ -53,7 +57,7 @@ export class CorporaController {
     @From() { tenantId }: Caller,
     @Query() query: unknown,
   ): Promise<{ data: CorpusResource[]; next: string | null }> {
-    const { before, limit } = parseInput(cursor, query);
+    const { before, limit } = parseInput(pageQuery, query);
     const corpora = await this.#runs.corpora.list(tenantId, before ?? null, limit);
     const next = corpora.length === limit ? (corpora.at(-1)?.corpusId ?? null) : null;
     return { data: corpora.map((corpus) => toCorpusResource({ ...corpus, missing: [] })), next };

@@ -1,86 +1,46 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ErrorResource } from '#contracts';
-import { ArgosyError, InvalidInput, messageOf } from '#errors';
+import { messageOf } from '#errors';
 import type { Logger } from '#platform';
 import { Refusal } from './access/refusal.ts';
+import { type Fault, faultFor, faultOf, toErrorResource } from './faults.ts';
 import { refusals } from './instruments.ts';
+import type { RouteTable } from './route-table.ts';
 
 /** The one place where errors become HTTP answers. */
-const statusOf: Readonly<Record<string, number>> = {
-  validation_failed: 422,
-  idempotency_conflict: 422,
-  hash_mismatch: 422,
-  aborted: 400,
-  not_found: 404,
-  invalid_state: 409,
-  model_unavailable: 409,
-  unavailable: 503,
-  deadline_exceeded: 503,
-};
-
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
   readonly #logger: Logger;
+  readonly #routes: RouteTable;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, routes: RouteTable) {
     this.#logger = logger;
+    this.#routes = routes;
   }
 
   async catch(thrown: unknown, host: ArgumentsHost): Promise<void> {
     const http = host.switchToHttp();
-    const request = http.getRequest<FastifyRequest>();
-    const reply = http.getResponse<FastifyReply>();
-    const { status, code, message, param } = describe(thrown);
-    refusals.add(1, { code });
-    if (status >= 500) {
-      this.#logger.log('error', 'request failed', { url: request.url, message: messageOf(thrown) });
+    await this.answer(thrown, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  /** Answers a request that failed, wherever it got to. */
+  async answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { raw, id } = request;
+    const isUnrouted = request.is404 && thrown instanceof HttpException;
+    const allowed = isUnrouted ? this.#routes.methodsAt(raw.url ?? '') : [];
+    const fault = isUnrouted ? unrouted(raw.method ?? '', allowed) : faultOf(thrown);
+    refusals.add(1, { code: fault.code });
+    if (fault.status >= 500) {
+      this.#logger.log('error', 'request failed', { request_id: id, url: raw.url, message: messageOf(thrown) });
     }
-    const body: ErrorResource = {
-      error: { code, message, ...(param === undefined ? {} : { param }), request_id: request.id },
-    };
-    if (status === 503) reply.header('retry-after', '5');
+    if (fault.status === 405) reply.header('allow', allowed.join(', '));
+    if (fault.status === 503) reply.header('retry-after', '5');
     if (thrown instanceof Refusal) reply.headers(thrown.headers);
-    await reply.status(status).send(body);
+    await reply.status(fault.status).type('application/json; charset=utf-8').send(toErrorResource(fault, id));
   }
 }
 
-interface Description {
-  readonly status: number;
-  readonly code: string;
-  readonly message: string;
-  readonly param?: string;
-}
-
-function describe(thrown: unknown): Description {
-  if (thrown instanceof InvalidInput) {
-    const param = thrown.problems[0]?.path;
-    return { status: 422, code: thrown.code, message: thrown.message, ...(param ? { param } : {}) };
-  }
-  if (thrown instanceof Refusal) return thrown;
-  if (thrown instanceof ArgosyError) {
-    return { status: statusOf[thrown.code] ?? 500, code: thrown.code, message: thrown.message };
-  }
-  const status = httpStatus(thrown);
-  if (status < 500) return { status, code: clientCodes[status] ?? 'bad_request', message: messageOf(thrown) };
-  return {
-    status: 500,
-    code: 'internal',
-    message: 'Something went wrong inside; the log has it under this request_id.',
-  };
-}
-
-const clientCodes: Readonly<Record<number, string>> = {
-  403: 'forbidden',
-  404: 'not_found',
-  405: 'method_not_allowed',
-  413: 'too_large',
-  415: 'unsupported_media_type',
-};
-
-/** Nest's own exceptions and Fastify's parse errors carry a status. */
-function httpStatus(thrown: unknown): number {
-  if (thrown instanceof HttpException) return thrown.getStatus();
-  const status = (thrown as { statusCode?: unknown } | null)?.statusCode;
-  return typeof status === 'number' ? status : 500;
+function unrouted(method: string, allowed: readonly string[]): Fault {
+  if (allowed.length === 0) return faultFor('not_found', 'There is no such route.');
+  return faultFor('method_not_allowed', `${method} does nothing here; the path takes ${allowed.join(', ')}.`);
 }

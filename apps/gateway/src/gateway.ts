@@ -4,21 +4,25 @@ import type { Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { InvalidInput } from '#errors';
 import { alwaysReady, type Health, type Logger } from '#platform';
 import type { Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
 import { type Admission, admitRequests, expectLoopback, localAdmission } from './access/admission.ts';
 import { ScopeGuard } from './access/scope-guard.ts';
+import { takeBodies } from './bodies.ts';
 import { BundleController } from './bundle.controller.ts';
+import { connectionOptions, type Patience, patience, refuseExpectations } from './connections.ts';
 import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
 import type { StreamSettings } from './event-stream.ts';
-import { takeFiles } from './file-bodies.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
+import { PathGuard } from './path-guard.ts';
 import { ResearchController } from './research.controller.ts';
+import { RouteTable } from './route-table.ts';
 import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
 export interface GatewayOptions {
@@ -35,6 +39,8 @@ export interface GatewayOptions {
   readonly heartbeatMs?: number;
   /** What the health routes tell; without it, always ready. */
   readonly health?: Health;
+  /** How long clients may take to send their requests. */
+  readonly patience?: Patience;
 }
 
 /** Largest request body. */
@@ -55,6 +61,7 @@ class GatewayModule {
         { provide: OFFER, useValue: offer },
         Intake,
         { provide: APP_GUARD, useValue: new ScopeGuard() },
+        { provide: APP_GUARD, useValue: new PathGuard() },
         { provide: STREAMS, useValue: streams },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },
@@ -78,14 +85,10 @@ export class Gateway {
   /** @throws InvalidInput when the port is taken or may not be used, or others could reach it and no key is asked for */
   static async start(runs: Runs, offer: Offer, options: GatewayOptions, logger: Logger): Promise<Gateway> {
     if (options.admission === undefined) expectLoopback(options.host);
-    const adapter = new FastifyAdapter({ bodyLimit: bodyLimitBytes, forceCloseConnections: 'idle' });
     const closing = new AbortController();
     const module = GatewayModule.register(runs, offer, options, closing.signal);
-    const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false });
-    app.useGlobalFilters(new ErrorFilter(logger));
+    const app = await createApp(module, logger, options.patience ?? patience);
     const server = app.getHttpAdapter().getInstance();
-    measureRequests(server);
-    takeFiles(server);
     admitRequests(server, options.admission ?? localAdmission(options.tenantId));
     try {
       await app.listen(options.port, options.host);
@@ -116,6 +119,25 @@ export class Gateway {
       clearInterval(sweep);
     }
   }
+}
+
+/** An application whose every refusal has the shape of the API's errors. */
+async function createApp(module: DynamicModule, logger: Logger, limits: Patience): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: bodyLimitBytes,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      void filter.answer(error, request, reply),
+    ...connectionOptions(limits),
+  });
+  const server = adapter.getInstance();
+  const filter = new ErrorFilter(logger, RouteTable.of(server));
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, bodyParser: false });
+  app.useGlobalFilters(filter);
+  measureRequests(server);
+  takeBodies(server, limits.bodyMs);
+  refuseExpectations(app.getHttpServer());
+  return app;
 }
 
 function portUnusable({ host, port }: GatewayOptions, cause: unknown): unknown {

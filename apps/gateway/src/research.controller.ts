@@ -1,7 +1,6 @@
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
-import { type AcceptedResource, parseInput, type RunResource, researchBody } from '#contracts';
+import { type AcceptedResource, eventNumber, pageQuery, parseInput, type RunResource, researchBody } from '#contracts';
 import { renderMarkdown } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import type { Runs } from '#runs';
@@ -10,12 +9,6 @@ import { eventStream, type StreamSettings } from './event-stream.ts';
 import { Intake } from './intake.ts';
 import { toResource } from './resources.ts';
 import { RUNS, STREAMS } from './tokens.ts';
-
-const cursor = z.object({
-  before: z.string().max(100).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-});
-const eventNumber = z.coerce.number().int().min(0);
 
 @Controller('v1/research')
 export class ResearchController {
@@ -50,7 +43,7 @@ export class ResearchController {
     @From() { tenantId }: Caller,
     @Query() query: unknown,
   ): Promise<{ data: RunResource[]; next: string | null }> {
-    const { before, limit } = parseInput(cursor, query);
+    const { before, limit } = parseInput(pageQuery, query);
     const runs = await this.#runs.list(tenantId, before ?? null, limit);
     const next = runs.length === limit ? (runs.at(-1)?.runId ?? null) : null;
     return { data: runs.map(toResource), next };
@@ -71,7 +64,7 @@ export class ResearchController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     await this.#runs.get(tenantId, id);
-    const number = parseInput(eventNumber, headers['last-event-id'] ?? query.after ?? 0);
+    const number = parseInput(eventNumber, headers['last-event-id'] ?? query.after ?? '0');
     const stream = eventStream(this.#runs, { tenantId, runId: id, after: number, ...this.#streams });
     await reply
       .header('content-type', 'text/event-stream; charset=utf-8')

@@ -14,6 +14,7 @@ export {
   fileLimit,
 } from './corpora.ts';
 export { outputFaults, outputSchemaFault } from './output-schema.ts';
+export { eventNumber, pageQuery } from './paging.ts';
 export { parseInput, parseLargeInput } from './parse.ts';
 export {
   type AcceptedResource,

@@ -2,9 +2,13 @@ import { runInNewContext } from 'node:vm';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { DraftOutput, OutputSchema } from '#domain';
+import { isStorable } from './text.ts';
 
 /** Longest schema, in characters of JSON. */
 const mostCharacters = 50_000;
+
+/** Deepest nesting: whoever checks or stores a schema goes down it by recursion. */
+const mostLevels = 100;
 
 /** A schema or a pattern in it that takes longer is refused: it would hold up everybody's runs. */
 const limitMs = 1_000;
@@ -17,9 +21,11 @@ const mostFaults = 20;
  * `$ref` may point only inside.
  */
 export function outputSchemaFault(schema: OutputSchema): string | null {
-  const length = lengthOf(schema);
+  const shape = shapeFault(schema);
+  if (shape !== null) return shape;
+  const { length } = JSON.stringify(schema);
   if (length > mostCharacters)
-    return `the schema is too long or too deep (${length} characters); at most ${mostCharacters} can be used`;
+    return `the schema is too long (${length} characters); at most ${mostCharacters} can be used`;
   // Ajv would check such a schema later, and nobody would be there to hear of its faults.
   if ('$async' in schema) return 'the schema must not be one of ajv\'s asynchronous ones: leave "$async" out';
   if (schema['type'] !== 'object') return 'the schema must describe an object: give it "type": "object"';
@@ -50,13 +56,16 @@ export function outputFaults(schema: OutputSchema, { value, citations }: DraftOu
   }
 }
 
-/** Infinite for one that is nested too deeply to be written. */
-function lengthOf(schema: OutputSchema): number {
-  try {
-    return JSON.stringify(schema).length;
-  } catch {
-    return Number.POSITIVE_INFINITY;
+/** Level by level, for whatever comes from a client may be deeper than the stack. */
+function shapeFault(schema: OutputSchema): string | null {
+  let here: unknown[] = [schema];
+  for (let level = 0; here.length > 0; level++) {
+    if (level > mostLevels) return `the schema is too deep; at most ${mostLevels} levels can be used`;
+    const entries = here.flatMap((one) => (typeof one === 'object' && one !== null ? Object.entries(one) : []));
+    if (!entries.flat().every(isStorable)) return 'the schema holds a NUL character or half a surrogate pair';
+    here = entries.map(([, value]) => value);
   }
+  return null;
 }
 
 function compile(schema: OutputSchema) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { outputSchemaFault } from './output-schema.ts';
+import { storableText } from './text.ts';
 
 /** Longest question, in characters. */
 const maxQuestionChars = 20_000;
@@ -10,8 +11,7 @@ const host = z
   .toLowerCase()
   .regex(/^(?:[\p{L}\p{N}_-]+\.)*[\p{L}\p{N}_-]+$/u, 'a host name such as example.org, without scheme, port or path');
 
-const webUrl = z
-  .string()
+const webUrl = storableText
   .max(4096)
   .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'an absolute http:// or https:// URL');
 
@@ -48,8 +48,7 @@ function refuseUnusable(schema: Record<string, unknown>, context: z.core.$Refine
 
 /** Body of `POST /v1/research`. */
 export const researchBody = z.strictObject({
-  question: z
-    .string()
+  question: storableText
     .trim()
     .min(1, 'the question is empty: write what you want to know')
     .max(maxQuestionChars, `the question is longer than ${maxQuestionChars} characters: put background into a corpus`),
@@ -66,7 +65,7 @@ export const researchBody = z.strictObject({
   sources: sources.optional(),
   citations: z.enum(['mark', 'strict']).optional(),
   output_schema: z.record(z.string(), z.unknown()).superRefine(refuseUnusable).optional(),
-  metadata: z.record(z.string().max(64), z.string().max(512)).optional(),
+  metadata: z.record(storableText.max(64), storableText.max(512)).optional(),
 });
 export type ResearchBody = z.infer<typeof researchBody>;
 
@@ -147,7 +146,10 @@ export const errorResource = z.object({
   error: z.object({
     code: z.string(),
     message: z.string(),
+    /** The field of the first fault. */
     param: z.string().optional(),
+    /** Every fault of a `validation_failed`, up to a hundred. */
+    details: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
     request_id: z.string(),
   }),
 });
