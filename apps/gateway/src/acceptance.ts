@@ -109,17 +109,19 @@ function noAuthor(model: string) {
 }
 
 function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel): Limits {
-  const { steps = defaultSteps, tokens, seconds, usd } = budget;
+  const { steps = defaultSteps, tokens, seconds, usd, output_tokens: outputTokens, tool_calls: toolCalls } = budget;
   return {
     budget: {
       steps,
       ...(tokens === undefined ? {} : { tokens }),
       ...(seconds === undefined ? {} : { seconds }),
       ...(usd === undefined ? {} : { usd }),
+      ...(outputTokens === undefined ? {} : { outputTokens }),
+      ...(toolCalls === undefined ? {} : { toolCalls }),
     },
     contextTokens: model.contextTokens,
     ...(model.isLanguageModel
-      ? reservesWithin(Math.min(tokens ?? Infinity, model.contextTokens ?? Infinity))
+      ? reservesWithin(Math.min(tokens ?? Infinity, model.contextTokens ?? Infinity), outputTokens)
       : noReserves),
     answerSeconds: model.isLanguageModel ? Math.min(120, (seconds ?? 0) / 4) : 0,
     prices: model.prices,
@@ -130,10 +132,10 @@ function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: Configured
  * Room for the longest reply, answer and observation of a `tongyi-v1` run, in tokens. Smaller where the budget or the
  * context window is small: the full room would leave none for any research.
  */
-function reservesWithin(tokens: number) {
+function reservesWithin(tokens: number, outputTokens = Infinity) {
   return {
-    replyTokens: Math.min(10_000, Math.floor(tokens / 8)),
-    answerTokens: Math.min(8_000, Math.floor(tokens / 8)),
+    replyTokens: Math.min(10_000, Math.floor(tokens / 8), Math.floor(outputTokens / 4)),
+    answerTokens: Math.min(8_000, Math.floor(tokens / 8), Math.floor(outputTokens / 4)),
     observationTokens: Math.min(16_000, Math.floor(tokens / 6)),
   };
 }

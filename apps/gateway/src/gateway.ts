@@ -20,10 +20,13 @@ import type { StreamSettings } from './event-stream.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
+import { tellErrorsAsOpenAi } from './openai/errors.ts';
+import { ResponsesController } from './openai/responses.controller.ts';
+import { type AnswerPatience, answerPatience } from './openai/waiting.ts';
 import { PathGuard } from './path-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
-import { HEALTH, OFFER, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
+import { HEALTH, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -37,6 +40,8 @@ export interface GatewayOptions {
   readonly signingKey: KeyObject;
   /** Time between two comments that keep a quiet event stream open. Default 15,000. */
   readonly heartbeatMs?: number;
+  /** How long a request for an answer waits for its run. */
+  readonly answerPatience?: AnswerPatience;
   /** What the health routes tell; without it, always ready. */
   readonly health?: Health;
   /** How long clients may take to send their requests. */
@@ -55,7 +60,7 @@ class GatewayModule {
     const streams: StreamSettings = { heartbeatMs: options.heartbeatMs ?? 15_000, closing };
     return {
       module: GatewayModule,
-      controllers: [ResearchController, BundleController, CorporaController, HealthController],
+      controllers: [ResponsesController, ResearchController, BundleController, CorporaController, HealthController],
       providers: [
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
@@ -63,6 +68,7 @@ class GatewayModule {
         { provide: APP_GUARD, useValue: new ScopeGuard() },
         { provide: APP_GUARD, useValue: new PathGuard() },
         { provide: STREAMS, useValue: streams },
+        { provide: PATIENCE, useValue: options.answerPatience ?? answerPatience },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },
       ],
@@ -135,6 +141,7 @@ async function createApp(module: DynamicModule, logger: Logger, limits: Patience
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, bodyParser: false });
   app.useGlobalFilters(filter);
   measureRequests(server);
+  tellErrorsAsOpenAi(server);
   takeBodies(server, limits.bodyMs);
   refuseExpectations(app.getHttpServer());
   return app;

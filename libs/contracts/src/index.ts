@@ -13,6 +13,18 @@ export {
   fileHash,
   fileLimit,
 } from './corpora.ts';
+export { type InputItem, inputItems } from './openai/input-items.ts';
+export { renaming } from './openai/order.ts';
+export {
+  type ResponseEvent,
+  type ResponseState,
+  runIdOf,
+  tell,
+  unopened,
+} from './openai/projection.ts';
+export { type ResponseResource, responseResource } from './openai/response.ts';
+export { type ResponseEcho, readResponsesBody, responseEcho, responseNames } from './openai/responses-body.ts';
+export type { ShownRun } from './openai/shown.ts';
 export { outputFaults, outputSchemaFault } from './output-schema.ts';
 export { eventNumber, pageQuery } from './paging.ts';
 export { parseInput, parseLargeInput } from './parse.ts';

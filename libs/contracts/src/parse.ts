@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { InvalidInput } from '#errors';
+import { InvalidInput, type Problem } from '#errors';
 
 /** Faults that are told one by one, and the length of each: nobody reads more, and the answer stays small. */
 const mostFaults = 100;
@@ -20,12 +20,16 @@ export async function parseLargeInput<T extends z.ZodType>(schema: T, value: unk
 
 function dataOf<T>(parsed: z.ZodSafeParseResult<T>): T {
   if (parsed.success) return parsed.data;
-  const { issues } = parsed.error;
-  const problems = issues.slice(0, mostFaults).map(({ path, message }) => {
-    return { path: clipped(path.join('.')), message: clipped(message) };
+  throw faulty(parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })));
+}
+
+/** The error that tells of these faults, shortened to what is worth telling. */
+export function faulty(faults: readonly Problem[]): InvalidInput {
+  const told = faults.slice(0, mostFaults).map(({ path, message }) => {
+    return { path: clipped(path), message: clipped(message) };
   });
-  const more = issues.length - problems.length;
-  throw new InvalidInput([...problems, ...(more > 0 ? [{ path: '', message: `and ${more} more faults` }] : [])]);
+  const more = faults.length - told.length;
+  return new InvalidInput([...told, ...(more > 0 ? [{ path: '', message: `and ${more} more faults` }] : [])]);
 }
 
 /** Names that are not known here are repeated in the faults, and may have any length. */

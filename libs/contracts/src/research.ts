@@ -60,6 +60,8 @@ export const researchBody = z.strictObject({
       tokens: z.int().min(1).optional(),
       seconds: z.number().positive().max(86_400).optional(),
       usd: z.number().positive().optional(),
+      output_tokens: z.int().min(16).optional(),
+      tool_calls: z.int().min(1).max(100_000).optional(),
     })
     .optional(),
   sources: sources.optional(),

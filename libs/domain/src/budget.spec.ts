@@ -22,6 +22,13 @@ describe('permit', () => {
       { prices, budget: { steps: 9, usd: 0.00334 } },
       'max_usd',
     ],
+    [
+      'output tokens',
+      { budget: { steps: 9, outputTokens: 300 } },
+      { budget: { steps: 9, outputTokens: 299 } },
+      'max_output_tokens',
+    ],
+    ['tool calls', { budget: { steps: 9, toolCalls: 1 } }, { budget: { steps: 9, toolCalls: 0 } }, 'max_tool_calls'],
     ['time', { budget: { steps: 9, seconds: 15.1 } }, { budget: { steps: 9, seconds: 15 } }, 'max_seconds'],
   ])(
     'asks for the answer as soon as one more step would not leave room for it: %s',
@@ -50,6 +57,7 @@ describe('permit', () => {
     ['steps', { budget: { steps: 3 } }, { modelCalls: 3 }, 'max_steps'],
     ['seconds', { budget: { steps: 3, seconds: 10 } }, {}, 'max_seconds'],
     ['tokens', { budget: { steps: 3, tokens: 2000 } }, { promptTokens: 600, completionTokens: 400 }, 'max_tokens'],
+    ['output tokens', { budget: { steps: 3, outputTokens: 1000 } }, { completionTokens: 900 }, 'max_output_tokens'],
     ['context', { contextTokens: 1100 }, {}, 'context'],
     ['money', { prices, budget: { steps: 3, usd: 0.002 } }, { usd: 0.001 }, 'max_usd'],
     [
@@ -86,6 +94,7 @@ const spenders: fc.Arbitrary<Spender> = fc
   .record({
     steps: fc.integer({ min: 1, max: 12 }),
     tokens: optional(fc.integer({ min: 1, max: 60_000 })),
+    outputTokens: optional(fc.integer({ min: 1, max: 20_000 })),
     usd: optional(fc.double({ min: 1e-6, max: 0.5, noNaN: true })),
     contextTokens: fc.option(fc.integer({ min: 1, max: 20_000 }), { nil: null }),
     replyTokens: fc.integer({ min: 1, max: 4000 }),
@@ -95,8 +104,8 @@ const spenders: fc.Arbitrary<Spender> = fc
     firstPrompt: fc.integer({ min: 0, max: 8000 }),
     uses: fc.array(fc.record({ reply: share(), seen: share(), cached: share() }), { minLength: 12, maxLength: 12 }),
   })
-  .map(({ steps, tokens, usd, firstPrompt, uses, ...rest }) => ({
-    limits: limitsOf({ ...rest, budget: { steps, ...defined({ tokens, usd }) } }),
+  .map(({ steps, tokens, outputTokens, usd, firstPrompt, uses, ...rest }) => ({
+    limits: limitsOf({ ...rest, budget: { steps, ...defined({ tokens, outputTokens, usd }) } }),
     firstPrompt,
     uses,
   }));
@@ -142,6 +151,7 @@ describe('a run that follows its permits', () => {
         const { budget, contextTokens } = spender.limits;
         expect(spent.modelCalls).toBeLessThanOrEqual(budget.steps);
         expect(tokensOf(spent)).toBeLessThanOrEqual(budget.tokens ?? Number.POSITIVE_INFINITY);
+        expect(spent.completionTokens).toBeLessThanOrEqual(budget.outputTokens ?? Number.POSITIVE_INFINITY);
         // Sums of prices are rounded; two billionths of a dollar are none.
         expect(spent.usd).toBeLessThanOrEqual((budget.usd ?? Number.POSITIVE_INFINITY) + 2e-9);
         expect(Math.max(0, ...contexts)).toBeLessThanOrEqual(contextTokens ?? Number.POSITIVE_INFINITY);

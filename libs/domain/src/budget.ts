@@ -9,6 +9,10 @@ export interface Budget {
   /** Wall time since the run was first claimed. */
   readonly seconds?: number;
   readonly usd?: number;
+  /** Completion tokens of all model calls. */
+  readonly outputTokens?: number;
+  /** Calls of tools. Those that a model asks for beyond it are not made, and not answered. */
+  readonly toolCalls?: number;
 }
 
 /** Money per million tokens. */
@@ -41,7 +45,15 @@ export interface Limits {
 }
 
 /** Why a run ended before its researcher was done. */
-export type LimitReason = 'max_tokens' | 'max_steps' | 'max_seconds' | 'max_usd' | 'context' | 'no_progress';
+export type LimitReason =
+  | 'max_tokens'
+  | 'max_steps'
+  | 'max_seconds'
+  | 'max_usd'
+  | 'max_output_tokens'
+  | 'max_tool_calls'
+  | 'context'
+  | 'no_progress';
 
 /** What a run has spent so far. */
 export interface Spending {
@@ -134,6 +146,9 @@ function answerRoom(spent: Spending, promptTokens: number, limits: Limits): { to
   if (budget.tokens !== undefined) {
     rooms.push({ tokens: budget.tokens - tokensOf(spent) - promptTokens, reason: 'max_tokens' });
   }
+  if (budget.outputTokens !== undefined) {
+    rooms.push({ tokens: budget.outputTokens - spent.completionTokens, reason: 'max_output_tokens' });
+  }
   if (budget.usd !== undefined && prices !== null) {
     const left = budget.usd + roundingUsd - spent.usd - (promptTokens * dearestPromptUsd(prices)) / 1e6;
     // A free completion divides to infinity: unlimited while the prompt is paid for, impossible when it is not.
@@ -154,16 +169,24 @@ function reasonToAnswer(
   const { budget, contextTokens, prices } = limits;
   const grownPrompt = promptTokens + limits.replyTokens + limits.observationTokens;
   if (spent.modelCalls + 1 >= budget.steps) return 'max_steps';
+  if (callRoom(spent, limits) <= 0) return 'max_tool_calls';
+  const replies = limits.replyTokens + limits.answerTokens;
+  if (budget.outputTokens !== undefined && spent.completionTokens + replies > budget.outputTokens)
+    return 'max_output_tokens';
   if (budget.seconds !== undefined && elapsedSeconds >= budget.seconds - limits.answerSeconds) return 'max_seconds';
   if (contextTokens !== null && grownPrompt + limits.answerTokens > contextTokens) return 'context';
   const bothCalls = promptTokens + limits.replyTokens + grownPrompt + limits.answerTokens;
   if (budget.tokens !== undefined && tokensOf(spent) + bothCalls > budget.tokens) return 'max_tokens';
   if (budget.usd !== undefined && prices !== null) {
     const prompts = (promptTokens + grownPrompt) * dearestPromptUsd(prices);
-    const replies = (limits.replyTokens + limits.answerTokens) * prices.completionUsd;
-    if (spent.usd + (prompts + replies) / 1e6 > budget.usd) return 'max_usd';
+    if (spent.usd + (prompts + replies * prices.completionUsd) / 1e6 > budget.usd) return 'max_usd';
   }
   return null;
+}
+
+/** Tool calls that may still be made. */
+export function callRoom(spent: Spending, { budget }: Limits): number {
+  return (budget.toolCalls ?? Number.POSITIVE_INFINITY) - spent.toolCalls;
 }
 
 /** What a prompt token may cost: some servers charge more for writing the cache than for reading the prompt. */

@@ -250,7 +250,7 @@ function isQuotation(part: AnswerPart): boolean {
   return part.citations.length === 1 && part.citations[0]?.quote === part.text;
 }
 
-function blockquote(text: string): string {
+export function blockquote(text: string): string {
   return text
     .split('\n')
     .map((line) => `> ${line}`.trimEnd())
@@ -258,7 +258,7 @@ function blockquote(text: string): string {
 }
 
 /** `[1][3]` for sources s1 and s3, each once. */
-function marks(citations: readonly Citation[]): string {
+export function marks(citations: readonly Citation[]): string {
   if (citations.length === 0) return '[unsupported]';
   return [...new Set(citations.map((c) => `[${c.source.slice(1)}]`))].join('');
 }

@@ -8,6 +8,7 @@ export {
   type Spending,
 } from './budget.ts';
 export { canonicalJson } from './canonical-json.ts';
+export { claimSpans, type Span } from './claim-spans.ts';
 export {
   type Citation,
   type Claim,

@@ -116,6 +116,10 @@ const limitMessages = {
     `The token budget ended the research after ${u.prompt_tokens + u.completion_tokens} tokens; raise budget.tokens.`,
   max_seconds: (u: ReportUsage) => `The time budget ended the research after ${u.seconds} s; raise budget.seconds.`,
   max_usd: (u: ReportUsage) => `The money budget ended the research after ${u.usd.toFixed(4)} USD; raise budget.usd.`,
+  max_output_tokens: (u: ReportUsage) =>
+    `The budget of what the model may write ended the research after ${u.completion_tokens} tokens; raise budget.output_tokens.`,
+  max_tool_calls: (u: ReportUsage) =>
+    `The budget of tool calls ended the research after ${u.tool_calls} of them; raise budget.tool_calls.`,
   context: () => "The model's context window was full; the answer rests on what it had read by then.",
   no_progress: () => 'The research went in circles and was ended; the answer rests on what it had read by then.',
 } as const;

@@ -132,6 +132,23 @@ describe('a model reply', () => {
   });
 });
 
+describe('a budget of tool calls', () => {
+  const two = limitsOf({ budget: { steps: 10, toolCalls: 2 } });
+
+  it('leaves the calls beyond it unmade, and shows the model no call without a result', () => {
+    const [state, command] = advance(thinking, asked(searchOf('a'), searchOf('b'), searchOf('c')), two);
+    const made = [searchOf('a'), searchOf('b')];
+    expect(command).toEqual({ kind: 'call-tools', calls: made.map((call, index) => placed(call, 0, index)) });
+    expect(state.turns.at(-1)).toMatchObject({ role: 'model', calls: made });
+  });
+
+  it('counts those that were made before', () => {
+    const [after] = advance(advance(thinking, asked(searchOf('a')), two)[0], returned('a'), two);
+    const [, command] = advance(after, asked(searchOf('b'), searchOf('c')), two);
+    expect(command).toMatchObject({ kind: 'call-tools', calls: [{ args: { query: 'b' } }] });
+  });
+});
+
 describe('returned tools', () => {
   it('are shown to the model, and counted', () => {
     const [state, command] = advance(acting, returned('a', 'b'), limits);

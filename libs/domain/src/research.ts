@@ -9,11 +9,11 @@ import {
   onCheckedOutput,
   retryOutput,
 } from './answer.ts';
-import { type Limits, nothingSpent, spendModelCall, spendToolCalls } from './budget.ts';
+import { callRoom, type Limits, nothingSpent, spendModelCall, spendToolCalls } from './budget.ts';
 import { afterResults, afterUnusableReply, isStuck, noProgressYet } from './circles.ts';
 import { clipOutcomes } from './clip.ts';
 import { type Context, digestOf, wholeContext } from './context.ts';
-import type { ModelReply, Order, ToolOutcome, Turn } from './conversation.ts';
+import type { ModelReply, Order, ToolCall, ToolOutcome, Turn } from './conversation.ts';
 import { tooManyCalls, unaffordableCalls } from './instructions.ts';
 import type { ResearchRequest } from './request.ts';
 import {
@@ -148,7 +148,10 @@ export function orderOf({ aim, outputSchema }: Thinking, forced: boolean): Order
   return aim.kind === 'research' && !forced ? null : { role: 'order' };
 }
 
-function onResearch(after: Common, { reply, forced }: ReplyEvent, limits: Limits): [ResearchState, Command] {
+function onResearch(before: Common, event: ReplyEvent, limits: Limits): [ResearchState, Command] {
+  const { forced } = event;
+  const reply = { ...event.reply, calls: event.reply.calls.slice(0, callRoom(before.spent, limits)) };
+  const after = reply.calls.length < event.reply.calls.length ? withCalls(before, reply.calls) : before;
   if (reply.answer !== undefined) {
     const blind = nothingCouldBeRead(after.turns);
     if (blind !== null && !reply.answer.some((part) => part.claim)) {
@@ -158,9 +161,9 @@ function onResearch(after: Common, { reply, forced }: ReplyEvent, limits: Limits
     return check(after, { kind: 'answer', draft: reply.answer, ending });
   }
   if (forced !== null) return conclude(after, { status: 'incomplete', reason: forced }, 'There was no answer to it.');
-  if (reply.calls.length > mostCalls) return refuse(callless(after), tooManyCalls(reply.calls.length, mostCalls));
+  if (reply.calls.length > mostCalls) return refuse(withCalls(after, []), tooManyCalls(reply.calls.length, mostCalls));
   if (!canPay(after, reply, limits))
-    return refuse(callless(after), unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
+    return refuse(withCalls(after, []), unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
   if (reply.calls.length > 0) {
     const calls = reply.calls.map((call, index) => ({ ...call, step: after.step - 1, index }));
     return [
@@ -172,9 +175,9 @@ function onResearch(after: Common, { reply, forced }: ReplyEvent, limits: Limits
 }
 
 /** A call that is shown to a model must have a result: one that is not made is not shown as a call. */
-function callless(after: Common): Common {
+function withCalls(after: Common, calls: readonly ToolCall[]): Common {
   const turns = after.turns.map((turn, index): Turn => {
-    return index === after.turns.length - 1 && turn.role === 'model' ? { ...turn, calls: [] } : turn;
+    return index === after.turns.length - 1 && turn.role === 'model' ? { ...turn, calls } : turn;
   });
   return { ...after, turns };
 }

@@ -1,0 +1,145 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import {
+  type InputItem,
+  inputItems,
+  parseInput,
+  type ResponseResource,
+  readResponsesBody,
+  responseNames,
+} from '#contracts';
+import { InvalidState } from '#errors';
+import type { Runs } from '#runs';
+import { type Caller, From, Needs } from '../access/caller.ts';
+import type { StreamSettings } from '../event-stream.ts';
+import { Intake } from '../intake.ts';
+import { PATIENCE, RUNS, STREAMS } from '../tokens.ts';
+import { inWordsOf } from './naming.ts';
+import { Responses } from './responses.ts';
+import { shownRun } from './shown-run.ts';
+import { sseHeaders, sseOf, toResponseSse } from './sse.ts';
+import { type AnswerPatience, leaving, leavingWithin } from './waiting.ts';
+
+const retrieval = z
+  .object({
+    stream: z.enum(['true', 'false']).optional(),
+    starting_after: z
+      .string()
+      .regex(/^\d{1,9}$/, 'the sequence_number of an event')
+      .transform(Number)
+      .optional(),
+  })
+  .refine(({ stream, starting_after }) => stream === 'true' || starting_after === undefined, {
+    path: ['starting_after'],
+    message: 'is for stream=true only',
+  });
+
+const page = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  after: z.string().max(200).optional(),
+});
+
+/** A list as this protocol pages it. */
+interface ItemList {
+  readonly object: 'list';
+  readonly data: readonly InputItem[];
+  readonly first_id: string | null;
+  readonly last_id: string | null;
+  readonly has_more: boolean;
+}
+
+/** Runs in the form of OpenAI's Responses API. */
+@Controller('v1/responses')
+export class ResponsesController {
+  readonly #runs: Runs;
+  readonly #intake: Intake;
+  readonly #responses: Responses;
+  readonly #waits: StreamSettings & AnswerPatience;
+
+  constructor(
+    @Inject(RUNS) runs: Runs,
+    @Inject(Intake) intake: Intake,
+    @Inject(STREAMS) streams: StreamSettings,
+    @Inject(PATIENCE) patience: AnswerPatience,
+  ) {
+    this.#runs = runs;
+    this.#intake = intake;
+    this.#responses = new Responses(runs);
+    this.#waits = { ...streams, ...patience };
+  }
+
+  @Post()
+  @Needs('research:write')
+  async create(
+    @From() caller: Caller,
+    @Body() raw: unknown,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { background, stream, ...order } = readResponsesBody(raw);
+    const { 'idempotency-key': idempotencyKey, traceparent } = request.headers;
+    const sent = { form: 'responses', body: raw };
+    const accepting = this.#intake.accept(caller, { ...order, sent }, { idempotencyKey, traceparent });
+    const runId = await inWordsOf(responseNames, accepting);
+    reply.status(200);
+    if (stream) return await this.#stream(caller, { runId, after: -1 }, reply);
+    if (background) return await reply.send(await this.#responses.now(caller.tenantId, runId));
+    const leaves = leavingWithin(this.#waits.endMs, leaving(this.#waits, caller, reply), request);
+    await reply.send(await this.#responses.settled(caller.tenantId, runId, leaves));
+  }
+
+  @Get(':id')
+  @Needs('research:read')
+  async retrieve(
+    @From() caller: Caller,
+    @Param('id') id: string,
+    @Query() query: unknown,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { stream, starting_after: after = -1 } = parseInput(retrieval, query);
+    const { runId } = await this.#responses.run(caller.tenantId, id);
+    if (stream === 'true') return await this.#stream(caller, { runId, after }, reply);
+    await reply.send(await this.#responses.now(caller.tenantId, runId));
+  }
+
+  /** Asks for the end and waits a little for it. Whoever asks twice is told the same twice. */
+  @Post(':id/cancel')
+  @HttpCode(200)
+  @Needs('research:write')
+  async cancel(@From() { tenantId }: Caller, @Param('id') id: string): Promise<ResponseResource> {
+    const { runId } = await this.#responses.run(tenantId, id);
+    try {
+      await this.#runs.requestCancel(tenantId, runId);
+    } catch (error) {
+      const response = await this.#responses.now(tenantId, runId);
+      if (error instanceof InvalidState && response.status === 'cancelled') return response;
+      throw error;
+    }
+    return await this.#responses.settled(tenantId, runId, AbortSignal.timeout(this.#waits.cancelMs));
+  }
+
+  @Get(':id/input_items')
+  @Needs('research:read')
+  async items(@From() { tenantId }: Caller, @Param('id') id: string, @Query() query: unknown): Promise<ItemList> {
+    const { limit, order, after } = parseInput(page, query);
+    const run = await this.#responses.run(tenantId, id);
+    const items = inputItems(run.runId, shownRun(run).echo.input);
+    const ordered = order === 'asc' ? items : items.toReversed();
+    const rest = ordered.slice(after === undefined ? 0 : ordered.findIndex((item) => item.id === after) + 1);
+    const data = rest.slice(0, limit);
+    const [first_id, last_id] = [data.at(0)?.id ?? null, data.at(-1)?.id ?? null];
+    return { object: 'list', data, first_id, last_id, has_more: rest.length > limit };
+  }
+
+  async #stream(
+    caller: Caller,
+    { runId, after }: { runId: string; after: number },
+    reply: FastifyReply,
+  ): Promise<void> {
+    const leaves = leaving(this.#waits, caller, reply);
+    const events = this.#responses.follow(caller.tenantId, runId, leaves);
+    await reply.headers(sseHeaders).send(sseOf(toResponseSse(events, after), this.#waits.heartbeatMs));
+  }
+}

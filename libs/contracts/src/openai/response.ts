@@ -1,0 +1,97 @@
+import { z } from 'zod';
+
+/** A stretch of a text and where it comes from. Indices count code points, `end_index` is behind the stretch. */
+const urlCitation = z.object({
+  type: z.literal('url_citation'),
+  start_index: z.int().nonnegative(),
+  end_index: z.int().nonnegative(),
+  url: z.string(),
+  title: z.string(),
+});
+export type UrlCitation = z.infer<typeof urlCitation>;
+
+const outputText = z.object({
+  type: z.literal('output_text'),
+  text: z.string(),
+  annotations: z.array(urlCitation),
+  logprobs: z.array(z.never()),
+});
+export type OutputText = z.infer<typeof outputText>;
+
+const message = z.object({
+  type: z.literal('message'),
+  id: z.string(),
+  role: z.literal('assistant'),
+  status: z.enum(['in_progress', 'completed', 'incomplete']),
+  content: z.array(outputText),
+});
+export type OutputMessage = z.infer<typeof message>;
+
+const callStatus = z.enum(['in_progress', 'searching', 'completed', 'failed', 'incomplete']);
+
+const webSearchCall = z.object({
+  type: z.literal('web_search_call'),
+  id: z.string(),
+  status: callStatus,
+  action: z.discriminatedUnion('type', [
+    z.object({
+      type: z.literal('search'),
+      query: z.string(),
+      queries: z.array(z.string()),
+      sources: z.array(z.object({ type: z.literal('url'), url: z.string() })).optional(),
+    }),
+    z.object({ type: z.literal('open_page'), url: z.string() }),
+  ]),
+});
+
+const fileSearchCall = z.object({
+  type: z.literal('file_search_call'),
+  id: z.string(),
+  status: callStatus,
+  queries: z.array(z.string()),
+  results: z.null(),
+});
+export type SearchCall = z.infer<typeof webSearchCall> | z.infer<typeof fileSearchCall>;
+
+const responseStatus = z.enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled']);
+
+const responseUsage = z.object({
+  input_tokens: z.int(),
+  input_tokens_details: z.object({ cached_tokens: z.int(), cache_write_tokens: z.int() }),
+  output_tokens: z.int(),
+  output_tokens_details: z.object({ reasoning_tokens: z.int() }),
+  total_tokens: z.int(),
+});
+
+/** A run as `GET /v1/responses/{id}` shows it. */
+export const responseResource = z.object({
+  id: z.string(),
+  object: z.literal('response'),
+  created_at: z.int(),
+  completed_at: z.int().nullable(),
+  status: responseStatus,
+  background: z.boolean(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  incomplete_details: z.object({ reason: z.string(), message: z.string() }).nullable(),
+  instructions: z.string().nullable(),
+  max_output_tokens: z.int().nullable(),
+  max_tool_calls: z.int().nullable(),
+  metadata: z.record(z.string(), z.string()),
+  model: z.string(),
+  output: z.array(z.discriminatedUnion('type', [message, webSearchCall, fileSearchCall])),
+  parallel_tool_calls: z.literal(true),
+  previous_response_id: z.null(),
+  reasoning: z.null(),
+  store: z.literal(true),
+  temperature: z.null(),
+  text: z.object({ format: z.looseObject({ type: z.string() }) }),
+  tool_choice: z.literal('auto'),
+  tools: z.array(z.looseObject({ type: z.string() })),
+  top_p: z.null(),
+  truncation: z.literal('auto'),
+  usage: responseUsage.nullable(),
+  /** The run behind it, and what it went without, once it has a report. */
+  argosy: z.object({ run_id: z.string(), degraded: z.array(z.string()) }),
+});
+export type ResponseResource = z.infer<typeof responseResource>;
+export type OutputItem = ResponseResource['output'][number];
