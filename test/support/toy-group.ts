@@ -6,7 +6,7 @@ import { inference } from '#contracts/rpc';
 import { Generator, type GroupLimits } from '#moe';
 import { loadTokenizer, type Tokenizer } from '#tokens';
 import type { Engine } from '../../apps/inference/src/service/engine.ts';
-import { InferenceServer } from '../../apps/inference/src/service/server.ts';
+import { InferenceServer, type ServerOptions } from '../../apps/inference/src/service/server.ts';
 import { tokenizerFolder } from './tokenizer-folder.ts';
 import { type ToyModel, type ToyOptions, toyModel } from './toy-model.ts';
 
@@ -29,7 +29,7 @@ export interface ToyGroup {
   vocabulary(): number;
   /** The token that ends a reply. */
   end(): number;
-  stage(options?: Partial<ToyOptions>): Promise<Stage>;
+  stage(options?: Partial<ToyOptions>, server?: Pick<ServerOptions, 'keepalive'>): Promise<Stage>;
   /** To be done after the test, the last first. */
   closing(close: () => Promise<void> | void): void;
 }
@@ -55,12 +55,12 @@ export function useToyGroup(): ToyGroup {
     vocabulary: () => vocabulary,
     end: () => end,
     closing: (close) => closing.push(close),
-    async stage(options = {}) {
+    async stage(options = {}, serving = {}) {
       const model = toyModel({ vocabulary, ...options });
       const engine = engineOf(model, tokenizer, { vocabulary, end });
       const tls = { cert: undefined, key: undefined, ca: undefined };
       const quiet = { log: () => undefined };
-      const server = await InferenceServer.start(engine, { listen: '127.0.0.1:0', tls }, quiet);
+      const server = await InferenceServer.start(engine, { listen: '127.0.0.1:0', tls, ...serving }, quiet);
       const address = `127.0.0.1:${server.port}`;
       const client = new inference.InferenceServiceClient(address, credentials.createInsecure());
       closing.push(

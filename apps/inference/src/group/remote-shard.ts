@@ -1,7 +1,8 @@
 import { Client, credentials } from '@grpc/grpc-js';
 import { messageOf } from '#errors';
 import type { LayerExperts } from '#moe';
-import { channelOptions } from '../transport/channel.ts';
+import { channelOptions, shardKeepalive } from '../transport/channel.ts';
+import { type Keepalive, keepaliveOptions } from '../transport/keepalive.ts';
 import { ForwardCalls } from './forward-calls.ts';
 import { type BeatLimits, Heartbeat } from './heartbeat.ts';
 import { type Command, commandShard, loadCommands, unloadCommands } from './load-commands.ts';
@@ -13,6 +14,7 @@ export interface RemoteLimits extends BeatLimits {
   readonly loadMs: number;
   /** Of activations sent and of the answers to them; further ones wait. */
   readonly inFlightBytes: number;
+  readonly keepalive: Keepalive;
 }
 
 export const usualRemoteLimits: RemoteLimits = {
@@ -21,6 +23,7 @@ export const usualRemoteLimits: RemoteLimits = {
   openMs: 5_000,
   loadMs: 60_000,
   inFlightBytes: 32 * 2 ** 20,
+  keepalive: shardKeepalive,
 };
 
 interface Connection {
@@ -63,7 +66,8 @@ export class RemoteShard implements Shard {
 
   async open(signal: AbortSignal): Promise<void> {
     this.#leave(new ShardLost(this.name, 'it is being opened anew'));
-    const client = new Client(this.name, credentials.createInsecure(), channelOptions);
+    const options = { ...channelOptions, ...keepaliveOptions(this.#limits.keepalive) };
+    const client = new Client(this.name, credentials.createInsecure(), options);
     const lose = (error: unknown): void => this.#lose(client, error);
     const heartbeat = new Heartbeat(client, this.#limits, { lose, draining: () => this.#tellDraining() });
     const calls = new ForwardCalls(client, this.#limits.inFlightBytes, lose);

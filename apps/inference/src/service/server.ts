@@ -4,6 +4,7 @@ import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
 import { health, inference, reflection, reflectionAlpha } from '#contracts/rpc';
 import { InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { type Keepalive, keepaliveOptions } from '../transport/keepalive.ts';
 import { readable, refuseMalformed } from '../transport/malformed.ts';
 import { removeStaleSocket } from '../transport/stale-socket.ts';
 import type { Engine } from './engine.ts';
@@ -22,7 +23,11 @@ export interface ServerOptions {
   /** `host:port`, port 0 for a free one, or `unix:/path`. */
   readonly listen: string;
   readonly tls: TlsFiles;
+  /** Default: a caller that vanished without a word is found out within half a minute. */
+  readonly keepalive?: Keepalive;
 }
+
+const usualKeepalive: Keepalive = { everyMs: 20_000, limitMs: 10_000 };
 
 /** A prompt of the longest context as text; token ids take less. */
 const mostRequestBytes = 32 * 2 ** 20;
@@ -30,9 +35,6 @@ const mostRequestBytes = 32 * 2 ** 20;
 const channelOptions: ChannelOptions = {
   'grpc.max_receive_message_length': mostRequestBytes,
   'grpc.max_send_message_length': 4 * 2 ** 20,
-  // A caller that vanished without a word is found out within half a minute; one may ask as often.
-  'grpc.keepalive_time_ms': 20_000,
-  'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_connection_idle_ms': 3_600_000,
 };
 
@@ -60,8 +62,9 @@ export class InferenceServer {
 
   /** @throws InvalidInput when the address or the files of its identity cannot be used */
   static async start(engine: Engine, options: ServerOptions, logger: Logger): Promise<InferenceServer> {
-    const { listen, tls } = options;
-    const server = new Server({ ...channelOptions, interceptors: [refuseMalformed] });
+    const { listen, tls, keepalive = usualKeepalive } = options;
+    const channel = { ...channelOptions, ...keepaliveOptions(keepalive) };
+    const server = new Server({ ...channel, interceptors: [refuseMalformed] });
     const secured = await credentialsOf(tls);
     await removeStaleSocket(listen);
     const port = await bound(server, listen, secured);
@@ -80,10 +83,18 @@ export class InferenceServer {
 /** What still speaks after this time is cut off. */
 const closeMs = 500;
 
+/** Not longer than that: the socket of a caller that vanished may never tell its end. */
 async function closed(server: Server): Promise<void> {
-  const late = setTimeout(() => server.forceShutdown(), closeMs);
-  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  clearTimeout(late);
+  await new Promise<void>((resolve) => {
+    const late = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, closeMs);
+    server.tryShutdown(() => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
 }
 
 async function bound(server: Server, listen: string, credentials: ServerCredentials): Promise<number> {

@@ -13,7 +13,9 @@ import {
   residentExperts,
   useTinyModel,
 } from '../../../../test/support/expert-group.ts';
-import { RemoteShard } from '../group/remote-shard.ts';
+import { relayTo } from '../../../../test/support/relay.ts';
+import { RemoteShard, usualRemoteLimits } from '../group/remote-shard.ts';
+import type { ShardLost } from '../group/shard.ts';
 import { ShardServer } from './shard-server.ts';
 
 const model = useTinyModel();
@@ -266,6 +268,31 @@ it('does not tell all the time whoever asks for an interval that no timer knows'
   for (let beat = 0; beat < 4; beat++) await once(usual, 'data');
   expect(told).toBe(1);
   for (const call of [rare, usual]) call.cancel();
+});
+
+describe('a connection', () => {
+  it('that is cut without a word is noticed by keepalive, even where no sign of life is missed', async () => {
+    const { port } = await shardOn('127.0.0.1:0');
+    const relay = await relayTo(port);
+    cleanups.push(() => relay.close());
+    const keepalive = { everyMs: 100, limitMs: 200 };
+    const shard = new RemoteShard(relay.address, { ...usualRemoteLimits, missedBeats: 1_000_000, keepalive });
+    const lost = new Promise<ShardLost>((resolve) => shard.onLost(resolve));
+    await shard.open(never);
+    relay.silence();
+    expect((await lost).message).toMatch(/^Shard 127\.0\.0\.1:\d+ is lost: 14 UNAVAILABLE: /);
+  });
+
+  it('serves on when a message above the limit of 80 MiB was refused', async () => {
+    const client = await clientOf();
+    const answer = exchange(client.forward(), [request({ x: Buffer.alloc(80 * 2 ** 20) })]);
+    await expect(answer).rejects.toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: expect.stringMatching(/larger than max/),
+    });
+    await loadAll(client, 5);
+    expect(await exchange(client.forward(), [request()])).toHaveLength(1);
+  }, 30_000);
 });
 
 describe('an address that cannot be used', () => {
