@@ -5,6 +5,7 @@ import { sealBundle, writeTar } from '#contracts';
 import { InvalidState } from '#errors';
 import type { Runs } from '#runs';
 import { type Caller, From, Needs } from './access/caller.ts';
+import { Describes, runParam } from './openapi/operation.ts';
 import { RUNS, SIGNING_KEY } from './tokens.ts';
 
 @Controller('v1/research')
@@ -23,6 +24,13 @@ export class BundleController {
    */
   @Get(':id/bundle.tar')
   @Needs('research:read')
+  @Describes({
+    summary: 'All that it takes to check a report offline',
+    description: 'Report, cited texts, transcript, usage and policy under one signature; the same bytes at every call.',
+    params: runParam,
+    answers: { 200: { type: 'application/x-tar', description: 'A tar archive; `argosy verify` reads it.' } },
+    faults: ['invalid_state'],
+  })
   async bundle(@From() { tenantId }: Caller, @Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     const { report, status, lost, endedAt } = await this.#runs.get(tenantId, id);
     if (report === null || endedAt === null) throw new InvalidState(`Run ${id} is ${status} and has no report.`);

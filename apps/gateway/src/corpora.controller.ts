@@ -16,8 +16,11 @@ import {
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
+  type CorpusList,
   type CorpusResource,
   corpusBody,
+  corpusList,
+  corpusResource,
   fileHash,
   fileLimit,
   pageQuery,
@@ -27,6 +30,7 @@ import {
 import { Aborted } from '#errors';
 import type { OfferedCorpus, Runs } from '#runs';
 import { type Caller, From, Needs } from './access/caller.ts';
+import { Describes } from './openapi/operation.ts';
 import { RUNS } from './tokens.ts';
 
 /** How long a client may take to send one file. */
@@ -46,6 +50,13 @@ export class CorporaController {
   @Post()
   @HttpCode(200)
   @Needs('corpora:write')
+  @Describes({
+    summary: 'Offer a folder of documents',
+    description:
+      'The answer lists the files that are missing; send each, then offer the folder again to have it indexed. The same name and files are the same corpus.',
+    body: corpusBody,
+    answers: { 200: corpusResource },
+  })
   async offer(@From() { tenantId }: Caller, @Body() raw: unknown): Promise<CorpusResource> {
     const { name, files } = await parseLargeInput(corpusBody, raw);
     return toCorpusResource(await this.#runs.corpora.offer(tenantId, name, files));
@@ -53,10 +64,8 @@ export class CorporaController {
 
   @Get()
   @Needs('corpora:read')
-  async list(
-    @From() { tenantId }: Caller,
-    @Query() query: unknown,
-  ): Promise<{ data: CorpusResource[]; next: string | null }> {
+  @Describes({ summary: 'List corpora, newest first', query: pageQuery, answers: { 200: corpusList } })
+  async list(@From() { tenantId }: Caller, @Query() query: unknown): Promise<CorpusList> {
     const { before, limit } = parseInput(pageQuery, query);
     const corpora = await this.#runs.corpora.list(tenantId, before ?? null, limit);
     const next = corpora.length === limit ? (corpora.at(-1)?.corpusId ?? null) : null;
@@ -65,6 +74,11 @@ export class CorporaController {
 
   @Get(':id')
   @Needs('corpora:read')
+  @Describes({
+    summary: 'How far a corpus is',
+    params: { id: { description: 'The id of a corpus.', example: 'c_0123456789abcdef' } },
+    answers: { 200: corpusResource },
+  })
   async get(@From() { tenantId }: Caller, @Param('id') id: string): Promise<CorpusResource> {
     return toCorpusResource(await this.#runs.corpora.get(tenantId, id));
   }
@@ -72,6 +86,19 @@ export class CorporaController {
   @Put('files/:sha256')
   @HttpCode(204)
   @Needs('corpora:write')
+  @Describes({
+    summary: 'Send a missing file',
+    description: 'At most 64 MiB, within ten minutes. 404 when no corpus names the file.',
+    params: {
+      sha256: {
+        description: 'Of the bytes, 64 lower-case hex digits.',
+        example: '5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9',
+      },
+    },
+    body: { type: 'application/octet-stream', description: 'The bytes of the file.' },
+    answers: { 204: null },
+    faults: ['aborted', 'hash_mismatch'],
+  })
   async put(@From() { tenantId }: Caller, @Param() params: unknown, @Req() request: FastifyRequest): Promise<void> {
     const { sha256 } = parseInput(fileParams, params);
     const { body } = request;

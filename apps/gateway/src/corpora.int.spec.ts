@@ -5,6 +5,7 @@ import { type CorpusResource, corpusResource, errorResource } from '#contracts';
 import { InvalidInput } from '#errors';
 import { jsonLogger, metricsText, startMetrics } from '#platform';
 import { DataDirectory, openEmbedded, type Runs } from '#runs';
+import { ApiDocument } from '../../../test/support/api-document.ts';
 import { useStore } from '../../../test/support/embedded.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
 import { Gateway } from './index.ts';
@@ -47,7 +48,7 @@ const stack = useStore(async (folder) => {
     await store.close();
     await directory.release();
   };
-  return { runs, gateways, close };
+  return { runs, gateways, document: await ApiDocument.of(gateways[0]?.url ?? ''), close };
 });
 
 async function* one(data: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -58,7 +59,9 @@ const runs = (): Runs => stack().runs;
 const urlOf = (tenant: number): string => stack().gateways[tenant]?.url ?? '';
 
 async function call(path: string, init: RequestInit = {}, tenant = 0): Promise<Response> {
-  return await fetch(new URL(path, urlOf(tenant)), init);
+  const response = await fetch(new URL(path, urlOf(tenant)), init);
+  await stack().document.check(init.method ?? 'GET', response);
+  return response;
 }
 
 async function post(path: string, body: unknown, tenant = 0): Promise<Response> {

@@ -41,6 +41,6 @@ export class ErrorFilter implements ExceptionFilter {
 }
 
 function unrouted(method: string, allowed: readonly string[]): Fault {
-  if (allowed.length === 0) return faultFor('not_found', 'There is no such route.');
+  if (allowed.length === 0) return faultFor('not_found', 'There is no such route; GET /openapi.json lists them all.');
   return faultFor('method_not_allowed', `${method} does nothing here; the path takes ${allowed.join(', ')}.`);
 }

@@ -6,6 +6,7 @@ import type { Report } from '#domain';
 import type { ConfiguredModel } from '#model';
 import { jsonLogger } from '#platform';
 import { type CallResult, type Claim, DataDirectory, type EmbeddedRuns, openEmbedded, type Runs } from '#runs';
+import { ApiDocument } from '../../../test/support/api-document.ts';
 import { useStore } from '../../../test/support/embedded.ts';
 import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
@@ -35,6 +36,7 @@ const endless = { ...good, question: 'hold' };
 
 interface Stack {
   readonly gateway: Gateway;
+  readonly document: ApiDocument;
   readonly runs: Runs;
   close(): Promise<void>;
 }
@@ -66,7 +68,7 @@ const stack = useStore(async (folder): Promise<Stack> => {
     await store.close();
     await directory.release();
   };
-  return { gateway, runs, close };
+  return { gateway, document: await ApiDocument.of(gateway.url), runs, close };
 });
 
 function found(): CallResult {
@@ -109,8 +111,15 @@ async function untilCancelled(runs: Runs, claim: Claim, closing: AbortSignal): P
   await runs.commit(claim, { events: [{ type: 'run.cancelled', data: {} }], outcome: { state: 'cancelled', report } });
 }
 
+/** Nothing describes it. */
+const unknownRoute = '/v1/nothing';
+
+/** Each answer is as the gateway's own description says. */
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
-  return await fetch(new URL(path, stack().gateway.url), init);
+  const { document, gateway } = stack();
+  const response = await fetch(new URL(path, gateway.url), init);
+  if (path !== unknownRoute) await document.check(init.method ?? 'GET', response);
+  return response;
 }
 
 async function post(body: unknown, headers: Record<string, string> = {}): Promise<Response> {
@@ -299,7 +308,7 @@ describe('GET /v1/research', () => {
     '/v1/research/run_x/events',
     '/v1/research/run_x/report.md',
     '/v1/research/run_x/bundle.tar',
-    '/v1/nothing',
+    unknownRoute,
   ])('answers 404 with a code and a request id for %s', async (path) => {
     const told = await refusal(await call(path));
     expect(told).toMatchObject({ status: 404, code: 'not_found', request_id: expect.stringMatching(/./) });

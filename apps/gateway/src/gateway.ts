@@ -23,10 +23,12 @@ import { Intake } from './intake.ts';
 import { tellErrorsAsOpenAi } from './openai/errors.ts';
 import { ResponsesController } from './openai/responses.controller.ts';
 import { type AnswerPatience, answerPatience } from './openai/waiting.ts';
-import { PathGuard } from './path-guard.ts';
+import { openApiDocument } from './openapi/document.ts';
+import { OpenApiController } from './openapi/openapi.controller.ts';
+import { RequestGuard } from './request-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
-import { HEALTH, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
+import { DOCUMENT, HEALTH, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -57,19 +59,28 @@ const sweepMs = 20;
 @Module({})
 class GatewayModule {
   static register(runs: Runs, offer: Offer, options: GatewayOptions, closing: AbortSignal): DynamicModule {
+    const controllers = [
+      ResponsesController,
+      ResearchController,
+      BundleController,
+      CorporaController,
+      HealthController,
+      OpenApiController,
+    ];
     const streams: StreamSettings = { heartbeatMs: options.heartbeatMs ?? 15_000, closing };
     return {
       module: GatewayModule,
-      controllers: [ResponsesController, ResearchController, BundleController, CorporaController, HealthController],
+      controllers,
       providers: [
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
         Intake,
         { provide: APP_GUARD, useValue: new ScopeGuard() },
-        { provide: APP_GUARD, useValue: new PathGuard() },
+        { provide: APP_GUARD, useValue: new RequestGuard() },
         { provide: STREAMS, useValue: streams },
         { provide: PATIENCE, useValue: options.answerPatience ?? answerPatience },
         { provide: SIGNING_KEY, useValue: options.signingKey },
+        { provide: DOCUMENT, useValue: () => openApiDocument(controllers) },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },
       ],
     };
@@ -82,10 +93,18 @@ export class Gateway {
   readonly #app: NestFastifyApplication;
   readonly #closing: AbortController;
 
-  private constructor(url: string, app: NestFastifyApplication, closing: AbortController) {
+  readonly #table: RouteTable;
+
+  private constructor(url: string, { app, table }: Application, closing: AbortController) {
     this.url = url;
     this.#app = app;
+    this.#table = table;
     this.#closing = closing;
+  }
+
+  /** What is served, as `GET /v1/research/:id` and so on. */
+  get routes(): string[] {
+    return this.#table.list();
   }
 
   /** @throws InvalidInput when the port is taken or may not be used, or others could reach it and no key is asked for */
@@ -93,7 +112,8 @@ export class Gateway {
     if (options.admission === undefined) expectLoopback(options.host);
     const closing = new AbortController();
     const module = GatewayModule.register(runs, offer, options, closing.signal);
-    const app = await createApp(module, logger, options.patience ?? patience);
+    const application = await createApp(module, logger, options.patience ?? patience);
+    const { app } = application;
     const server = app.getHttpAdapter().getInstance();
     admitRequests(server, options.admission ?? localAdmission(options.tenantId));
     try {
@@ -102,7 +122,7 @@ export class Gateway {
       await app.close();
       throw portUnusable(options, cause);
     }
-    return new Gateway((await app.getUrl()).replace(/\/$/, ''), app, closing);
+    return new Gateway((await app.getUrl()).replace(/\/$/, ''), application, closing);
   }
 
   /**
@@ -127,8 +147,13 @@ export class Gateway {
   }
 }
 
+interface Application {
+  readonly app: NestFastifyApplication;
+  readonly table: RouteTable;
+}
+
 /** An application whose every refusal has the shape of the API's errors. */
-async function createApp(module: DynamicModule, logger: Logger, limits: Patience): Promise<NestFastifyApplication> {
+async function createApp(module: DynamicModule, logger: Logger, limits: Patience): Promise<Application> {
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: 'idle',
@@ -137,14 +162,15 @@ async function createApp(module: DynamicModule, logger: Logger, limits: Patience
     ...connectionOptions(limits),
   });
   const server = adapter.getInstance();
-  const filter = new ErrorFilter(logger, RouteTable.of(server));
+  const table = RouteTable.of(server);
+  const filter = new ErrorFilter(logger, table);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, bodyParser: false });
   app.useGlobalFilters(filter);
   measureRequests(server);
   tellErrorsAsOpenAi(server);
   takeBodies(server, limits.bodyMs);
   refuseExpectations(app.getHttpServer());
-  return app;
+  return { app, table };
 }
 
 function portUnusable({ host, port }: GatewayOptions, cause: unknown): unknown {

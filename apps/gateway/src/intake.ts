@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { z } from 'zod';
-import { parseInput, type ResearchBody } from '#contracts';
+import { idempotencyKey, parseInput, type ResearchBody } from '#contracts';
 import type { ResearchRequest } from '#domain';
 import { InvalidInput } from '#errors';
 import { childOf } from '#platform';
@@ -9,8 +8,6 @@ import type { Runs } from '#runs';
 import { bodyHash, newRunId, type Offer, toRequest } from './acceptance.ts';
 import type { Caller } from './access/caller.ts';
 import { OFFER, RUNS } from './tokens.ts';
-
-const idempotencyKey = z.string().min(1).max(200).optional();
 
 /** What is asked for, in whichever protocol. */
 export interface Order extends Pick<ResearchRequest, 'preface' | 'echo'> {

@@ -1,14 +1,45 @@
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type AcceptedResource, eventNumber, pageQuery, parseInput, type RunResource, researchBody } from '#contracts';
+import { z } from 'zod';
+import {
+  type AcceptedResource,
+  acceptedResource,
+  eventHeaders,
+  eventMeanings,
+  eventQuery,
+  idempotencyKey,
+  pageQuery,
+  parseInput,
+  type RunList,
+  type RunResource,
+  researchBody,
+  runList,
+  runResource,
+} from '#contracts';
 import { renderMarkdown } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import type { Runs } from '#runs';
 import { type Caller, From, Needs } from './access/caller.ts';
 import { eventStream, type StreamSettings } from './event-stream.ts';
 import { Intake } from './intake.ts';
+import { Describes, runParam } from './openapi/operation.ts';
 import { toResource } from './resources.ts';
 import { RUNS, STREAMS } from './tokens.ts';
+
+const startHeaders = z.object({
+  'idempotency-key': idempotencyKey,
+  traceparent: z
+    .string()
+    .optional()
+    .meta({
+      description: 'The W3C trace that the run shall belong to. One that is not valid is as good as none.',
+      examples: ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+    }),
+});
+
+const eventList = Object.entries(eventMeanings)
+  .map(([type, meaning]) => `- \`${type}\`: ${meaning}`)
+  .join('\n');
 
 @Controller('v1/research')
 export class ResearchController {
@@ -25,6 +56,14 @@ export class ResearchController {
   @Post()
   @HttpCode(202)
   @Needs('research:write')
+  @Describes({
+    summary: 'Start a run',
+    description: 'Answered once the request is written down: from then on nothing that happens to a process loses it.',
+    headers: startHeaders,
+    body: researchBody,
+    answers: { 202: acceptedResource },
+    faults: ['model_unavailable', 'idempotency_conflict'],
+  })
   async create(
     @From() caller: Caller,
     @Body() raw: unknown,
@@ -39,10 +78,13 @@ export class ResearchController {
 
   @Get()
   @Needs('research:read')
-  async list(
-    @From() { tenantId }: Caller,
-    @Query() query: unknown,
-  ): Promise<{ data: RunResource[]; next: string | null }> {
+  @Describes({
+    summary: 'List runs, newest first',
+    description: 'Without their reports.',
+    query: pageQuery,
+    answers: { 200: runList },
+  })
+  async list(@From() { tenantId }: Caller, @Query() query: unknown): Promise<RunList> {
     const { before, limit } = parseInput(pageQuery, query);
     const runs = await this.#runs.list(tenantId, before ?? null, limit);
     const next = runs.length === limit ? (runs.at(-1)?.runId ?? null) : null;
@@ -51,21 +93,41 @@ export class ResearchController {
 
   @Get(':id')
   @Needs('research:read')
+  @Describes({ summary: 'Look at a run', params: runParam, answers: { 200: runResource } })
   async get(@From() { tenantId }: Caller, @Param('id') id: string): Promise<RunResource> {
     return toResource(await this.#runs.get(tenantId, id));
   }
 
   @Get(':id/events')
   @Needs('research:read')
+  @Describes({
+    summary: 'Follow a run',
+    description: `The last event is the terminal one. Text comes as \`delta\` events while a model writes it; these have no
+number, and the event of the finished step makes them good. A comment keeps a quiet stream open. A client that reads too
+slowly is cut off; come back with the number of the last event that you have. The durable events:
+
+${eventList}`,
+    params: runParam,
+    query: eventQuery,
+    headers: eventHeaders,
+    answers: {
+      200: {
+        type: 'text/event-stream',
+        description: 'Server-sent events: `id` is the number of the event, `event` its type, `data` JSON.',
+        example: 'id: 3\nevent: step.started\ndata: {"step":0,"at":"2026-01-31T12:00:00.050Z"}\n\n',
+      },
+    },
+  })
   async events(
     @From() { tenantId }: Caller,
     @Param('id') id: string,
-    @Req() { headers, query }: FastifyRequest<{ Querystring: { after?: string } }>,
+    @Req() { headers, query }: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     await this.#runs.get(tenantId, id);
-    const number = parseInput(eventNumber, headers['last-event-id'] ?? query.after ?? '0');
-    const stream = eventStream(this.#runs, { tenantId, runId: id, after: number, ...this.#streams });
+    const { after } = parseInput(eventQuery, query);
+    const { 'last-event-id': last } = parseInput(eventHeaders, headers);
+    const stream = eventStream(this.#runs, { tenantId, runId: id, after: last ?? after ?? 0, ...this.#streams });
     await reply
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-store')
@@ -76,6 +138,13 @@ export class ResearchController {
   @Post(':id/cancel')
   @HttpCode(202)
   @Needs('research:write')
+  @Describes({
+    summary: 'End a run',
+    description: 'At once when nobody works on it yet, else at the next step of its worker.',
+    params: runParam,
+    answers: { 202: runResource },
+    faults: ['invalid_state'],
+  })
   async cancel(@From() { tenantId }: Caller, @Param('id') id: string): Promise<RunResource> {
     await this.#runs.requestCancel(tenantId, id);
     return toResource(await this.#runs.get(tenantId, id));
@@ -83,6 +152,12 @@ export class ResearchController {
 
   @Get(':id/report.md')
   @Needs('research:read')
+  @Describes({
+    summary: 'The report as markdown',
+    params: runParam,
+    answers: { 200: { type: 'text/markdown', description: 'For people.', example: '# Why do leases end?\n' } },
+    faults: ['invalid_state'],
+  })
   async reportMarkdown(
     @From() { tenantId }: Caller,
     @Param('id') id: string,
@@ -93,9 +168,20 @@ export class ResearchController {
     await reply.header('content-type', 'text/markdown; charset=utf-8').send(renderMarkdown(report));
   }
 
-  /** The stored text that a report's citations point into. Only texts that the run's own report cites are served. */
   @Get(':id/snapshots/:sha256')
   @Needs('research:read')
+  @Describes({
+    summary: 'A text that the report cites',
+    description: "What a report's citations point into. Only texts that the run's own report cites are served.",
+    params: {
+      ...runParam,
+      sha256: {
+        description: 'Of one of the sources of the report.',
+        example: '5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9',
+      },
+    },
+    answers: { 200: { type: 'text/plain', description: 'The text.', example: 'A worker that falls silent ...' } },
+  })
   async snapshot(
     @From() { tenantId }: Caller,
     @Param('id') id: string,

@@ -5,14 +5,18 @@ export { type Seal, type Verification, verifyBundle } from './bundle/verify.ts';
 export {
   type CorpusBody,
   type CorpusFile,
+  type CorpusList,
   type CorpusResource,
   corpusBody,
   corpusBodyLimit,
+  corpusList,
   corpusPath,
   corpusResource,
   fileHash,
   fileLimit,
 } from './corpora.ts';
+export { type ErrorResource, errorResource } from './errors.ts';
+export { eventMeanings } from './events.ts';
 export { type InputItem, inputItems } from './openai/input-items.ts';
 export { renaming } from './openai/order.ts';
 export {
@@ -26,16 +30,17 @@ export { type ResponseResource, responseResource } from './openai/response.ts';
 export { type ResponseEcho, readResponsesBody, responseEcho, responseNames } from './openai/responses-body.ts';
 export type { ShownRun } from './openai/shown.ts';
 export { outputFaults, outputSchemaFault } from './output-schema.ts';
-export { eventNumber, pageQuery } from './paging.ts';
+export { eventHeaders, eventQuery, pageQuery } from './paging.ts';
 export { parseInput, parseLargeInput } from './parse.ts';
+export { reportSchema } from './report.ts';
 export {
   type AcceptedResource,
   acceptedResource,
-  type ErrorResource,
-  errorResource,
+  idempotencyKey,
   type ResearchBody,
+  type RunList,
   type RunResource,
-  reportSchema,
   researchBody,
+  runList,
   runResource,
 } from './research.ts';

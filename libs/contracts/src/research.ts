@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { outputSchemaFault } from './output-schema.ts';
+import { reportSchema } from './report.ts';
 import { storableText } from './text.ts';
 
 /** Longest question, in characters. */
@@ -23,14 +24,22 @@ const sources = z
     corpora: z
       .array(z.string().regex(/^c_[0-9a-f]{16}$/, 'a corpus id such as c_0123456789abcdef'))
       .max(32)
-      .optional(),
-    urls: z.array(webUrl).max(50).optional(),
-    web: z.boolean().optional(),
-    providers: z.array(z.string().min(1).max(64)).max(32).optional(),
-    allow_domains: z.array(host).max(200).optional(),
-    deny_domains: z.array(host).max(200).optional(),
-    published_after: day.optional(),
-    published_before: day.optional(),
+      .optional()
+      .meta({ description: 'Uploaded documents to search.' }),
+    urls: z.array(webUrl).max(50).optional().meta({ description: 'Pages to read: absolute http or https addresses.' }),
+    web: z.boolean().optional().meta({
+      description:
+        'Whether the web may be searched. Default: where there is nothing else to read, or where `providers` are named.',
+    }),
+    providers: z
+      .array(z.string().min(1).max(64))
+      .max(32)
+      .optional()
+      .meta({ description: 'Search providers to ask, of those that this deployment lets runs ask. Default: all.' }),
+    allow_domains: z.array(host).max(200).optional().meta({ description: 'Only pages of these hosts and below.' }),
+    deny_domains: z.array(host).max(200).optional().meta({ description: 'No pages of these hosts and below.' }),
+    published_after: day.optional().meta({ description: 'Leaves out what a search names before this day.' }),
+    published_before: day.optional().meta({ description: 'Leaves out what a search names after this day.' }),
   })
   .refine(({ web, providers = [] }) => web !== false || providers.length === 0, {
     path: ['providers'],
@@ -39,120 +48,136 @@ const sources = z
   .refine(({ published_after = '', published_before = '9' }) => published_after <= published_before, {
     path: ['published_before'],
     message: 'lies before published_after',
-  });
+  })
+  .meta({ description: 'Where the run may look.' });
 
 function refuseUnusable(schema: Record<string, unknown>, context: z.core.$RefinementCtx): void {
   const message = outputSchemaFault(schema);
   if (message !== null) context.addIssue({ code: 'custom', message });
 }
 
+const budget = z
+  .strictObject({
+    steps: z.int().min(1).max(10_000).optional().meta({ description: 'Model calls. Default 100.' }),
+    tokens: z.int().min(1).optional().meta({ description: 'Prompt and completion tokens of all model calls.' }),
+    seconds: z.number().positive().max(86_400).optional().meta({ description: 'Time from the start of the run.' }),
+    usd: z.number().positive().optional().meta({ description: 'Money; only for models whose prices are configured.' }),
+    output_tokens: z.int().min(16).optional().meta({ description: 'Completion tokens of all model calls.' }),
+    tool_calls: z.int().min(1).max(100_000).optional().meta({ description: 'Calls of tools.' }),
+  })
+  .meta({ description: 'What the run may spend. At a limit it answers with what it has, and ends `incomplete`.' });
+
 /** Body of `POST /v1/research`. */
-export const researchBody = z.strictObject({
-  question: storableText
-    .trim()
-    .min(1, 'the question is empty: write what you want to know')
-    .max(maxQuestionChars, `the question is longer than ${maxQuestionChars} characters: put background into a corpus`),
-  mode: z.enum(['react']).optional(),
-  model: z.string().min(1).max(200).optional(),
-  budget: z
-    .strictObject({
-      steps: z.int().min(1).max(10_000).optional(),
-      tokens: z.int().min(1).optional(),
-      seconds: z.number().positive().max(86_400).optional(),
-      usd: z.number().positive().optional(),
-      output_tokens: z.int().min(16).optional(),
-      tool_calls: z.int().min(1).max(100_000).optional(),
-    })
-    .optional(),
-  sources: sources.optional(),
-  citations: z.enum(['mark', 'strict']).optional(),
-  output_schema: z.record(z.string(), z.unknown()).superRefine(refuseUnusable).optional(),
-  metadata: z.record(storableText.max(64), storableText.max(512)).optional(),
-});
+export const researchBody = z
+  .strictObject({
+    question: storableText
+      .trim()
+      .min(1, 'the question is empty: write what you want to know')
+      .max(maxQuestionChars, `the question is longer than ${maxQuestionChars} characters: put background into a corpus`)
+      .meta({ description: 'What you want to know.' }),
+    mode: z.enum(['react']).optional().meta({ description: 'How the run goes about it.' }),
+    model: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .meta({ description: 'A model that this deployment offers; nothing else is used instead.' }),
+    budget: budget.optional(),
+    sources: sources.optional(),
+    citations: z
+      .enum(['mark', 'strict'])
+      .optional()
+      .meta({ description: '`mark` (the default): claims that nothing proves say so. `strict`: they are taken out.' }),
+    output_schema: z
+      .record(z.string(), z.unknown())
+      .superRefine(refuseUnusable)
+      .optional()
+      .meta({ description: 'JSON Schema (2020-12) of an object that the report shall have as `output`.' }),
+    metadata: z
+      .record(storableText.max(64), storableText.max(512))
+      .optional()
+      .meta({ description: 'Your own notes, given back with the run.' }),
+  })
+  .meta({
+    id: 'ResearchRequest',
+    description: 'A question, and how it is to be worked on.',
+    examples: [
+      {
+        question: 'Why do leases end?',
+        budget: { steps: 20, seconds: 600 },
+        sources: { corpora: ['c_0123456789abcdef'] },
+        metadata: { ticket: '7' },
+      },
+    ],
+  });
 export type ResearchBody = z.infer<typeof researchBody>;
 
-const citation = z.object({
-  source: z.string(),
-  start: z.int().nonnegative(),
-  end: z.int().nonnegative(),
-  quote: z.string(),
-});
+/** Header of requests that make something: tells one sent again from a new one. */
+export const idempotencyKey = z
+  .string()
+  .min(1)
+  .max(200)
+  .optional()
+  .meta({
+    description: 'Sent again with the same body, the request is answered with the first run. Another body is refused.',
+    examples: ['order-4711'],
+  });
 
-const verdict = z.enum(['supported', 'unsupported']);
-
-/** `report.json`. `start` and `end` are UTF-16 offsets into the snapshot named by the source. */
-export const reportSchema = z.object({
-  schema_version: z.literal(1),
-  run_id: z.string(),
-  question: z.string(),
-  mode: z.enum(['react']),
-  status: z.enum(['completed', 'incomplete', 'failed', 'cancelled']),
-  model: z.string().nullable(),
-  profile: z.string(),
-  degraded: z.array(z.string()),
-  answer: z.string(),
-  claims: z.array(z.object({ text: z.string(), verdict, citations: z.array(citation) })),
-  sources: z.array(
-    z.object({
-      id: z.string(),
-      uri: z.string(),
-      title: z.string(),
-      sha256: z.string().regex(/^[0-9a-f]{64}$/),
-      fetched_at: z.string(),
-      bytes: z.int().nonnegative(),
-    }),
-  ),
-  usage: z.object({
-    steps: z.int(),
-    model_calls: z.int(),
-    tool_calls: z.int(),
-    prompt_tokens: z.int(),
-    cached_tokens: z.int(),
-    completion_tokens: z.int(),
-    usd: z.number(),
-    seconds: z.number(),
-  }),
-  incomplete_details: z.object({ reason: z.string(), message: z.string() }).nullable(),
-  // Reports of earlier releases lack what follows.
-  removed_claims: z.int().nonnegative().default(0),
-  output: z.unknown().default(null),
-  output_citations: z.array(z.object({ path: z.string(), verdict, citations: z.array(citation) })).default([]),
-  output_faults: z.array(z.string()).default([]),
-});
+const exampleRun = {
+  id: 'run_019c0d2f4a10a1b2c3d4e5f60718293a',
+  status: 'running',
+  question: 'Why do leases end?',
+  model: 'writer',
+  created_at: '2026-01-31T12:00:00.000Z',
+  started_at: '2026-01-31T12:00:00.040Z',
+  ended_at: null,
+  queue_position: null,
+  metadata: { ticket: '7' },
+  report: null,
+};
 
 /** A run as `GET /v1/research/{id}` shows it; lists leave the report out. */
-export const runResource = z.object({
-  id: z.string(),
-  status: z.enum(['queued', 'running', 'waiting', 'completed', 'incomplete', 'failed', 'cancelled']),
-  question: z.string(),
-  model: z.string(),
-  created_at: z.string(),
-  started_at: z.string().nullable(),
-  ended_at: z.string().nullable(),
-  queue_position: z.int().nullable(),
-  metadata: z.record(z.string(), z.string()),
-  report: reportSchema.nullable(),
-});
+export const runResource = z
+  .object({
+    id: z.string(),
+    status: z
+      .enum(['queued', 'running', 'waiting', 'completed', 'incomplete', 'failed', 'cancelled'])
+      .meta({ description: 'The last four are terminal.' }),
+    question: z.string(),
+    model: z.string(),
+    created_at: z.string(),
+    started_at: z.string().nullable(),
+    ended_at: z.string().nullable(),
+    queue_position: z.int().nullable().meta({ description: 'Runs before it that wait; null once it has started.' }),
+    metadata: z.record(z.string(), z.string()),
+    report: reportSchema.nullable(),
+  })
+  .meta({ id: 'Run', description: 'A run, with its report when it has one.', examples: [exampleRun] });
 export type RunResource = z.infer<typeof runResource>;
 
-/** Answer to `POST /v1/research`. */
-export const acceptedResource = z.object({
-  id: z.string(),
-  status: runResource.shape.status,
-  queue_position: z.int().nullable(),
-});
-export type AcceptedResource = z.infer<typeof acceptedResource>;
+/** A page of runs. */
+export const runList = z
+  .object({
+    data: z.array(runResource),
+    next: z.string().nullable().meta({ description: '`before` of the next page; null on the last one.' }),
+  })
+  .meta({
+    id: 'RunList',
+    description: 'Runs without their reports, newest first.',
+    examples: [{ data: [exampleRun], next: null }],
+  });
+export type RunList = z.infer<typeof runList>;
 
-/** Every error of the API. */
-export const errorResource = z.object({
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    /** The field of the first fault. */
-    param: z.string().optional(),
-    /** Every fault of a `validation_failed`, up to a hundred. */
-    details: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-    request_id: z.string(),
-  }),
-});
-export type ErrorResource = z.infer<typeof errorResource>;
+/** Answer to `POST /v1/research`. */
+export const acceptedResource = z
+  .object({
+    id: z.string(),
+    status: runResource.shape.status,
+    queue_position: z.int().nullable().meta({ description: 'Runs before it that wait.' }),
+  })
+  .meta({
+    id: 'Accepted',
+    description: 'The run is written down and will be worked on.',
+    examples: [{ id: exampleRun.id, status: 'queued', queue_position: 3 }],
+  });
+export type AcceptedResource = z.infer<typeof acceptedResource>;

@@ -37,7 +37,12 @@ export const Open = () => applyDecorators(SetMetadata(neededScope, 'open'), Rout
 
 /** The scope that the route of this request needs; undefined where it names none. */
 export function neededBy(context: ExecutionContext): Scope | 'open' | undefined {
-  return Reflect.getMetadata(neededScope, context.getHandler());
+  return scopeOf(context.getHandler());
+}
+
+/** The scope that a handler names. */
+export function scopeOf(handler: object): Scope | 'open' | undefined {
+  return Reflect.getMetadata(neededScope, handler);
 }
 
 /** The parameter of a handler that is given its {@link Caller}. */

@@ -1,6 +1,6 @@
 import { type Report, type ResearchEvent, type ResearchRequest, renderMarkdown, transcriptOf } from '#domain';
 import { InvalidState } from '#errors';
-import { reportSchema } from '../research.ts';
+import { reportSchema } from '../report.ts';
 import type { Files } from './tar.ts';
 
 /** What the record knows of a run that has its report. */

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { claimsOn, type Report, unsoundnessOf } from '#domain';
 import { InvalidInput, messageOf } from '#errors';
 import { parseInput } from '../parse.ts';
-import { reportSchema } from '../research.ts';
+import { reportSchema } from '../report.ts';
 import { holdsSealedFiles, snapshotNameOf, snapshotPath } from './contents.ts';
 import { fingerprintOf, hashOf, type Manifest, manifestSchema } from './seal.ts';
 import type { Files } from './tar.ts';
