@@ -20,7 +20,9 @@ await serve(
     const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
     const signingKey = await openSigningKey(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
-    const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const { runs } = keep(
+      await openFleet({ databaseUrl, redisUrl, role: 'argosy_gateway' }, fleetSettings(config.ARGOSY_LEASE_MS)),
+    );
     const offer = {
       models: offered,
       defaultModel: defaultName,

@@ -52,7 +52,7 @@ export interface ServiceOptions {
 }
 
 /** Faults that an operator mends while the process waits, beside the retryable ones. */
-const mendable: ReadonlySet<string> = new Set(['schema_too_new', 'redis_evicts', 'postgres_too_old']);
+const mendable: ReadonlySet<string> = new Set(['schema_too_new', 'redis_evicts', 'postgres_too_old', 'roles_missing']);
 
 /** Times of a service, in milliseconds. */
 export interface ServiceTimes extends WatchTimes {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Membership } from './membership.ts';
-import type { Database, Rows } from './store/database.ts';
+import type { Rows, Statements } from './store/database.ts';
 
 /** A database that can go away, and tells of each statement. */
-class Leases implements Database {
+class Leases implements Statements {
   away = false;
   readonly statements: string[] = [];
   #onStatement: () => void = () => undefined;
@@ -23,12 +23,6 @@ class Leases implements Database {
       this.#onStatement = () => this.statements.length >= goal && resolve();
     });
   }
-
-  transaction(): Promise<never> {
-    throw new Error('leases need no transaction');
-  }
-  async script(): Promise<void> {}
-  async close(): Promise<void> {}
 }
 
 describe('Membership', () => {

@@ -1,6 +1,6 @@
 import { Unavailable } from '#errors';
 import { leasesLost } from './instruments.ts';
-import type { Database } from './store/database.ts';
+import type { Statements } from './store/database.ts';
 import { endLease, renewLease, type Worker } from './store/workers.ts';
 
 /**
@@ -8,7 +8,7 @@ import { endLease, renewLease, type Worker } from './store/workers.ts';
  * claimed; when it cannot be renewed in time, `lost` fires and whatever the worker still does will not be committed.
  */
 export class Membership {
-  readonly #database: Database;
+  readonly #database: Statements;
   readonly #leaseMs: number;
   readonly #lost = new AbortController();
   #worker: Worker;
@@ -16,14 +16,14 @@ export class Membership {
   #timer: NodeJS.Timeout;
   #renewing: Promise<void> = Promise.resolve();
 
-  private constructor(database: Database, worker: Worker, leaseMs: number) {
+  private constructor(database: Statements, worker: Worker, leaseMs: number) {
     this.#database = database;
     this.#worker = worker;
     this.#leaseMs = leaseMs;
     this.#timer = setInterval(() => this.#tick(), leaseMs / 3);
   }
 
-  static async begin(database: Database, worker: Worker, leaseMs: number): Promise<Membership> {
+  static async begin(database: Statements, worker: Worker, leaseMs: number): Promise<Membership> {
     await renewLease(database, worker, leaseMs);
     return new Membership(database, worker, leaseMs);
   }

@@ -15,10 +15,11 @@ import { getTexts } from './store/blobs.ts';
 import { takeStrandedCalls } from './store/calls.ts';
 import { type Census, takeCensus } from './store/census.ts';
 import { type Claim, Claims } from './store/claims.ts';
+import type { Statements } from './store/database.ts';
 import { flagCancel, isCancelFlagged } from './store/flags.ts';
 import { type History, readHistory } from './store/history.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
-import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './store/sweep.ts';
+import { endCancelledUnstarted, endHopeless, putBackStranded, type RunKey, takeDue } from './store/sweep.ts';
 import {
   getRun,
   hasEnded,
@@ -66,32 +67,32 @@ export class Runs {
    * @throws IdempotencyConflict
    */
   async accept(acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
-    const accepted = await accept(this.#core.database, acceptance);
+    const accepted = await accept(this.#door(acceptance.tenantId), acceptance);
     this.#core.bus.publish(topics.backlog);
     return accepted;
   }
 
   /** @throws NotFound */
   async get(tenantId: string, runId: string): Promise<RunRecord> {
-    const run = await getRun(this.#core.database, tenantId, runId);
+    const run = await getRun(this.#door(tenantId), tenantId, runId);
     if (run === null) throw noSuchRun(runId);
     return run;
   }
 
   /** What a run is the replay of, up to its last committed step. @throws NotFound */
   async history(tenantId: string, runId: string): Promise<History> {
-    const history = await readHistory(this.#core.database, tenantId, runId);
+    const history = await readHistory(this.#door(tenantId), tenantId, runId);
     if (history === null) throw noSuchRun(runId);
     return history;
   }
 
   async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
-    return await listRuns(this.#core.database, tenantId, before, limit);
+    return await listRuns(this.#door(tenantId), tenantId, before, limit);
   }
 
   /** Durable events up to now, all of them. */
   async eventsSoFar(tenantId: string, runId: string): Promise<StoredEvent[]> {
-    return await readAllEvents(this.#core.database, tenantId, runId);
+    return await readAllEvents(this.#door(tenantId), tenantId, runId);
   }
 
   /**
@@ -103,7 +104,7 @@ export class Runs {
     while (!signal.aborted) {
       const hint = awaitHint(this.#core.bus, topics.moved(tenantId, runId), this.#core.settings.pollMs, signal);
       try {
-        const events = await readEvents(this.#core.database, tenantId, runId, last);
+        const events = await readEvents(this.#door(tenantId), tenantId, runId, last);
         yield* events;
         const latest = events.at(-1);
         if (latest !== undefined) {
@@ -111,9 +112,9 @@ export class Runs {
           last = latest.seq;
           continue;
         }
-        if (await hasEnded(this.#core.database, tenantId, runId)) {
+        if (await hasEnded(this.#door(tenantId), tenantId, runId)) {
           // Whatever was committed between the look and the end.
-          yield* await readEvents(this.#core.database, tenantId, runId, last);
+          yield* await readEvents(this.#door(tenantId), tenantId, runId, last);
           return;
         }
         await hint.came;
@@ -128,12 +129,12 @@ export class Runs {
    * @throws NotFound; InvalidState when it has ended already
    */
   async requestCancel(tenantId: string, runId: string): Promise<void> {
-    if (!(await flagCancel(this.#core.database, tenantId, runId))) {
+    if (!(await flagCancel(this.#door(tenantId), tenantId, runId))) {
       const { status } = await this.get(tenantId, runId);
       throw new InvalidState(`Run ${runId} is ${status}; only a run that has not ended can be cancelled.`);
     }
     this.#core.bus.publish(topics.flagged(tenantId, runId));
-    await this.#endUnowned();
+    this.#tell(await endCancelledUnstarted(this.#door(tenantId)));
   }
 
   /** Calls back when the run's flags may have changed. @returns ends the subscription */
@@ -245,13 +246,21 @@ export class Runs {
 
   /** Snapshot texts of a tenant by sha256; unknown hashes are left out. */
   async texts(tenantId: string, hashes: readonly string[]): Promise<Map<string, string>> {
-    return await getTexts(this.#core.database, tenantId, hashes);
+    return await getTexts(this.#door(tenantId), tenantId, hashes);
   }
 
   async #endUnowned(): Promise<void> {
-    const { database, bus } = this.#core;
-    const ended = [...(await endCancelledUnstarted(database)), ...(await endHopeless(database))];
-    for (const { tenantId, runId } of ended) bus.publish(topics.moved(tenantId, runId));
+    const { database } = this.#core;
+    this.#tell([...(await endCancelledUnstarted(database)), ...(await endHopeless(database))]);
+  }
+
+  #tell(moved: readonly RunKey[]): void {
+    for (const { tenantId, runId } of moved) this.#core.bus.publish(topics.moved(tenantId, runId));
+  }
+
+  /** For all that a client asks. */
+  #door(tenantId: string): Statements {
+    return this.#core.database.forTenant(tenantId);
   }
 }
 

@@ -3,11 +3,11 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
 import type { Answering } from './doorbell/doorbell.ts';
 import { Membership } from './membership.ts';
-import type { Database, Rows } from './store/database.ts';
+import type { Rows, Statements } from './store/database.ts';
 import { Working } from './working.ts';
 
 /** Leases in a database that can go away. */
-class Leases implements Database {
+class Leases implements Statements {
   away = false;
   readonly alive = new Map<unknown, unknown>();
 
@@ -17,11 +17,6 @@ class Leases implements Database {
     else this.alive.set(workerId, slots);
     return { rows: [], changed: 1 };
   }
-  transaction(): Promise<never> {
-    throw new Error('leases need no transaction');
-  }
-  async script(): Promise<void> {}
-  async close(): Promise<void> {}
 }
 
 /** Answers nothing, and tells when it was closed and how. */

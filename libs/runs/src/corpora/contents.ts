@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Unavailable } from '#errors';
 import { HashMismatch } from '../store/blobs.ts';
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 
 /** Bytes of one row: what a process holds in memory of a file that passes through it. */
 const partBytes = 1024 * 1024;
@@ -22,7 +22,7 @@ export interface FileKey {
  * @throws HashMismatch; Unavailable when it took longer than the sweep is patient
  */
 export async function putFile(
-  database: Database,
+  database: Statements,
   file: FileKey,
   bytes: number,
   source: AsyncIterable<Uint8Array>,
@@ -63,7 +63,7 @@ async function* checked(source: AsyncIterable<Uint8Array>, sha256: string, bytes
 }
 
 /** @returns false when the file is known already, or its draft was swept */
-async function nameFile(database: Database, draft: Draft, file: FileKey, last: Uint8Array): Promise<boolean> {
+async function nameFile(database: Statements, draft: Draft, file: FileKey, last: Uint8Array): Promise<boolean> {
   const begun = draft.parts > 0;
   const { changed } = await database.query(
     `WITH draft AS MATERIALIZED (
@@ -83,7 +83,7 @@ async function nameFile(database: Database, draft: Draft, file: FileKey, last: U
   return changed === 1;
 }
 
-async function knowsFile(database: Database, { tenantId, sha256 }: FileKey): Promise<boolean> {
+async function knowsFile(database: Statements, { tenantId, sha256 }: FileKey): Promise<boolean> {
   const sql = 'SELECT 1 FROM argosy.files WHERE tenant_id = $1 AND sha256 = $2';
   return (await database.query(sql, [tenantId, sha256])).rows.length > 0;
 }
@@ -91,12 +91,12 @@ async function knowsFile(database: Database, { tenantId, sha256 }: FileKey): Pro
 /** Content that is being written. It counts only when somebody settles it. */
 export class Draft {
   readonly contentId = randomUUID();
-  readonly #database: Database;
+  readonly #database: Statements;
   readonly #tenantId: string;
   parts = 0;
   bytes = 0;
 
-  constructor(database: Database, tenantId: string) {
+  constructor(database: Statements, tenantId: string) {
     this.#database = database;
     this.#tenantId = tenantId;
   }
@@ -130,7 +130,7 @@ export class Draft {
 
 /** Content in order, a few parts in memory at a time. */
 export async function* readContent(
-  database: Database,
+  database: Statements,
   tenantId: string,
   contentId: string,
 ): AsyncGenerator<Uint8Array> {
@@ -146,7 +146,7 @@ export async function* readContent(
 }
 
 /** Removes what uploads left that broke off more than an hour ago. */
-export async function sweepContents(database: Database): Promise<void> {
+export async function sweepContents(database: Statements): Promise<void> {
   await database.query(`DELETE FROM argosy.contents WHERE NOT settled AND created_at < now() - interval '1 hour'`);
 }
 

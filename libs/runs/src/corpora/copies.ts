@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CorpusFile } from '#contracts';
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 import { readContent } from './contents.ts';
 import type { CorpusKey } from './records.ts';
 
@@ -15,7 +15,7 @@ interface StoredFile extends CorpusFile {
 
 /** Writes each different file of a corpus into `folder` under its hash. @returns all of its files, in order of path */
 export async function copyFiles(
-  database: Database,
+  database: Statements,
   { tenantId, corpusId }: CorpusKey,
   folder: string,
   signal: AbortSignal,
@@ -53,12 +53,12 @@ function groupsOf(files: readonly StoredFile[]): StoredFile[][] {
   return group.length > 0 ? [...groups, group] : groups;
 }
 
-async function copyLarge(database: Database, tenantId: string, file: StoredFile, folder: string): Promise<void> {
+async function copyLarge(database: Statements, tenantId: string, file: StoredFile, folder: string): Promise<void> {
   await writeFile(join(folder, file.sha256), readContent(database, tenantId, file.contentId));
 }
 
 async function copySmall(
-  database: Database,
+  database: Statements,
   tenantId: string,
   group: readonly StoredFile[],
   folder: string,

@@ -1,4 +1,4 @@
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 import type { CorpusKey, FileSkip } from './records.ts';
 
 /** A corpus in the hands of one tool worker, which is to make its index. */
@@ -29,7 +29,7 @@ function fence({ tenantId, corpusId, workerId, attempt }: CorpusClaim): unknown[
  * Takes a corpus that nobody alive is indexing, for a worker whose own lease is alive.
  * @returns null when there is nothing to take
  */
-export async function claimCorpus(database: Database, key: CorpusKey, workerId: string): Promise<CorpusClaim | null> {
+export async function claimCorpus(database: Statements, key: CorpusKey, workerId: string): Promise<CorpusClaim | null> {
   const { rows } = await database.query<{ name: string; attempt: number }>(
     `WITH free AS MATERIALIZED (
        SELECT tenant_id, corpus_id, attempt, ${lostByNow} AS lost FROM argosy.corpora c
@@ -60,7 +60,7 @@ export interface StoredSegment {
 }
 
 /** Makes a corpus ready. @returns false when the claim holds no more, or the segment was swept */
-export async function keepSegment(database: Database, claim: CorpusClaim, segment: StoredSegment): Promise<boolean> {
+export async function keepSegment(database: Statements, claim: CorpusClaim, segment: StoredSegment): Promise<boolean> {
   const { contentId, sha256, format, documents, passages, skipped, skips } = segment;
   const { rows } = await database.query(
     `WITH settled AS (
@@ -77,7 +77,7 @@ export async function keepSegment(database: Database, claim: CorpusClaim, segmen
 }
 
 /** Ends a corpus that cannot be indexed; offering it again tries again. */
-export async function failCorpus(database: Database, claim: CorpusClaim, error: string): Promise<void> {
+export async function failCorpus(database: Statements, claim: CorpusClaim, error: string): Promise<void> {
   await database.query(`UPDATE argosy.corpora c SET state = 'failed', worker_id = NULL, error = $5 WHERE ${owned}`, [
     ...fence(claim),
     error,
@@ -85,7 +85,7 @@ export async function failCorpus(database: Database, claim: CorpusClaim, error: 
 }
 
 /** Gives a claim back: at once to the next worker, or, with a fault, later and counted. */
-export async function releaseCorpus(database: Database, claim: CorpusClaim, fault: string | null): Promise<void> {
+export async function releaseCorpus(database: Statements, claim: CorpusClaim, fault: string | null): Promise<void> {
   await database.query(
     `UPDATE argosy.corpora c SET worker_id = NULL, lost = c.lost + ($5::text IS NOT NULL)::int,
        error = coalesce($5::text, c.error), rung_at = CASE WHEN $5::text IS NULL THEN NULL ELSE now() END
@@ -101,7 +101,7 @@ export interface DueCorpus extends CorpusKey {
 }
 
 /** Ends corpora that keep losing their workers. */
-export async function failHopeless(database: Database): Promise<void> {
+export async function failHopeless(database: Statements): Promise<void> {
   await database.query(
     `UPDATE argosy.corpora c SET state = 'failed', worker_id = NULL,
        error = 'Indexing was begun ${mostLost} times, and each time its worker died or failed.'
@@ -111,7 +111,7 @@ export async function failHopeless(database: Database): Promise<void> {
 }
 
 /** Counts a ring for every corpus that should be indexed and is not. The caller rings. Safe to run twice at once. */
-export async function takeStrandedCorpora(database: Database, relookMs: number): Promise<DueCorpus[]> {
+export async function takeStrandedCorpora(database: Statements, relookMs: number): Promise<DueCorpus[]> {
   const { rows } = await database.query<DueCorpus>(
     `UPDATE argosy.corpora c SET rings = rings + 1, rung_at = now()
      WHERE state = 'indexing' AND ${ownerIsGone}
@@ -130,7 +130,7 @@ export interface SegmentPlace {
   readonly format: number;
 }
 
-export async function findSegment(database: Database, key: CorpusKey): Promise<SegmentPlace | null> {
+export async function findSegment(database: Statements, key: CorpusKey): Promise<SegmentPlace | null> {
   const { rows } = await database.query<SegmentPlace>(
     `SELECT state AS status, segment_id AS "contentId", segment_sha256 AS sha256, format FROM argosy.corpora
      WHERE tenant_id = $1 AND corpus_id = $2`,
@@ -143,7 +143,7 @@ export async function findSegment(database: Database, key: CorpusKey): Promise<S
  * Has an index of another release built anew; the old one stays for an hour, for those who are fetching it.
  * @returns the number of the ring, or null when somebody else did
  */
-export async function rebuildSegment(database: Database, key: CorpusKey, contentId: string): Promise<number | null> {
+export async function rebuildSegment(database: Statements, key: CorpusKey, contentId: string): Promise<number | null> {
   const { rows } = await database.query<{ rings: number }>(
     `WITH again AS (
        UPDATE argosy.corpora SET state = 'indexing', segment_id = NULL, lost = 0, rings = rings + 1, rung_at = now()

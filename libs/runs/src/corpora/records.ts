@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CorpusFile } from '#contracts';
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 
 export interface CorpusKey {
   readonly tenantId: string;
@@ -46,7 +46,7 @@ function byPath([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...
 
 /** Writes a corpus with its files in one statement; a known one is left as it is. */
 export async function addCorpus(
-  database: Database,
+  database: Statements,
   { tenantId, corpusId }: CorpusKey,
   name: string,
   files: readonly CorpusFile[],
@@ -71,7 +71,7 @@ const isMissing = `NOT EXISTS (
   SELECT 1 FROM argosy.files a WHERE a.tenant_id = f.tenant_id AND a.sha256 = f.sha256)`;
 
 /** Hashes of files that are still to be sent, at most 10,000. */
-export async function missingFiles(database: Database, { tenantId, corpusId }: CorpusKey): Promise<string[]> {
+export async function missingFiles(database: Statements, { tenantId, corpusId }: CorpusKey): Promise<string[]> {
   const { rows } = await database.query<{ sha256: string }>(
     `SELECT DISTINCT f.sha256 FROM argosy.corpus_files f
      WHERE f.tenant_id = $1 AND f.corpus_id = $2 AND ${isMissing} ORDER BY f.sha256 LIMIT ${mostMissing}`,
@@ -82,7 +82,7 @@ export async function missingFiles(database: Database, { tenantId, corpusId }: C
 
 /** What the tenant's corpora say of a file: its size, and whether it is here. Null when none of them has it. */
 export async function findFile(
-  database: Database,
+  database: Statements,
   tenantId: string,
   sha256: string,
 ): Promise<{ bytes: number; stored: boolean } | null> {
@@ -97,14 +97,14 @@ export async function findFile(
 const columns = `corpus_id AS "corpusId", name, state AS status, files, bytes, documents, passages, skipped, skips, error,
   to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "createdAt"`;
 
-export async function getCorpus(database: Database, { tenantId, corpusId }: CorpusKey): Promise<CorpusView | null> {
+export async function getCorpus(database: Statements, { tenantId, corpusId }: CorpusKey): Promise<CorpusView | null> {
   const sql = `SELECT ${columns} FROM argosy.corpora WHERE tenant_id = $1 AND corpus_id = $2`;
   return (await database.query<CorpusView>(sql, [tenantId, corpusId])).rows[0] ?? null;
 }
 
 /** Newest first. @param before id of the last one of the page before */
 export async function listCorpora(
-  database: Database,
+  database: Statements,
   tenantId: string,
   before: string | null,
   limit: number,
@@ -123,7 +123,7 @@ export async function listCorpora(
  * Has a corpus indexed whose files are all here, also one that failed before. The caller rings.
  * @returns the number of the ring, or null when there is nothing to do
  */
-export async function beginIndexing(database: Database, { tenantId, corpusId }: CorpusKey): Promise<number | null> {
+export async function beginIndexing(database: Statements, { tenantId, corpusId }: CorpusKey): Promise<number | null> {
   const { rows } = await database.query<{ rings: number }>(
     `UPDATE argosy.corpora c SET
        state = 'indexing', worker_id = NULL, lost = 0, error = NULL, rings = rings + 1, rung_at = now()
@@ -138,7 +138,7 @@ export async function beginIndexing(database: Database, { tenantId, corpusId }: 
 
 /** Why corpora cannot be searched, by id. One that is only being built anew for another release can, soon. */
 export async function corpusFaults(
-  database: Database,
+  database: Statements,
   tenantId: string,
   ids: readonly string[],
 ): Promise<Map<string, string>> {

@@ -3,6 +3,7 @@ import { InvalidInput, messageOf, NotFound, Unavailable } from '#errors';
 import type { Answering, Ring } from '../doorbell/doorbell.ts';
 import type { Membership } from '../membership.ts';
 import { type AnswerSettings, answerOptions, type Core, ringOrLose } from '../ports.ts';
+import type { Statements } from '../store/database.ts';
 import { whileHeld } from '../while-held.ts';
 import { Draft, putFile, readContent, sweepContents } from './contents.ts';
 import { copyFiles } from './copies.ts';
@@ -63,8 +64,8 @@ export class CorpusShelf {
   /** Makes a folder known, or finds it; once nothing of it is missing, it is indexed. */
   async offer(tenantId: string, name: string, files: readonly CorpusFile[]): Promise<OfferedCorpus> {
     const key = { tenantId, corpusId: corpusIdOf(tenantId, name, files) };
-    await addCorpus(this.#core.database, key, name, files);
-    const rings = await beginIndexing(this.#core.database, key);
+    await addCorpus(this.#door(tenantId), key, name, files);
+    const rings = await beginIndexing(this.#door(tenantId), key);
     if (rings !== null) await this.#ring({ ...key, rings });
     return await this.get(tenantId, key.corpusId);
   }
@@ -72,20 +73,20 @@ export class CorpusShelf {
   /** @throws NotFound */
   async get(tenantId: string, corpusId: string): Promise<OfferedCorpus> {
     const key = { tenantId, corpusId };
-    const corpus = await getCorpus(this.#core.database, key);
+    const corpus = await getCorpus(this.#door(tenantId), key);
     if (corpus === null) throw new NotFound(`There is no corpus ${corpusId}.`);
-    const missing = corpus.status === 'uploading' ? await missingFiles(this.#core.database, key) : [];
+    const missing = corpus.status === 'uploading' ? await missingFiles(this.#door(tenantId), key) : [];
     return { ...corpus, missing };
   }
 
   /** Why runs cannot search some of these corpora, by id; one that they can is left out. */
   async faults(tenantId: string, ids: readonly string[]): Promise<Map<string, string>> {
-    return await corpusFaults(this.#core.database, tenantId, ids);
+    return await corpusFaults(this.#door(tenantId), tenantId, ids);
   }
 
   /** Newest first. @param before id of the last one of the page before */
   async list(tenantId: string, before: string | null, limit: number): Promise<CorpusView[]> {
-    return await listCorpora(this.#core.database, tenantId, before, limit);
+    return await listCorpora(this.#door(tenantId), tenantId, before, limit);
   }
 
   /**
@@ -93,9 +94,9 @@ export class CorpusShelf {
    * @throws NotFound when no corpus has it; HashMismatch
    */
   async putFile(tenantId: string, sha256: string, source: AsyncIterable<Uint8Array>): Promise<void> {
-    const known = await findFile(this.#core.database, tenantId, sha256);
+    const known = await findFile(this.#door(tenantId), tenantId, sha256);
     if (known === null) throw new NotFound(`No corpus has a file ${sha256}: name it in POST /v1/corpora first.`);
-    if (!known.stored) await putFile(this.#core.database, { tenantId, sha256 }, known.bytes, source);
+    if (!known.stored) await putFile(this.#door(tenantId), { tenantId, sha256 }, known.bytes, source);
   }
 
   /**
@@ -178,6 +179,11 @@ export class CorpusShelf {
       });
       if (blamed && !(error instanceof InvalidInput)) throw error;
     }
+  }
+
+  /** For all that a client asks; tool workers have a door of their own. */
+  #door(tenantId: string): Statements {
+    return this.#core.database.forTenant(tenantId);
   }
 
   async #ring({ tenantId, corpusId, rings }: DueCorpus): Promise<void> {

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
-import { PGlite } from '@electric-sql/pglite';
+import { PGlite, type Results } from '@electric-sql/pglite';
 import { ArgosyError, messageOf } from '#errors';
-import type { Database, Rows } from '../store/database.ts';
+import type { Database, Rows, Statements } from '../store/database.ts';
+import { becomeSql } from '../store/roles.ts';
 
 /** The embedded database could not be opened. */
 class DatabaseUnusable extends ArgosyError {
@@ -13,7 +14,10 @@ class DatabaseUnusable extends ArgosyError {
 /** BullMQ's tables live in its own schema and its SQL does not name it. Ours does. */
 const searchPath = 'SET search_path TO bullmq, public';
 
-/** PostgreSQL as WebAssembly inside this process, on a folder. One session serves everyone. */
+/**
+ * PostgreSQL as WebAssembly inside this process, on a folder. One session serves everyone, as a superuser: a role is taken
+ * on only within a transaction. What names no tenant is carried out without one, for all of it is this one process.
+ */
 export class PgliteDatabase implements Database {
   /** The handle itself, for the BullMQ adapter. */
   readonly handle: PGlite;
@@ -41,18 +45,26 @@ export class PgliteDatabase implements Database {
   }
 
   async query<R>(text: string, values: readonly unknown[] = []): Promise<Rows<R>> {
-    const { rows, affectedRows } = await this.handle.query<R>(text, [...values]);
-    return { rows, changed: affectedRows ?? 0 };
+    return rowsOf(await this.handle.query<R>(text, [...values]));
   }
 
-  async transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T> {
-    return await this.handle.transaction(async (tx) => {
-      const query = async <R>(text: string, values: readonly unknown[] = []): Promise<Rows<R>> => {
-        const { rows, affectedRows } = await tx.query<R>(text, [...values]);
-        return { rows, changed: affectedRows ?? 0 };
-      };
-      return await work(query);
-    });
+  forTenant(tenantId: string): Statements {
+    return {
+      query: async <R>(text: string, values: readonly unknown[] = []) =>
+        await this.transaction(async (query) => {
+          await query(becomeSql, ['argosy_gateway', tenantId]);
+          return await query<R>(text, values);
+        }),
+    };
+  }
+
+  async transaction<T>(work: (query: Statements['query']) => Promise<T>): Promise<T> {
+    return await this.handle.transaction(
+      async (tx) =>
+        await work(async <R>(text: string, values: readonly unknown[] = []) =>
+          rowsOf(await tx.query<R>(text, [...values])),
+        ),
+    );
   }
 
   async script(text: string): Promise<void> {
@@ -62,4 +74,8 @@ export class PgliteDatabase implements Database {
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+function rowsOf<R>({ rows, affectedRows }: Results<R>): Rows<R> {
+  return { rows, changed: affectedRows ?? 0 };
 }

@@ -1,4 +1,4 @@
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 import { storable } from '../store/json.ts';
 
 /** Names a thing that was looked up, or is. */
@@ -35,7 +35,11 @@ const wouldDo = (elapsed: string, fresh: string): string =>
   `(e.value IS NOT NULL AND (e.made_at >= ${within(elapsed)} OR (e.expires_at > now() AND e.made_at >= ${within(fresh)})))`;
 
 /** Finds an entry that would do. */
-export async function findEntry(database: Database, { tenantId, hash }: EntryKey, reach: Reach): Promise<Entry | null> {
+export async function findEntry(
+  database: Statements,
+  { tenantId, hash }: EntryKey,
+  reach: Reach,
+): Promise<Entry | null> {
   const { rows } = await database.query<Entry>(
     `SELECT value, made_at AS "madeAt", expires_at <= now() AS expired,
        (extract(epoch FROM now() - made_at) * 1000)::float8 AS "ageMs"
@@ -63,7 +67,7 @@ export interface ClaimTimes {
  * that the entry is waited for.
  */
 export async function claimEntry(
-  database: Database,
+  database: Statements,
   { tenantId, hash, key, claimId }: EntryClaim,
   reach: Reach,
   { leaseMs, pollMs }: ClaimTimes,
@@ -87,7 +91,7 @@ export async function claimEntry(
 }
 
 /** Says that the maker lives. @returns whether another process waits for the entry; false when the claim was lost */
-export async function renewClaim(database: Database, claim: EntryClaim, leaseMs: number): Promise<boolean> {
+export async function renewClaim(database: Statements, claim: EntryClaim, leaseMs: number): Promise<boolean> {
   const { rows } = await database.query<{ wanted: boolean }>(
     `UPDATE argosy.evidence SET claimed_until = now() + $4::float8 * interval '1 ms'
      WHERE tenant_id = $1 AND key_hash = $2 AND claim_id = $3
@@ -102,7 +106,7 @@ export async function renewClaim(database: Database, claim: EntryClaim, leaseMs:
  * longer than they need to find it. @returns when it was made; null when the claim was lost, and nothing was stored
  */
 export async function settleEntry(
-  database: Database,
+  database: Statements,
   claim: EntryClaim,
   value: Uint8Array,
   keepMs: number,
@@ -120,7 +124,7 @@ export async function settleEntry(
 }
 
 /** Ends a claim without a value; an older value stays for those who take it. */
-export async function releaseEntry(database: Database, claim: EntryClaim): Promise<void> {
+export async function releaseEntry(database: Statements, claim: EntryClaim): Promise<void> {
   await database.query(
     `UPDATE argosy.evidence SET claim_id = NULL, claimed_until = NULL, wanted_until = NULL,
        expires_at = CASE WHEN value IS NULL THEN now() ELSE expires_at END
@@ -130,7 +134,7 @@ export async function releaseEntry(database: Database, claim: EntryClaim): Promi
 }
 
 /** Only for a store that one process holds alone: whoever had claims before is certainly gone. */
-export async function endAllClaims(database: Database): Promise<void> {
+export async function endAllClaims(database: Statements): Promise<void> {
   await database.query(
     `UPDATE argosy.evidence SET claim_id = NULL, claimed_until = NULL, wanted_until = NULL WHERE claim_id IS NOT NULL`,
   );

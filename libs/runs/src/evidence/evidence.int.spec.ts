@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Aborted, Unavailable } from '#errors';
 import { type Bus, LocalBus } from '../bus.ts';
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 import { describeStores } from '../store/stores.contract.ts';
 import { Evidence } from './evidence.ts';
 import type { Made, Shared } from './flight.ts';
@@ -13,11 +13,11 @@ const hour = 3_600_000;
 const kept = <T>(value: T): Made<T> => ({ value, keepMs: hour });
 
 /** A database as a process has it: it can be cut off, or held up for a while. */
-class Line implements Database {
-  readonly #database: Database;
+class Line implements Statements {
+  readonly #database: Statements;
   #cut = false;
   #held: Promise<void> | null = null;
-  constructor(database: Database) {
+  constructor(database: Statements) {
     this.#database = database;
   }
   cut(): void {
@@ -31,13 +31,6 @@ class Line implements Database {
     if (this.#cut) throw new Unavailable('This process is cut off.');
     return await this.#database.query<R>(text, values);
   }
-  async transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T> {
-    return await this.#database.transaction(work);
-  }
-  async script(text: string): Promise<void> {
-    await this.#database.script(text);
-  }
-  async close(): Promise<void> {}
 }
 
 describeStores((stores) => {
@@ -47,7 +40,7 @@ describeStores((stores) => {
   });
 
   interface ClientOptions {
-    readonly database?: Database;
+    readonly database?: Statements;
     readonly bus?: Bus;
     readonly leaseMs?: number;
     readonly pollMs?: number;

@@ -1,7 +1,7 @@
 import { Aborted } from '#errors';
 import type { Bus } from '../bus.ts';
 import { nameOf } from '../key-name.ts';
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 import type { ClaimTimes } from './entries.ts';
 import { Flight, type Made, type Shared, type Want } from './flight.ts';
 
@@ -28,7 +28,7 @@ const usualLeaseMs = 15_000;
  * same time. Who makes it is a claim in its row, with a lease on the database's clock.
  */
 export class Evidence {
-  readonly #database: Database;
+  readonly #database: Statements;
   readonly #bus: Bus;
   readonly #times: ClaimTimes;
   readonly #flights = new Map<string, Flight>();
@@ -36,7 +36,7 @@ export class Evidence {
   #closed = false;
 
   constructor(
-    database: Database,
+    database: Statements,
     bus: Bus,
     { pollMs, leaseMs = usualLeaseMs }: Partial<ClaimTimes> & { pollMs: number },
   ) {

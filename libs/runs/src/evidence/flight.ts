@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Aborted, Unavailable } from '#errors';
 import { awaitHint, type Bus } from '../bus.ts';
 import { evidenceGiven, evidenceUnkept } from '../instruments.ts';
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 import {
   type ClaimTimes,
   claimEntry,
@@ -42,7 +42,7 @@ export interface Want {
 
 /** What a flight works with. */
 export interface FlightParts {
-  readonly database: Database;
+  readonly database: Statements;
   readonly bus: Bus;
   readonly times: ClaimTimes;
 }

@@ -1,4 +1,4 @@
-import type { Database } from '../store/database.ts';
+import type { Statements } from '../store/database.ts';
 
 /** What is kept where nothing else is said. */
 const usualBytes = 2 * 1024 ** 3;
@@ -8,11 +8,11 @@ const everyMs = 60_000;
 
 /** Sweeps at the pace that evidence needs, however often it is called. */
 export class EvidenceSweep {
-  readonly #database: Database;
+  readonly #database: Statements;
   readonly #mostBytes: number;
   #dueAt = Number.NEGATIVE_INFINITY;
 
-  constructor(database: Database, mostBytes = usualBytes) {
+  constructor(database: Statements, mostBytes = usualBytes) {
     this.#database = database;
     this.#mostBytes = mostBytes;
   }
@@ -38,7 +38,7 @@ const graceMs = 60_000;
  * twice at once.
  * @returns how many entries were removed
  */
-export async function sweepEvidence(database: Database, mostBytes: number): Promise<number> {
+export async function sweepEvidence(database: Statements, mostBytes: number): Promise<number> {
   return (
     (await repeat(async () => await dropExpired(database))) + (await repeat(() => dropOldest(database, mostBytes)))
   );
@@ -54,7 +54,7 @@ async function repeat(drop: () => Promise<number>): Promise<number> {
   return dropped;
 }
 
-async function dropExpired(database: Database): Promise<number> {
+async function dropExpired(database: Statements): Promise<number> {
   const { changed } = await database.query(
     `WITH over AS (
        SELECT tenant_id, key_hash FROM argosy.evidence
@@ -66,7 +66,7 @@ async function dropExpired(database: Database): Promise<number> {
   return changed;
 }
 
-async function dropOldest(database: Database, mostBytes: number): Promise<number> {
+async function dropOldest(database: Statements, mostBytes: number): Promise<number> {
   const { changed } = await database.query(
     `WITH surplus AS (
        SELECT coalesce(sum(bytes), 0) - $1::bigint AS bytes FROM argosy.evidence

@@ -8,6 +8,7 @@ import { type GateWatch, SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
 import { fleetSettings, type RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
+import type { Role } from '../store/roles.ts';
 import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
@@ -21,6 +22,8 @@ export interface FleetStores {
   readonly databaseUrl: string;
   /** redis://:password@host:port */
   readonly redisUrl: string;
+  /** As whom this process works where it names no tenant. Default: `argosy_fleet`. */
+  readonly role?: Role;
 }
 
 /** The runs library as one process of a fleet. */
@@ -50,10 +53,10 @@ const closeMs = 10_000;
  * Opens the stores of a fleet. Any number of processes may do so at once; one of them brings the schema up to date.
  * Leases of others are left alone.
  * @param logger told of what goes on without Redis, once when it goes away and once when it is back
- * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, SchemaTooNew
+ * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, RolesMissing, SchemaTooNew
  */
 export async function openFleet(
-  { databaseUrl, redisUrl }: FleetStores,
+  { databaseUrl, redisUrl, role = 'argosy_fleet' }: FleetStores,
   settings: RunsSettings = fleetSettings(),
   logger?: Logger,
 ): Promise<FleetRuns> {
@@ -62,6 +65,7 @@ export async function openFleet(
   try {
     const warnings = await redis.check();
     await migrateOnce(database);
+    database.actAs(role);
     const doorbell = new BullmqDoorbell(redisBackend(redis));
     const bus = new RedisBus(redis);
     const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis) }, settings);

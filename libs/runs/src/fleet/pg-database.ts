@@ -2,7 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, Pool, type PoolClient, type QueryConfig, type QueryResult, TypeOverrides } from 'pg';
 import { ArgosyError, DeadlineExceeded, InvalidState, messageOf, Unavailable } from '#errors';
 import { databaseFailures, type FailureClass } from '../instruments.ts';
-import type { Database, Rows } from '../store/database.ts';
+import type { Database, Rows, Statements } from '../store/database.ts';
+import type { Role } from '../store/roles.ts';
+import { type Scope, ScopedQuery } from './scoped-query.ts';
 import { shownAddress, wordsOf } from './server.ts';
 
 /** How a process uses its PostgreSQL. */
@@ -37,6 +39,8 @@ export class PgDatabase implements Database {
   /** Host, port and database. */
   readonly #where: string;
   readonly #broken = new WeakSet<PoolClient>();
+  /** Null until the roles are there: whoever brings the schema up to date owns its tables. */
+  #role: Role | null = null;
   #closed = false;
 
   private constructor(url: string, where: string, settings: PgSettings) {
@@ -75,16 +79,31 @@ export class PgDatabase implements Database {
 
   /** @throws Unavailable when the server cannot be reached, or the connection broke before the result was known */
   async query<R>(text: string, values: readonly unknown[] = []): Promise<Rows<R>> {
-    return await this.#onConnection(async (client) => rowsOf<R>(await client.query(text, [...values])));
+    const scope = this.#scope;
+    return await this.#onConnection(async (client) => rowsOf<R>(await send(client, text, values, scope)));
   }
 
-  async transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T> {
+  /** From now on, statements that name no tenant are carried out as this role; scripts are not. */
+  actAs(role: Role): void {
+    this.#role = role;
+  }
+
+  forTenant(tenantId: string): Statements {
+    const scope: Scope = { role: 'argosy_gateway', tenantId };
+    return {
+      query: async <R>(text: string, values: readonly unknown[] = []) =>
+        await this.#onConnection(async (client) => rowsOf<R>(await send(client, text, values, scope))),
+    };
+  }
+
+  async transaction<T>(work: (query: Statements['query']) => Promise<T>): Promise<T> {
+    const scope = this.#scope;
     let begun = false;
     const perform = async (client: PoolClient): Promise<T> => {
       await client.query('BEGIN');
       begun = true;
       const result = await work(async <R>(text: string, values: readonly unknown[] = []) =>
-        rowsOf<R>(await client.query(text, [...values])),
+        rowsOf<R>(await send(client, text, values, scope)),
       );
       const { command } = await client.query('COMMIT');
       // What the server says to COMMIT when a statement failed and `work` took no notice.
@@ -128,6 +147,10 @@ export class PgDatabase implements Database {
     if (this.#closed) return;
     this.#closed = true;
     await this.#pool.end();
+  }
+
+  get #scope(): Scope | null {
+    return this.#role === null ? null : { role: this.#role, tenantId: '' };
   }
 
   async #expectVersion(): Promise<void> {
@@ -189,6 +212,20 @@ export class PgDatabase implements Database {
 
 /** Migrations rewrite tables. */
 const scriptMs = 600_000;
+
+async function send(
+  client: PoolClient,
+  text: string,
+  values: readonly unknown[],
+  scope: Scope | null,
+): Promise<QueryResult> {
+  if (scope === null) return await client.query(text, [...values]);
+  return await new Promise((resolve, reject) => {
+    client.query(
+      new ScopedQuery({ text, values, scope }, (error, result) => (error ? reject(error) : resolve(result))),
+    );
+  });
+}
 
 function rowsOf<R>({ rows, rowCount, command }: QueryResult): Rows<R> {
   // The driver counts the rows of a SELECT, too.

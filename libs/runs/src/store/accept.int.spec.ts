@@ -122,12 +122,12 @@ describeStores((stores) => {
     });
 
     it('refuses a database that a newer release wrote', async () => {
-      await database().query('INSERT INTO argosy.migrations (version) VALUES (9999)');
+      await database().script('INSERT INTO argosy.migrations (version) VALUES (9999)');
       try {
         await expect(migrate(database())).rejects.toThrow(SchemaTooNew);
         await expect(migrate(database())).rejects.toThrow(/schema 9999/);
       } finally {
-        await database().query('DELETE FROM argosy.migrations WHERE version = 9999');
+        await database().script('DELETE FROM argosy.migrations WHERE version = 9999');
       }
     });
 

@@ -2,7 +2,7 @@ import type { ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { ArgosyError } from '#errors';
 import { newTraceparent } from '#platform';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
 
 /** A request that passed every check, ready to become a run. */
@@ -33,7 +33,7 @@ export class IdempotencyConflict extends ArgosyError {
  * Writes run and first event in one statement. With a known idempotency key the earlier run is returned.
  * @throws IdempotencyConflict
  */
-export async function accept(database: Database, acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
+export async function accept(database: Statements, acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
   const { tenantId, runId, request, requestSha256, idempotencyKey = null } = acceptance;
   const traceparent = acceptance.traceparent ?? newTraceparent();
   const data = { question: request.question, mode: request.mode };
@@ -53,7 +53,7 @@ export async function accept(database: Database, acceptance: Acceptance): Promis
   return { runId: await earlierRun(database, tenantId, idempotencyKey, requestSha256), fresh: false };
 }
 
-async function earlierRun(database: Database, tenantId: string, key: string, requestSha256: string): Promise<string> {
+async function earlierRun(database: Statements, tenantId: string, key: string, requestSha256: string): Promise<string> {
   const { rows } = await database.query<{ run_id: string; request_sha256: string }>(
     'SELECT run_id, request_sha256 FROM argosy.runs WHERE tenant_id = $1 AND idempotency_key = $2',
     [tenantId, key],

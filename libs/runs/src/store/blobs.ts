@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ArgosyError } from '#errors';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 
 /** A text was offered under a hash that is not its own. */
 export class HashMismatch extends ArgosyError {
@@ -14,7 +14,7 @@ export class HashMismatch extends ArgosyError {
  * @throws HashMismatch
  */
 export async function putTexts(
-  database: Database,
+  database: Statements,
   tenantId: string,
   texts: ReadonlyMap<string, string>,
 ): Promise<void> {
@@ -36,7 +36,7 @@ export async function putTexts(
 
 /** Stored texts by hash; a hash that is unknown is left out. */
 export async function getTexts(
-  database: Database,
+  database: Statements,
   tenantId: string,
   hashes: readonly string[],
 ): Promise<Map<string, string>> {

@@ -7,7 +7,7 @@ import {
   type ToolOutcome,
   upcastPolicy,
 } from '#domain';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
 
 /** Names a tool call. */
@@ -39,7 +39,7 @@ export interface CallRecord {
  * Takes a call that was not begun, or whose worker is gone, for a worker whose own lease is alive.
  * @returns null when the call is done, in work, or its run no longer wants it
  */
-export async function claimCall(database: Database, key: CallKey, workerId: string): Promise<CallClaim | null> {
+export async function claimCall(database: Statements, key: CallKey, workerId: string): Promise<CallClaim | null> {
   const { rows } = await database.query<Omit<CallClaim, keyof CallKey> & { sources: StoredPolicy }>(
     `UPDATE argosy.tool_calls c SET state = 'running', attempt = attempt + 1, worker_id = $4, started_at = now()
      WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3
@@ -65,7 +65,7 @@ export async function claimCall(database: Database, key: CallKey, workerId: stri
  * @returns false when a later attempt has taken over
  */
 export async function finishCall(
-  database: Database,
+  database: Statements,
   { tenantId, runId, callId, attempt }: CallClaim,
   state: 'done' | 'unknown',
   result: Observation,
@@ -79,7 +79,7 @@ export async function finishCall(
 }
 
 /** Gives a call back unfinished, so that the next ring may begin it. The attempt stays counted. */
-export async function releaseCall(database: Database, claim: CallClaim): Promise<void> {
+export async function releaseCall(database: Statements, claim: CallClaim): Promise<void> {
   await database.query(
     `UPDATE argosy.tool_calls SET state = 'intent', worker_id = NULL
      WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3 AND attempt = $4 AND state = 'running'`,
@@ -89,7 +89,7 @@ export async function releaseCall(database: Database, claim: CallClaim): Promise
 
 /** The state of some calls of a run, in no order. */
 export async function readCalls(
-  database: Database,
+  database: Statements,
   tenantId: string,
   runId: string,
   callIds: readonly string[],
@@ -140,7 +140,7 @@ const toDue = (row: DueRow): DueCall => ({
 
 /** Counts a ring for each of some unfinished calls of a run; finished ones are left out. The caller rings. */
 export async function countRings(
-  database: Database,
+  database: Statements,
   { tenantId, runId }: Pick<CallKey, 'tenantId' | 'runId'>,
   callIds: readonly string[],
 ): Promise<DueCall[]> {
@@ -157,7 +157,7 @@ export async function countRings(
  * Counts a ring for every call that should move and does not: rung long ago and not begun, or begun by a worker whose
  * lease has ended. The caller rings. Safe to run twice at once.
  */
-export async function takeStrandedCalls(database: Database, relookMs: number): Promise<DueCall[]> {
+export async function takeStrandedCalls(database: Statements, relookMs: number): Promise<DueCall[]> {
   const { rows } = await database.query<DueRow>(
     `UPDATE argosy.tool_calls c SET rings = rings + 1, rung_at = now()
      WHERE state IN ('intent', 'running')

@@ -1,5 +1,5 @@
 import { eventSchemaVersion } from '#domain';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 
 /** How the fleet stands at one moment. */
 export interface Census {
@@ -14,7 +14,7 @@ export interface Census {
 }
 
 /** Counts runs and workers. Cost: one look at the unfinished runs. */
-export async function takeCensus(database: Database): Promise<Census> {
+export async function takeCensus(database: Statements): Promise<Census> {
   const runs = await database.query<Omit<Census, 'workers'>>(
     `SELECT count(*) FILTER (WHERE state = 'queued')::int AS queued,
        count(*) FILTER (WHERE state = 'running')::int AS running,

@@ -2,7 +2,7 @@ import type { ResearchEvent, ResearchRequest, StoredRequest } from '#domain';
 import { eventSchemaVersion, upcastRequest } from '#domain';
 import { messageOf } from '#errors';
 import { Batching } from './batching.ts';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 import { readLog } from './history.ts';
 import { toJsonb } from './json.ts';
 import type { Ownership } from './ledger.ts';
@@ -86,7 +86,7 @@ SELECT ord, epoch, last_step, request, cancel_requested, lost_claims, traceparen
  * @throws LogUnreadable; the run is then let go and counts as lost once more
  */
 export async function claim(
-  database: Database,
+  database: Statements,
   tenantId: string,
   runId: string,
   workerId: string,
@@ -97,10 +97,10 @@ export async function claim(
 type Candidate = Omit<Ownership, 'epoch'>;
 
 export class Claims {
-  readonly #database: Database;
+  readonly #database: Statements;
   readonly #batching: Batching<Candidate, ClaimedRow | undefined>;
 
-  constructor(database: Database) {
+  constructor(database: Statements) {
     this.#database = database;
     this.#batching = new Batching({
       keyOf: ({ runId, tenantId }) => `${runId} ${tenantId}`,
@@ -143,7 +143,7 @@ export function hopelessness(lostClaims: number, lastError: string | null): stri
 }
 
 /** A log that cannot be read must not hold its worker up: the run is put back, and given up when that does not help. */
-async function logOrLetGo(database: Database, owner: Ownership): Promise<ResearchEvent[]> {
+async function logOrLetGo(database: Statements, owner: Ownership): Promise<ResearchEvent[]> {
   const { tenantId, runId, workerId, epoch } = owner;
   try {
     return await readLog(database, tenantId, runId);

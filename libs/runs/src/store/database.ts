@@ -5,16 +5,25 @@ export interface Rows<R> {
   readonly changed: number;
 }
 
+/** Where statements are sent, each a transaction of its own. */
+export interface Statements {
+  /** Runs one statement. @throws whatever the database says; `code` is the SQLSTATE. */
+  query<R = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Rows<R>>;
+}
+
 /**
  * The one door to SQL. Statements are written for PostgreSQL 15, name their schema (`argosy.runs`), and use neither
  * advisory locks nor session settings: an embedded database has a single session that everyone shares.
  */
-export interface Database {
-  /** Runs one statement. @throws whatever the database says; `code` is the SQLSTATE. */
-  query<R = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Rows<R>>;
+export interface Database extends Statements {
+  /**
+   * The door for what a client asks: the database itself shows and takes rows of this tenant alone, whatever a statement
+   * says or forgets.
+   */
+  forTenant(tenantId: string): Statements;
   /** Runs statements as one transaction; rolled back when `work` throws. */
-  transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T>;
-  /** Runs a script of several statements without parameters. */
+  transaction<T>(work: (query: Statements['query']) => Promise<T>): Promise<T>;
+  /** Runs a script of several statements without parameters, as the owner of the tables. */
   script(text: string): Promise<void>;
   close(): Promise<void>;
 }

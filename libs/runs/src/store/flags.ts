@@ -1,7 +1,7 @@
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 
 /** Asks for a run's end. Needs no epoch: its owner reads the flag with each commit. @returns false for one that has ended */
-export async function flagCancel(database: Database, tenantId: string, runId: string): Promise<boolean> {
+export async function flagCancel(database: Statements, tenantId: string, runId: string): Promise<boolean> {
   const { changed } = await database.query(
     `UPDATE argosy.runs SET cancel_requested = true
      WHERE tenant_id = $1 AND run_id = $2 AND state IN ('queued', 'running', 'waiting')`,
@@ -11,7 +11,7 @@ export async function flagCancel(database: Database, tenantId: string, runId: st
 }
 
 /** Whether a run's end was asked for. */
-export async function isCancelFlagged(database: Database, tenantId: string, runId: string): Promise<boolean> {
+export async function isCancelFlagged(database: Statements, tenantId: string, runId: string): Promise<boolean> {
   const { rows } = await database.query<{ cancel_requested: boolean }>(
     'SELECT cancel_requested FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2',
     [tenantId, runId],

@@ -1,5 +1,5 @@
 import { type Observation, type ResearchEvent, type ResearchRequest, type StoredRequest, upcastRequest } from '#domain';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 import { fromPayload, type StepPayload } from './log.ts';
 
 /** Everything that a run is the replay of. */
@@ -10,7 +10,7 @@ export interface History {
 }
 
 /** The history of a run as it stands, or null where there is no such run. @throws LogUnreadable */
-export async function readHistory(database: Database, tenantId: string, runId: string): Promise<History | null> {
+export async function readHistory(database: Statements, tenantId: string, runId: string): Promise<History | null> {
   const { rows } = await database.query<{ request: StoredRequest }>(
     'SELECT request FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2',
     [tenantId, runId],
@@ -20,7 +20,7 @@ export async function readHistory(database: Database, tenantId: string, runId: s
 }
 
 /** Committed events of a run, oldest first, with the results of their tool calls. @throws LogUnreadable */
-export async function readLog(database: Database, tenantId: string, runId: string): Promise<ResearchEvent[]> {
+export async function readLog(database: Statements, tenantId: string, runId: string): Promise<ResearchEvent[]> {
   const steps = await database.query<{ payload: StepPayload; schema_version: number }>(
     'SELECT payload, schema_version FROM argosy.steps WHERE tenant_id = $1 AND run_id = $2 ORDER BY step_no',
     [tenantId, runId],

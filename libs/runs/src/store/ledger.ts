@@ -2,7 +2,7 @@ import type { PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#dom
 import { eventSchemaVersion } from '#domain';
 import { commitBatch, commitDuration, refusedCommits, stepsCommitted } from '../instruments.ts';
 import { Batching } from './batching.ts';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
 import { callIdOf, toPayload } from './log.ts';
 
@@ -62,10 +62,10 @@ interface Entry {
  * 3.5 to 6 times slower at 500 runs a worker. Commits of one run follow each other in the order they came.
  */
 export class Ledger {
-  readonly #database: Database;
+  readonly #database: Statements;
   readonly #batching: Batching<Entry, Committed>;
 
-  constructor(database: Database) {
+  constructor(database: Statements) {
     this.#database = database;
     this.#batching = new Batching({
       // A second commit of a run in one statement would not see what the first wrote.

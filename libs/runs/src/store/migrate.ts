@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { ArgosyError } from '#errors';
 import type { Database } from './database.ts';
+import { ensureRoles } from './roles.ts';
 
 /** Numbered SQL scripts; the build copies them beside the compiled files. */
 const folder = new URL('../../migrations/', import.meta.url);
@@ -20,7 +21,7 @@ export class SchemaTooNew extends ArgosyError {
 /**
  * Brings the schema up to date, each script in a transaction of its own together with its ledger row.
  * @returns the version now in force
- * @throws SchemaTooNew when the database is ahead of this release
+ * @throws SchemaTooNew when the database is ahead of this release; RolesMissing
  */
 export async function migrate(database: Database): Promise<number> {
   await database.script(`
@@ -31,6 +32,7 @@ export async function migrate(database: Database): Promise<number> {
   const known = scripts.length;
   const found = await currentVersion(database);
   if (found > known) throw new SchemaTooNew(found, known);
+  await ensureRoles(database);
   for (const [index, name] of scripts.entries()) {
     const version = index + 1;
     if (version <= found) continue;

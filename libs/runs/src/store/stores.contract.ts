@@ -49,6 +49,7 @@ async function openFleetStores(): Promise<Stores> {
   const fresh = await freshDatabase();
   const database = await PgDatabase.open(fresh.url);
   await migrateOnce(database);
+  database.actAs('argosy_fleet');
   const redis = new RedisServer(sharedRedisUrl());
   const prefix = freshPrefix();
   const bus = new RedisBus(redis, `${prefix}:bus:`);

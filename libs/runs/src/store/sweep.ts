@@ -1,6 +1,6 @@
 import { eventSchemaVersion } from '#domain';
 import { hopelessness, mostLostClaims } from './claims.ts';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 
 /** Names a run. */
 export interface RunKey {
@@ -29,7 +29,7 @@ interface DueRow {
  * the living agent workers have slots. Returned in the order in which they are to be rung.
  * The rings are counted here and must be sent by the caller; one that gets lost is due again when {@link putBackStranded} finds it.
  */
-export async function takeDue(database: Database): Promise<DueRun[]> {
+export async function takeDue(database: Statements): Promise<DueRun[]> {
   const { rows } = await database.query<DueRow>(
     `WITH slots AS (
        SELECT coalesce(sum(slots), 0)::int AS n FROM argosy.workers WHERE role = 'agent-worker' AND lease_until > now()
@@ -58,7 +58,7 @@ export async function takeDue(database: Database): Promise<DueRun[]> {
  * lost. Safe to run anywhere, any number of times, and twice at once.
  * @returns how many were put back
  */
-export async function putBackStranded(database: Database, relookMs: number): Promise<number> {
+export async function putBackStranded(database: Statements, relookMs: number): Promise<number> {
   const { changed } = await database.query(
     `WITH stranded AS MATERIALIZED (
        SELECT tenant_id, run_id, epoch, rings, state FROM argosy.runs r
@@ -84,7 +84,7 @@ export async function putBackStranded(database: Database, relookMs: number): Pro
  * that has taken steps goes to a worker instead, which reports what it had found.
  * @returns the ended runs
  */
-export async function endCancelledUnstarted(database: Database): Promise<RunKey[]> {
+export async function endCancelledUnstarted(database: Statements): Promise<RunKey[]> {
   return await endUnowned(database, 'cancelled', 'cancel_requested AND last_step = 0', { reason: 'cancelled' });
 }
 
@@ -95,13 +95,13 @@ const lastChances = 3;
  * Ends runs that not even a worker that only was to give them up has ended.
  * @returns the ended runs
  */
-export async function endHopeless(database: Database): Promise<RunKey[]> {
+export async function endHopeless(database: Statements): Promise<RunKey[]> {
   const most = mostLostClaims + lastChances;
   return await endUnowned(database, 'failed', `lost_claims >= ${most}`, { message: hopelessness(most, null) });
 }
 
 async function endUnowned(
-  database: Database,
+  database: Statements,
   state: 'cancelled' | 'failed',
   condition: string,
   data: Readonly<Record<string, string>>,

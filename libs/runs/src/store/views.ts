@@ -1,5 +1,5 @@
 import { type Report, type ResearchRequest, type RunEventType, type StoredRequest, upcastRequest } from '#domain';
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 
 /** States of a run as clients see them; the last four are terminal. */
 export type RunStateName = 'queued' | 'running' | 'waiting' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
@@ -53,7 +53,7 @@ const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.requ
   r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
 
 /** One run with its request and its report, or null. */
-export async function getRun(database: Database, tenantId: string, runId: string): Promise<RunRecord | null> {
+export async function getRun(database: Statements, tenantId: string, runId: string): Promise<RunRecord | null> {
   const { rows } = await database.query<RunRow & { readonly request: StoredRequest }>(
     `SELECT ${columns}, r.request, r.report, CASE WHEN r.state = 'queued' THEN (
        SELECT count(*)::int FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at) END AS ahead
@@ -65,7 +65,7 @@ export async function getRun(database: Database, tenantId: string, runId: string
 
 /** Runs of a tenant without their reports, newest first, below the cursor. Run ids sort by time. */
 export async function listRuns(
-  database: Database,
+  database: Statements,
   tenantId: string,
   before: string | null,
   limit: number,
@@ -79,7 +79,7 @@ export async function listRuns(
 }
 
 /** Whether a run is in a terminal state, or gone. */
-export async function hasEnded(database: Database, tenantId: string, runId: string): Promise<boolean> {
+export async function hasEnded(database: Statements, tenantId: string, runId: string): Promise<boolean> {
   const { rows } = await database.query(
     'SELECT 1 FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2 AND ended_at IS NULL',
     [tenantId, runId],
@@ -92,7 +92,7 @@ const eventPage = 500;
 
 /** Durable events after number `after`, oldest first, at most 500. */
 export async function readEvents(
-  database: Database,
+  database: Statements,
   tenantId: string,
   runId: string,
   after: number,
@@ -111,7 +111,7 @@ export async function readEvents(
 }
 
 /** All durable events of a run so far, oldest first. */
-export async function readAllEvents(database: Database, tenantId: string, runId: string): Promise<StoredEvent[]> {
+export async function readAllEvents(database: Statements, tenantId: string, runId: string): Promise<StoredEvent[]> {
   const all: StoredEvent[] = [];
   for (;;) {
     const page = await readEvents(database, tenantId, runId, all.at(-1)?.seq ?? 0);

@@ -1,4 +1,4 @@
-import type { Database } from './database.ts';
+import type { Statements } from './database.ts';
 
 /** A worker as the fleet knows it. */
 export interface Worker {
@@ -9,7 +9,7 @@ export interface Worker {
 }
 
 /** Says or repeats that a worker is alive, for `leaseMs` by the database's clock. */
-export async function renewLease(database: Database, worker: Worker, leaseMs: number): Promise<void> {
+export async function renewLease(database: Statements, worker: Worker, leaseMs: number): Promise<void> {
   await database.query(
     `INSERT INTO argosy.workers (worker_id, role, slots, lease_until)
      VALUES ($1, $2, $3, now() + $4 * interval '1 ms')
@@ -19,17 +19,17 @@ export async function renewLease(database: Database, worker: Worker, leaseMs: nu
 }
 
 /** A worker that has stopped gives up its lease at once. */
-export async function endLease(database: Database, workerId: string): Promise<void> {
+export async function endLease(database: Statements, workerId: string): Promise<void> {
   await database.query('DELETE FROM argosy.workers WHERE worker_id = $1', [workerId]);
 }
 
 /** Only for a store that one process holds alone: whoever had leases before is certainly gone. */
-export async function endAllLeases(database: Database): Promise<void> {
+export async function endAllLeases(database: Statements): Promise<void> {
   await database.query('DELETE FROM argosy.workers');
 }
 
 /** Forgets workers whose lease ended long ago: by then nothing names them that is still to be done. */
-export async function forgetDeadWorkers(database: Database): Promise<void> {
+export async function forgetDeadWorkers(database: Statements): Promise<void> {
   await database.query(`DELETE FROM argosy.workers WHERE lease_until < now() - interval '1 hour'`);
 }
 
@@ -37,7 +37,12 @@ export async function forgetDeadWorkers(database: Database): Promise<void> {
  * Takes or keeps a duty that one worker at a time has.
  * @returns whether it is this worker's for the next `leaseMs`
  */
-export async function takeDuty(database: Database, duty: string, workerId: string, leaseMs: number): Promise<boolean> {
+export async function takeDuty(
+  database: Statements,
+  duty: string,
+  workerId: string,
+  leaseMs: number,
+): Promise<boolean> {
   const { changed } = await database.query(
     `INSERT INTO argosy.leaders AS l (duty, worker_id, lease_until) VALUES ($1, $2, now() + $3 * interval '1 ms')
      ON CONFLICT (duty) DO UPDATE SET worker_id = EXCLUDED.worker_id, lease_until = EXCLUDED.lease_until
@@ -48,6 +53,6 @@ export async function takeDuty(database: Database, duty: string, workerId: strin
 }
 
 /** Gives a duty up, so that another may take it at once. */
-export async function dropDuty(database: Database, duty: string, workerId: string): Promise<void> {
+export async function dropDuty(database: Statements, duty: string, workerId: string): Promise<void> {
   await database.query('DELETE FROM argosy.leaders WHERE duty = $1 AND worker_id = $2', [duty, workerId]);
 }
