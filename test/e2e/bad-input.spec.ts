@@ -130,6 +130,12 @@ describe('an environment that cannot be used is refused with exit code 2: ', () 
     expectRefusal(await argosy(['serve'], { cwd, env: { ARGOSY_HOST: '0.0.0.0' } }), 2, words);
   });
 
+  it('a pepper where no keys are asked for, and one that is too short', async () => {
+    const serve = async (pepper: string) => await argosy(['serve'], { cwd, env: { ARGOSY_KEY_PEPPER: pepper } });
+    expectRefusal(await serve('0'.repeat(64)), 2, [/ARGOSY_KEY_PEPPER: `argosy serve` asks for no keys/]);
+    expectRefusal(await serve('secret'), 2, [/ARGOSY_KEY_PEPPER: needs at least 32 bytes/]);
+  });
+
   it('a signing key that is none', async () => {
     const env = { ARGOSY_SIGNING_KEY_FILE: 'a-file' };
     expectRefusal(await argosy(['serve'], { cwd, env }), 2, [

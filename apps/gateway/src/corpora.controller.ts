@@ -99,7 +99,11 @@ export class CorporaController {
     answers: { 204: null },
     faults: ['aborted', 'hash_mismatch'],
   })
-  async put(@From() { tenantId }: Caller, @Param() params: unknown, @Req() request: FastifyRequest): Promise<void> {
+  async put(
+    @From() { tenantId, ends }: Caller,
+    @Param() params: unknown,
+    @Req() request: FastifyRequest,
+  ): Promise<void> {
     const { sha256 } = parseInput(fileParams, params);
     const { body } = request;
     if (!(body instanceof Readable))
@@ -107,7 +111,7 @@ export class CorporaController {
     if (Number(request.headers['content-length'] ?? 0) > fileLimit) {
       throw new PayloadTooLargeException(`A file of a corpus has at most ${fileLimit} bytes.`);
     }
-    addAbortSignal(AbortSignal.timeout(uploadMs), body);
+    addAbortSignal(AbortSignal.any([AbortSignal.timeout(uploadMs), ends]), body);
     try {
       // A client that is refused in the middle still gets its answer, so its connection must live.
       await this.#runs.corpora.putFile(tenantId, sha256, body.iterator({ destroyOnReturn: false }));

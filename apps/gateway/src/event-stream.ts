@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import type { Runs } from '#runs';
 import { eventStreams } from './instruments.ts';
-import { heartbeatSse, toDeltaSse, toSse } from './resources.ts';
+import { endedSse, heartbeatSse, toDeltaSse, toSse } from './resources.ts';
 
 /** What all event streams of a gateway have in common. */
 export interface StreamSettings {
@@ -14,6 +14,8 @@ export interface StreamSettings {
 export interface FollowOptions extends StreamSettings {
   readonly tenantId: string;
   readonly runId: string;
+  /** Ends this stream: whoever follows it may not any more. */
+  readonly ends: AbortSignal;
   /** Number of the last durable event that the client has; 0 for none. */
   readonly after: number;
 }
@@ -22,7 +24,7 @@ export interface FollowOptions extends StreamSettings {
  * A run's events as they come, ending with the terminal one. A client that leaves ends the stream and nothing else.
  */
 export function eventStream(runs: Runs, options: FollowOptions): Readable {
-  const { tenantId, runId, after, heartbeatMs, closing } = options;
+  const { tenantId, runId, after, ends, heartbeatMs, closing } = options;
   const out = new PassThrough();
   const left = new AbortController();
   const heartbeat = setInterval(() => out.write(heartbeatSse), heartbeatMs);
@@ -32,12 +34,18 @@ export function eventStream(runs: Runs, options: FollowOptions): Readable {
   });
   eventStreams.add(1);
   const leave = (): void => left.abort();
+  const expel = (): void => {
+    out.write(endedSse);
+    leave();
+  };
   closing.addEventListener('abort', leave);
-  if (closing.aborted) leave();
+  ends.addEventListener('abort', expel);
+  if (closing.aborted || ends.aborted) leave();
   out.on('close', () => {
     eventStreams.add(-1);
     leave();
     closing.removeEventListener('abort', leave);
+    ends.removeEventListener('abort', expel);
     clearInterval(heartbeat);
     unsubscribe();
   });

@@ -7,6 +7,8 @@ import { Refusal } from './access/refusal.ts';
 export const faultCodes = {
   bad_request: { status: 400, meaning: 'The request cannot be read: broken JSON, text that is not UTF-8, a bad path.' },
   aborted: { status: 400, meaning: 'The client stopped sending.' },
+  missing_api_key: { status: 401, meaning: 'The server asks for a key: `Authorization: Bearer arg_...`.' },
+  invalid_api_key: { status: 401, meaning: 'The key is malformed, unknown, revoked or expired.' },
   forbidden: { status: 403, meaning: 'Whoever asks may not do this.' },
   not_found: { status: 404, meaning: 'There is no such thing, or it belongs to somebody else.' },
   method_not_allowed: { status: 405, meaning: 'The path exists and the method does not; `Allow` lists those that do.' },

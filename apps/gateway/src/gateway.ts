@@ -7,9 +7,10 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { InvalidInput } from '#errors';
 import { alwaysReady, type Health, type Logger } from '#platform';
-import type { Runs } from '#runs';
+import type { ApiKeys, Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
 import { type Admission, admitRequests, expectLoopback, localAdmission } from './access/admission.ts';
+import { keyAdmission } from './access/key-admission.ts';
 import { ScopeGuard } from './access/scope-guard.ts';
 import { takeBodies } from './bodies.ts';
 import { BundleController } from './bundle.controller.ts';
@@ -20,6 +21,7 @@ import type { StreamSettings } from './event-stream.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
+import { KeysController } from './keys.controller.ts';
 import { tellErrorsAsOpenAi } from './openai/errors.ts';
 import { ResponsesController } from './openai/responses.controller.ts';
 import { type AnswerPatience, answerPatience } from './openai/waiting.ts';
@@ -28,7 +30,7 @@ import { OpenApiController } from './openapi/openapi.controller.ts';
 import { RequestGuard } from './request-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
-import { DOCUMENT, HEALTH, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
+import { DOCUMENT, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -36,7 +38,9 @@ export interface GatewayOptions {
   readonly port: number;
   /** Without keys there is one tenant, and only callers on this machine are served. */
   readonly tenantId: string;
-  /** Who is served as whom. Default: callers on this machine, as that tenant. */
+  /** With them, every caller shows one, and is served as its tenant. */
+  readonly keys?: ApiKeys;
+  /** Who is served as whom. Default: holders of keys, else callers on this machine as `tenantId`. */
   readonly admission?: Admission;
   /** Private, ed25519: what bundles are sealed with. */
   readonly signingKey: KeyObject;
@@ -64,6 +68,7 @@ class GatewayModule {
       ResearchController,
       BundleController,
       CorporaController,
+      KeysController,
       HealthController,
       OpenApiController,
     ];
@@ -79,6 +84,7 @@ class GatewayModule {
         { provide: APP_GUARD, useValue: new RequestGuard() },
         { provide: STREAMS, useValue: streams },
         { provide: PATIENCE, useValue: options.answerPatience ?? answerPatience },
+        { provide: KEYS, useValue: options.keys ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: DOCUMENT, useValue: () => openApiDocument(controllers) },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },
@@ -109,13 +115,13 @@ export class Gateway {
 
   /** @throws InvalidInput when the port is taken or may not be used, or others could reach it and no key is asked for */
   static async start(runs: Runs, offer: Offer, options: GatewayOptions, logger: Logger): Promise<Gateway> {
-    if (options.admission === undefined) expectLoopback(options.host);
+    const admission = admissionOf(options);
     const closing = new AbortController();
     const module = GatewayModule.register(runs, offer, options, closing.signal);
     const application = await createApp(module, logger, options.patience ?? patience);
     const { app } = application;
     const server = app.getHttpAdapter().getInstance();
-    admitRequests(server, options.admission ?? localAdmission(options.tenantId));
+    admitRequests(server, admission);
     try {
       await app.listen(options.port, options.host);
     } catch (cause) {
@@ -171,6 +177,14 @@ async function createApp(module: DynamicModule, logger: Logger, limits: Patience
   takeBodies(server, limits.bodyMs);
   refuseExpectations(app.getHttpServer());
   return { app, table };
+}
+
+/** @throws InvalidInput where other machines could reach a server that asks for no keys */
+function admissionOf({ admission, keys, host, tenantId }: GatewayOptions): Admission {
+  if (admission !== undefined) return admission;
+  if (keys !== undefined) return keyAdmission(keys.ring);
+  expectLoopback(host);
+  return localAdmission(tenantId);
 }
 
 function portUnusable({ host, port }: GatewayOptions, cause: unknown): unknown {

@@ -1,6 +1,6 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { openSigningKey, serve } from '#platform';
-import { fleetSettings, openFleet } from '#runs';
+import { fleetSettings, openFleet, parsePepper } from '#runs';
 import { parseProviders } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
@@ -30,9 +30,14 @@ await serve(
       knowsCorpus: () => false,
       ...toolPrices(config.ARGOSY_TOOL_PRICES),
     };
-    // One tenant and no keys: callers on this machine only.
+    const { ARGOSY_KEY_PEPPER: pepper, ARGOSY_KEY_ENV: env } = config;
+    // Without keys there is one tenant, for callers on this machine.
+    const keys = pepper === undefined ? null : keep(runs.keys({ pepper: parsePepper(pepper), env }));
     const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', signingKey, health };
-    return await Gateway.start(runs, offer, address, logger);
+    return await Gateway.start(runs, offer, { ...address, ...(keys === null ? {} : { keys }) }, logger);
   },
-  { api: true, checks: { ARGOSY_MODEL: parseModelSpec, ARGOSY_SEARCH_PROVIDERS: parseProviders } },
+  {
+    api: true,
+    checks: { ARGOSY_MODEL: parseModelSpec, ARGOSY_SEARCH_PROVIDERS: parseProviders, ARGOSY_KEY_PEPPER: parsePepper },
+  },
 );

@@ -119,7 +119,7 @@ ${eventList}`,
     },
   })
   async events(
-    @From() { tenantId }: Caller,
+    @From() { tenantId, ends }: Caller,
     @Param('id') id: string,
     @Req() { headers, query }: FastifyRequest,
     @Res() reply: FastifyReply,
@@ -127,7 +127,7 @@ ${eventList}`,
     await this.#runs.get(tenantId, id);
     const { after } = parseInput(eventQuery, query);
     const { 'last-event-id': last } = parseInput(eventHeaders, headers);
-    const stream = eventStream(this.#runs, { tenantId, runId: id, after: last ?? after ?? 0, ...this.#streams });
+    const stream = eventStream(this.#runs, { tenantId, runId: id, ends, after: last ?? after ?? 0, ...this.#streams });
     await reply
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-store')

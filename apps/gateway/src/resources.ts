@@ -40,5 +40,8 @@ export function toDeltaSse({ step, text }: Delta): string {
   return `event: delta\ndata: ${JSON.stringify({ step, text })}\n\n`;
 }
 
+/** The last word to a client whose key is no longer accepted. */
+export const endedSse = ': this key is no longer accepted\n\n';
+
 /** Keeps proxies from closing a quiet stream. */
 export const heartbeatSse = ': still here\n\n';

@@ -4,6 +4,7 @@ export const OFFER = Symbol('offer');
 export const STREAMS = Symbol('streams');
 export const HEALTH = Symbol('health');
 export const DOCUMENT = Symbol('document');
+export const KEYS = Symbol('keys');
 export const SIGNING_KEY = Symbol('signing key');
 /** How long answers are waited for. */
 export const PATIENCE = Symbol('patience');

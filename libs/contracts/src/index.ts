@@ -17,6 +17,17 @@ export {
 } from './corpora.ts';
 export { type ErrorResource, errorResource } from './errors.ts';
 export { eventMeanings } from './events.ts';
+export {
+  type CreatedKeyResource,
+  createdKeyResource,
+  type KeyList,
+  type KeyResource,
+  keyBody,
+  keyList,
+  keyResource,
+  type Scope,
+  scopes,
+} from './keys.ts';
 export { type InputItem, inputItems } from './openai/input-items.ts';
 export { renaming } from './openai/order.ts';
 export {

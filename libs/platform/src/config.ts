@@ -44,6 +44,11 @@ const schema = z.object({
     .string()
     .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
     .optional(),
+  ARGOSY_KEY_PEPPER: z.string().min(1).optional(),
+  ARGOSY_KEY_ENV: z
+    .string()
+    .regex(/^[a-z0-9]{1,16}$/, 'is not 1 to 16 of a-z and 0-9')
+    .default('live'),
   ARGOSY_SIGNING_KEY_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TOKENIZER: z.string().min(1).optional(),
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
@@ -181,6 +186,7 @@ const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> 
   ARGOSY_SERPER_API_KEY: isSet,
   ARGOSY_EXA_API_KEY: isSet,
   ARGOSY_OPENALEX_API_KEY: isSet,
+  ARGOSY_KEY_PEPPER: isSet,
   ARGOSY_DATABASE_URL: hostOf,
   ARGOSY_REDIS_URL: hostOf,
 };

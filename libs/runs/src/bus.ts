@@ -34,6 +34,8 @@ export const topics = {
   flagged: (tenantId: string, runId: string) => `flagged ${tenantId} ${runId}`,
   /** Text as a model writes it. */
   delta: (tenantId: string, runId: string) => `delta ${tenantId} ${runId}`,
+  /** A key was revoked; its id is the message. */
+  keys: 'keys',
   /** A run was accepted or handed back. */
   backlog: 'backlog',
 } as const;

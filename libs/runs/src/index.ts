@@ -1,3 +1,7 @@
+export type { ApiKeys } from './access/api-keys.ts';
+export { parsePepper } from './access/key-text.ts';
+export { type KeyHolder, KeyRefused, type Keyring } from './access/keyring.ts';
+export { openOperator } from './access/operator.ts';
 export { type Bus, topics } from './bus.ts';
 export type { CallResult } from './calling.ts';
 export type { CorpusClaim } from './corpora/indexing.ts';

@@ -1,5 +1,6 @@
 import { isTerminal, type PlacedCall, type ToolOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
+import { ApiKeys, type KeySettings } from './access/api-keys.ts';
 import { awaitHint, type Bus, topics } from './bus.ts';
 import { answerCalls, callTools, type PerformCall, ringCalls } from './calling.ts';
 import { CorpusShelf } from './corpora/shelf.ts';
@@ -60,6 +61,11 @@ export class Runs {
   /** Small state that a fleet shares, for whoever the app hands it to. */
   get bus(): Bus {
     return this.#core.bus;
+  }
+
+  /** Keys of all tenants; close them before the stores. */
+  keys(settings: KeySettings): ApiKeys {
+    return new ApiKeys(this.#core.database, this.#core.bus, settings);
   }
 
   /**

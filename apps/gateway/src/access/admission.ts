@@ -1,23 +1,25 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { scopes } from '#contracts';
 import { InvalidInput } from '#errors';
-import { type Caller, scopes } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { foreignCaller } from './loopback-guard.ts';
 import { Refusal } from './refusal.ts';
 
 /** Finds out who sends a request, from its head alone. */
 export interface Admission {
   /**
+   * @param reply for what is to be told or done with the answer, whatever it will be
    * @returns null for nobody in particular, on a route that is open to everyone
    * @throws Refusal; Unavailable
    */
-  admit(request: FastifyRequest): Promise<Caller | null>;
+  admit(request: FastifyRequest, reply: FastifyReply): Promise<Caller | null>;
 }
 
 /** Asks of each request who sends it before any of its body is read. */
 export function admitRequests(server: FastifyInstance, admission: Admission): void {
   server.decorateRequest('caller', null);
-  server.addHook('onRequest', async (request) => {
-    request.caller = await admission.admit(request);
+  server.addHook('onRequest', async (request, reply) => {
+    request.caller = await admission.admit(request, reply);
   });
 }
 

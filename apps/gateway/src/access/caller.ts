@@ -1,15 +1,12 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
-
-/** What a key may be allowed to do. */
-export const scopes = ['research:read', 'research:write', 'corpora:read', 'corpora:write'] as const;
-export type Scope = (typeof scopes)[number];
+import type { Scope } from '#contracts';
 
 /** Who sent a request. Whatever a route reads or writes belongs to this tenant; no request names another. */
 export interface Caller {
   readonly tenantId: string;
-  /** Null where no keys are asked for. */
+  /** Null where no keys are asked for. Names the caller in the audit log. */
   readonly keyId: string | null;
   readonly scopes: ReadonlySet<Scope>;
   /** Fires when this caller may do nothing any more: whatever was begun for it is to end. */

@@ -1,8 +1,8 @@
 import { RequestMethod, type Type } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { z } from 'zod';
-import { errorResource } from '#contracts';
-import { type Scope, scopeOf } from '../access/caller.ts';
+import { errorResource, type Scope } from '#contracts';
+import { scopeOf } from '../access/caller.ts';
 import { type FaultCode, faultCodes } from '../faults.ts';
 import { type Content, describedBy, type Operation } from './operation.ts';
 import { fieldsOf, type Json, NamedSchemas } from './schemas.ts';
@@ -15,7 +15,7 @@ const anywhere: readonly FaultCode[] = [
   'unavailable',
   'deadline_exceeded',
 ];
-const behindKeys: readonly FaultCode[] = ['forbidden'];
+const behindKeys: readonly FaultCode[] = ['missing_api_key', 'invalid_api_key', 'forbidden'];
 const withParams: readonly FaultCode[] = ['not_found'];
 const withBody: readonly FaultCode[] = ['request_timeout', 'too_large', 'unsupported_media_type', 'validation_failed'];
 

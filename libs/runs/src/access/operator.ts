@@ -1,0 +1,41 @@
+import { LocalBus } from '../bus.ts';
+import { migrateOnce } from '../fleet/open.ts';
+import { PgDatabase } from '../fleet/pg-database.ts';
+import { ApiKeys, type KeySettings } from './api-keys.ts';
+import { type AuditHead, verifyAudit } from './audit.ts';
+
+/** What somebody may do who has the database itself: no key is asked for. */
+export interface Operator {
+  /** Gateways hear of a revoked key within five seconds. */
+  keys(settings: KeySettings): ApiKeys;
+  /** See {@link verifyAudit}. @throws AuditBroken */
+  verifyAudit(tenantId: string, known?: string): Promise<AuditHead>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a fleet's database as its owner, bringing its schema up to date.
+ * @throws Unavailable, PostgresTooOld, SchemaTooNew
+ */
+export async function openOperator(databaseUrl: string): Promise<Operator> {
+  const database = await PgDatabase.open(databaseUrl);
+  try {
+    await migrateOnce(database);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  const opened: ApiKeys[] = [];
+  return {
+    keys: (settings) => {
+      const keys = new ApiKeys(database, new LocalBus(), settings);
+      opened.push(keys);
+      return keys;
+    },
+    verifyAudit: async (tenantId, known) => await verifyAudit(database, tenantId, known),
+    close: async () => {
+      for (const keys of opened) await keys.close();
+      await database.close();
+    },
+  };
+}
