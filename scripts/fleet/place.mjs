@@ -45,11 +45,12 @@ export class Place {
   /**
    * Tells the command line where to find the fleet.
    * @param {string} url
+   * @param {string} key lets it in
    */
-  announce(url) {
+  announce(url, key) {
     const draft = `${this.file}.new`;
     rmSync(draft, { force: true });
-    writeFileSync(draft, `${JSON.stringify({ url, pid: process.pid })}\n`, { mode: 0o600 });
+    writeFileSync(draft, `${JSON.stringify({ url, pid: process.pid, key })}\n`, { mode: 0o600 });
     renameSync(draft, this.file);
   }
 

@@ -5,11 +5,13 @@ import { inRoot } from '../setup/paths.mjs';
  * The processes of a fleet as containers start them.
  * @param {import('./options.mjs').Options} options
  * @param {{ redisUrl: string, databaseUrl: string }} stores
+ * @param {string} pepper of the keys, for gateways alone
  * @returns {Promise<{ url: string, programs: import('./role-process.mjs').Program[] }>} `url` of the first gateway
  */
-export async function programsFor({ counts, port, host, dataDir }, stores) {
+export async function programsFor({ counts, port, host, dataDir }, stores, pepper) {
+  const { ARGOSY_KEY_PEPPER, ...inherited } = process.env;
   const env = {
-    ...process.env,
+    ...inherited,
     ARGOSY_REDIS_URL: stores.redisUrl,
     ARGOSY_DATABASE_URL: stores.databaseUrl,
     ARGOSY_DATA_DIR: dataDir,
@@ -30,6 +32,7 @@ export async function programsFor({ counts, port, host, dataDir }, stores) {
   const { egress, toolEnv } = await wayOut(env, host);
   const gateways = several(counts.gateways, async (index) =>
     member(`gateway-${index + 1}`, 'gateway', {
+      env: { ...env, ARGOSY_KEY_PEPPER: pepper },
       port: { variable: 'ARGOSY_PORT', number: await gatewayPort(index) },
     }),
   );
@@ -45,7 +48,13 @@ export async function programsFor({ counts, port, host, dataDir }, stores) {
   return { url: addressOf(host, firstPort), programs };
 }
 
-const addressOf = (host, port) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+/** Whoever listens on every address is reached here on the loopback one. */
+const reachable = (host) => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[host] ?? host;
+
+const addressOf = (host, port) => {
+  const name = reachable(host);
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+};
 
 /**
  * The proxy that the tool workers go by: one of our own, on a port that it keeps when it is started again, or the one

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { Fleet } from '../fleet/fleet.mjs';
 import { interrupts } from '../fleet/interrupts.mjs';
+import { firstKey, pepperFor } from '../fleet/keys.mjs';
 import { lineRenderer } from '../fleet/log-lines.mjs';
 import { readOptions, usage } from '../fleet/options.mjs';
 import { Place } from '../fleet/place.mjs';
@@ -42,7 +43,8 @@ function tellHowToAsk(url, file) {
   const near = path.relative(process.cwd(), file);
   say(`the fleet is ready on ${url}. From another terminal:`);
   say('  npm start -- "your question" --corpus PATH');
-  say(`finds it through ${near.startsWith('..') ? file : near}; elsewhere set ARGOSY_URL=${url}`);
+  say(`finds it, and its key, through ${near.startsWith('..') ? file : near}; elsewhere set ARGOSY_URL=${url}`);
+  say('  and ARGOSY_API_KEY to the key in that file (node_modules/.bin/argosy keys create makes others)');
   say('Ctrl-C drains and ends it; a second one kills it.');
 }
 
@@ -58,7 +60,8 @@ async function serve(options, asked) {
   const processes = agents + tools + gateways + 1;
   const servers = await startServers({ connections: connections.each * processes + connections.others });
   tellAboutData(servers.started);
-  const { url, programs } = await programsFor(options, servers);
+  const pepper = pepperFor(process.env, options.dataDir);
+  const { url, programs } = await programsFor(options, servers, pepper);
   const names = programs.map(({ name }) => name);
   const render = lineRenderer(names, process.stderr.isTTY === true && !process.env.NO_COLOR);
   const fleet = new Fleet({
@@ -70,7 +73,8 @@ async function serve(options, asked) {
   });
   try {
     if (!asked.aborted && (await fleet.start(asked))) {
-      options.place.announce(url);
+      const { databaseUrl } = servers;
+      options.place.announce(url, await firstKey({ databaseUrl, pepper, dataDir: options.dataDir }));
       tellHowToAsk(url, options.place.file);
       if (!asked.aborted) await once(asked, 'abort');
     }

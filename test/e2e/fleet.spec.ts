@@ -147,8 +147,27 @@ describeFleet('the fleet', () => {
 
   it('says where it serves in a file of its own, which only its user can read', () => {
     const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(fleet.stderr) ?? [];
-    expect(JSON.parse(readFileSync(fleetFile, 'utf8'))).toEqual({ url, pid: fleet.pid });
+    const key = expect.stringMatching(/^arg_live_[0-9a-f]{16}_\w{43}_\w{6}$/);
+    expect(JSON.parse(readFileSync(fleetFile, 'utf8'))).toEqual({ url, pid: fleet.pid, key });
     expect(statSync(fleetFile).mode & 0o777).toBe(0o600);
+  });
+
+  it('lets nobody in without a key, and makes others for who has that of the file', async () => {
+    const { url } = JSON.parse(readFileSync(fleetFile, 'utf8')) as { url: string };
+    expect((await fetch(`${url}/v1/research`)).status).toBe(401);
+    const made = await argosy(['keys', 'create', '--name', 'ci', '--scope', 'research:read', '--expires', '1d'], {
+      cwd,
+    });
+    const listed = await argosy(['keys', 'list'], { cwd });
+    expect(listed.stdout).toMatch(/^[0-9a-f]{16} {2}ci {2}research:read {2}expires \d{4}-.* never used$/m);
+    const [, , id = ''] = made.stdout.split('_');
+    const env = { ARGOSY_URL: url, ARGOSY_API_KEY: made.stdout.trim() };
+    expect(await argosy(['runs', 'list'], { cwd, env })).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await argosy(['keys', 'revoke', id], { cwd })).toMatchObject({ exitCode: 0 });
+    expect(await argosy(['runs', 'list'], { cwd, env })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/^argosy: This API key is not accepted/),
+    });
   });
 
   it('refuses a second one on the same data directory', async () => {

@@ -2,7 +2,11 @@ import { z } from 'zod';
 import {
   type AcceptedResource,
   acceptedResource,
+  type CreatedKeyResource,
+  createdKeyResource,
   errorResource,
+  type KeyResource,
+  keyResource,
   type ResearchBody,
   type RunResource,
   runResource,
@@ -43,6 +47,7 @@ export interface EventOptions {
 /** How long a server may take to begin an answer. */
 const answerMs = 60_000;
 
+const keyPage = z.object({ data: z.array(keyResource), next: z.string().nullable() });
 const runPage = z.object({ data: z.array(runResource), next: z.string().nullable() });
 
 /** Talks to a gateway, here or elsewhere. */
@@ -73,6 +78,29 @@ export class Client {
 
   async cancel(runId: string): Promise<void> {
     await this.send(`/v1/research/${encodeURIComponent(runId)}/cancel`, { method: 'POST' });
+  }
+
+  async createKey(wish: unknown): Promise<CreatedKeyResource> {
+    const headers = { 'content-type': 'application/json' };
+    const init = { method: 'POST', body: JSON.stringify(wish), headers };
+    return createdKeyResource.parse(await (await this.send('/v1/keys', init)).json());
+  }
+
+  /** All of the caller's tenant, newest first. */
+  async listKeys(): Promise<KeyResource[]> {
+    const keys: KeyResource[] = [];
+    for (let before = ''; ; ) {
+      const path = `/v1/keys?limit=100${before === '' ? '' : `&before=${before}`}`;
+      const { data, next } = keyPage.parse(await (await this.send(path)).json());
+      keys.push(...data);
+      if (next === null) return keys;
+      before = encodeURIComponent(next);
+    }
+  }
+
+  async revokeKey(id: string): Promise<KeyResource> {
+    const path = `/v1/keys/${encodeURIComponent(id)}`;
+    return keyResource.parse(await (await this.send(path, { method: 'DELETE' })).json());
   }
 
   /** `bundle.tar` of a run that has its report. */

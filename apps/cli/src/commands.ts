@@ -8,6 +8,7 @@ import { type Connection, connect, type RemoteServer } from './connection.ts';
 import type { Embedded, EmbeddedOptions } from './embedded.ts';
 import { runningFleet } from './fleet-file.ts';
 import { inference } from './inference.ts';
+import { audit, keys } from './keys.ts';
 import { Contact, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
@@ -36,6 +37,9 @@ const usage = `Argosy answers research questions from documents and the web, quo
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
+  argosy keys create --name NAME [--scope S] [--expires 90d] [--replace] | list | revoke ID
+    [--tenant TENANT]                                    keys of the server at hand, or of a tenant in ARGOSY_DATABASE_URL
+  argosy audit verify --tenant TENANT [--head HASH]      looks for changes in the log of what was done for a tenant
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
     [--device-gb 80] [--context N]
@@ -57,6 +61,10 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await serve(rest, around);
     case 'runs':
       return await runs(rest, around);
+    case 'keys':
+      return await keys(rest, around.config, async () => await serverElsewhere(around), around.terminal);
+    case 'audit':
+      return await audit(rest, around.config, around.terminal);
     case 'verify':
       return await verify(rest, around.terminal);
     case 'inference':
@@ -104,6 +112,7 @@ async function serve(args: readonly string[], around: Surroundings): Promise<num
   const { values, positionals } = parseFlags(args, { port: { type: 'string' }, model: { type: 'string' } });
   if (positionals.length > 0) throw new InvalidInput([{ path: '', message: 'serve takes no question' }]);
   const { config, terminal, writeLog } = around;
+  if (config.ARGOSY_KEY_PEPPER !== undefined) throw new InvalidInput([noKeysHere]);
   const model = values.model === undefined ? null : parseModelSpec(values.model);
   const port = values.port === undefined ? config.ARGOSY_PORT : parsePort(values.port);
   let server: Embedded;
@@ -122,6 +131,11 @@ async function serve(args: readonly string[], around: Surroundings): Promise<num
   await server.stop();
   return exitCodes.ok;
 }
+
+const noKeysHere = {
+  path: 'ARGOSY_KEY_PEPPER',
+  message: '`argosy serve` asks for no keys and serves this machine alone: leave it out, or run the gateway of a fleet',
+};
 
 function parsePort(text: string): number {
   const port = Number(text);

@@ -31,8 +31,8 @@ describe('runningFleet', () => {
   });
 
   it('is the one that the file names while its process lives and its server answers', async () => {
-    write({ url, pid: process.pid, more: 'from a later version' });
-    expect(await runningFleet(dataDir)).toEqual({ url });
+    write({ url, pid: process.pid, key: 'arg_x', more: 'from a later version' });
+    expect(await runningFleet(dataDir)).toEqual({ url, apiKey: 'arg_x' });
   });
 
   it('is none when its process is gone, even where another server has its port', async () => {

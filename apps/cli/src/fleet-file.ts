@@ -6,7 +6,12 @@ import { Client } from './client.ts';
 import type { RemoteServer } from './connection.ts';
 
 /** What `npm run fleet` writes into its data directory while it runs. */
-const fleetFile = z.object({ url: z.url({ protocol: /^https?$/ }), pid: z.number().int().positive() });
+const fleetFile = z.object({
+  url: z.url({ protocol: /^https?$/ }),
+  pid: z.number().int().positive(),
+  /** Lets its reader in, which is the user who started the fleet. */
+  key: z.string().optional(),
+});
 
 /** How long one probe of a fleet may take, and how long its gateway may be away, as when it is being started again. */
 const fleetAnswerMs = 2_000;
@@ -21,7 +26,8 @@ export async function runningFleet(dataDir: string): Promise<RemoteServer | null
   do {
     const written = await readFleetFile(dataDir);
     if (written === null || !isAlive(written.pid)) return null;
-    if (await new Client(written.url).answers(fleetAnswerMs)) return { url: written.url };
+    const { url, key } = written;
+    if (await new Client(url).answers(fleetAnswerMs)) return { url, ...(key === undefined ? {} : { apiKey: key }) };
     await sleep(250);
   } while (performance.now() < giveUpAt);
   return null;

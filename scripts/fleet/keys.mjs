@@ -1,0 +1,50 @@
+/** The keys of a fleet: what its gateways check them with, and the first one, for the command line. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { Fault } from '../setup/fault.mjs';
+import { inRoot } from '../setup/paths.mjs';
+
+const run = promisify(execFile);
+const createMs = 60_000;
+
+/**
+ * `ARGOSY_KEY_PEPPER`, else the one of the data directory, which is made where it is missing: a database of one's own
+ * keeps its keys for the next fleet.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} dataDir held by this process
+ */
+export function pepperFor(env, dataDir) {
+  if (env.ARGOSY_KEY_PEPPER) return env.ARGOSY_KEY_PEPPER;
+  const file = path.join(dataDir, 'key-pepper');
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if (error.code !== 'ENOENT')
+      throw new Fault(`the pepper of the keys in ${file} cannot be read: ${error.message}`, 2);
+  }
+  const pepper = randomBytes(32).toString('base64');
+  writeFileSync(file, `${pepper}\n`, { mode: 0o600, flag: 'wx' });
+  return pepper;
+}
+
+/**
+ * Makes the key of this fleet's command line, in place of the one that an earlier fleet on this data directory made.
+ * @param {{ databaseUrl: string, pepper: string, dataDir: string }} fleet
+ * @returns {Promise<string>}
+ */
+export async function firstKey({ databaseUrl, pepper, dataDir }) {
+  const cli = inRoot('dist', 'apps', 'cli', 'src', 'main.js');
+  const name = `npm run fleet in ${dataDir}`.slice(0, 100);
+  const args = ['keys', 'create', '--tenant', 'local', '--name', name, '--replace', '--quiet'];
+  const env = { ...process.env, ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_KEY_PEPPER: pepper, ARGOSY_DATA_DIR: dataDir };
+  try {
+    const options = { env, timeout: createMs };
+    const { stdout } = await run(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], options);
+    return stdout.trim();
+  } catch (error) {
+    throw new Fault(`no key could be made for the command line: ${error.stderr || error.message}`);
+  }
+}
