@@ -86,6 +86,7 @@ function backends(folder: string, checkpoint: Checkpoint): Record<string, () => 
 
 async function grouped(checkpoint: Checkpoint, shards: readonly Shard[]): Promise<Started> {
   const expertBytes = 3 * shape.hidden * shape.expertWidth * 4;
+  const backend = threadBackend({ threads: 1 });
   const settings: GroupSettings = {
     mode: 'reduced',
     format: 'bf16',
@@ -93,8 +94,8 @@ async function grouped(checkpoint: Checkpoint, shards: readonly Shard[]): Promis
     replanSteps: 1_000_000,
     patienceMs: 30_000,
     blockBytes: 2 ** 20,
+    arithmetic: backend.arithmetic,
   };
-  const backend = threadBackend({ threads: 1 });
   const experts = await ExpertGroup.start(shards, checkpoint, { settings, logger: { log: () => undefined } });
   const stop = async () => {
     await experts.close();

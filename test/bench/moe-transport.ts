@@ -34,6 +34,7 @@ const settings: GroupSettings = {
   replanSteps: 1_000_000,
   patienceMs: 30_000,
   blockBytes: 2 ** 20,
+  arithmetic: plainBackend().arithmetic,
 };
 const never = new AbortController().signal;
 /**

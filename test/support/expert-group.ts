@@ -71,6 +71,7 @@ export const exact: GroupSettings = {
   replanSteps: 1_000_000,
   patienceMs: 20_000,
   blockBytes: 2 ** 20,
+  arithmetic: plainBackend().arithmetic,
 };
 
 const shardsOf = (count: number) => Array.from({ length: count }, (_, shard) => shard);

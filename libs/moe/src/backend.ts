@@ -25,6 +25,12 @@ export interface Span {
 }
 
 /**
+ * Of the kernels in this lib: double precision, whose exponential is V8's own. The number grows when a kernel adds in
+ * another order than before.
+ */
+export const plainArithmetic = `plain-1, V8 ${process.versions.v8}, ${process.arch}`;
+
+/**
  * Where arithmetic happens. Weights are loaded once and stay; activations go in and out by the call, so that threads or
  * a GPU can join. A row gives the same bits alone and in any batch. Calls may overlap, except that a cache must be in one
  * call at a time.
@@ -32,6 +38,8 @@ export interface Span {
  */
 export interface ComputeBackend {
   readonly name: string;
+  /** What its bits follow from. Two backends that say the same give the same bits; of others nobody knows. */
+  readonly arithmetic: string;
   loadExpert(weights: ExpertWeights): Promise<ResidentExpert>;
   /** @param x [rows, hidden] @returns [rows, hidden] */
   runExpert(expert: ResidentExpert, x: Float32Array, rows: number): Promise<Float32Array>;

@@ -1,5 +1,5 @@
 import { Unavailable } from '#errors';
-import type { ComputeBackend } from './backend.ts';
+import { type ComputeBackend, plainArithmetic } from './backend.ts';
 import { type Kernels, plainKernels } from './block.ts';
 import { Holdings } from './holdings.ts';
 import { blockIn, bytesOf, type Holding, rowsIn, type Task } from './task.ts';
@@ -22,6 +22,7 @@ export function plainBackend(kernels: Kernels = plainKernels): ComputeBackend {
   const run = async (task: Task) => open().run(task);
   return {
     name: 'plain',
+    arithmetic: plainArithmetic,
     loadExpert: async (weights) => hold({ kind: 'expert', weights }),
     runExpert: async ({ id }, x, rows) => rowsIn(await run({ kind: 'expert', id, x, rows })),
     loadBlock: async (weights, shape) => hold({ kind: 'block', weights, shape }),

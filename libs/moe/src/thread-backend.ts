@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { types } from 'node:util';
-import type { ComputeBackend, ResidentCache, Span } from './backend.ts';
+import { type ComputeBackend, plainArithmetic, type ResidentCache, type Span } from './backend.ts';
 import type { BlockOutput } from './block.ts';
 import { ComputeWorker } from './compute-worker.ts';
 import type { Routing } from './kernels/route.ts';
@@ -28,6 +28,7 @@ export function threadBackend(options: ThreadOptions = {}): ComputeBackend {
 
 class ThreadBackend implements ComputeBackend {
   readonly name = 'threads';
+  readonly arithmetic = plainArithmetic;
   readonly #workers: readonly ComputeWorker[];
   /** Which thread has a cache, by the cache's number. */
   readonly #owners = new Map<number, ComputeWorker>();

@@ -29,6 +29,8 @@ export interface GroupSettings extends LayerRunSettings {
   readonly replanSteps: number;
   /** Of activations that one request carries; more tokens are cut into blocks. */
   readonly blockBytes: number;
+  /** Of the coordinator's own backend; in the deterministic mode its shards must have the same. */
+  readonly arithmetic: string;
 }
 
 /** What a step weighs in the mean load: half is forgotten in 14 steps. */
@@ -61,7 +63,8 @@ export class ExpertGroup implements Experts {
     this.#store = store;
     this.#settings = settings;
     this.#logger = logger;
-    this.#members = new Members(shards, logger, () => this.#settle());
+    const bits = { arithmetic: settings.arithmetic, same: settings.mode === 'deterministic' };
+    this.#members = new Members(shards, bits, logger, () => this.#settle());
     this.#layers = store.config.sparse.flatMap((sparse, layer) => (sparse ? [layer] : []));
     this.#plans = new Plans(this.#members, store, this.#layers);
     this.#load = new Float64Array(this.#layers.length * store.config.experts);
@@ -79,7 +82,7 @@ export class ExpertGroup implements Experts {
    * Connects to the shards and places the experts.
    * @param store the coordinator's own checkpoint, whose weights the shards must have
    * @param first where the experts are at first; planned for an even load where not given
-   * @throws ShardLost, ExpertsDiffer, TooFewSlots
+   * @throws ShardLost, OtherArithmetic, ExpertsDiffer, TooFewSlots
    */
   static async start(
     shards: readonly Shard[],

@@ -20,7 +20,7 @@ export interface BeatListener {
 /** A shard's signs of life: its `Stats` stream, and a watch on how long ago it last spoke. */
 export class Heartbeat {
   /** Done with the first sign of life. */
-  readonly first: Promise<void>;
+  readonly first: Promise<expert.StatsResponse>;
   readonly #stream: ClientReadableStream<expert.StatsResponse>;
   readonly #silenceMs: number;
   readonly #listener: BeatListener;
@@ -39,7 +39,7 @@ export class Heartbeat {
     this.#watch = setTimeout(() => this.#silent(limits.openMs), limits.openMs);
     this.first = new Promise((resolve, reject) => {
       this.#refuse = reject;
-      this.#stream.once('data', () => resolve());
+      this.#stream.once('data', resolve);
     });
     this.first.catch(() => undefined);
     this.#stream.on('data', (state: expert.StatsResponse) => this.#beat(state));

@@ -21,6 +21,10 @@ export class LocalShard implements Shard {
     this.#start = start;
   }
 
+  get arithmetic(): string {
+    return this.#experts?.arithmetic ?? '';
+  }
+
   onLost(listener: (reason: ShardLost) => void): void {
     this.#tell = listener;
   }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '#platform';
-import { type Shard, ShardLost } from './shard.ts';
+import { OtherArithmetic, type Shard, ShardLost } from './shard.ts';
 
 /** Between two tries to open a lost shard: the first wait, and the longest after doubling. */
 const reopenMs = { first: 250, longest: 5_000 };
@@ -18,13 +18,23 @@ export interface Member {
   readonly doubtful: Set<number>;
 }
 
+/** What a group asks of its shards' numbers. */
+export interface Bits {
+  /** Of the coordinator. */
+  readonly arithmetic: string;
+  /** True where shards of another arithmetic are refused; else that there is one is said once. */
+  readonly same: boolean;
+}
+
 /** The shards of a group: who is there, who was lost, and the way back. */
 export class Members {
   readonly all: readonly Member[];
   readonly #logger: Logger;
+  readonly #bits: Bits;
   readonly #tell: () => void;
   readonly #end = new AbortController();
   readonly #returning = new Set<Promise<void>>();
+  #saidMixed = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
   /** Grows when a shard is lost, has come back, or says that it will go. */
   changes = 0;
@@ -32,7 +42,8 @@ export class Members {
   lastLoss: ShardLost | null = null;
 
   /** @param tell is called after each change */
-  constructor(shards: readonly Shard[], logger: Logger, tell: () => void) {
+  constructor(shards: readonly Shard[], bits: Bits, logger: Logger, tell: () => void) {
+    this.#bits = bits;
     this.#logger = logger;
     this.#tell = tell;
     this.all = shards.map((shard, number) => ({
@@ -70,7 +81,7 @@ export class Members {
     return this.#changed.promise;
   }
 
-  /** Opens all of them. @throws ShardLost of the first that cannot be */
+  /** Opens all of them. @throws ShardLost, OtherArithmetic of the first that cannot be */
   async openAll(): Promise<void> {
     await Promise.all(this.all.map((member) => this.#open(member)));
   }
@@ -101,11 +112,28 @@ export class Members {
 
   async #open(member: Member): Promise<void> {
     await member.shard.open(this.signal);
+    await this.#compare(member.shard);
     this.#forget(member);
     member.open = true;
   }
 
+  /** @throws OtherArithmetic where the bits are to be the same */
+  async #compare(shard: Shard): Promise<void> {
+    const { arithmetic, same } = this.#bits;
+    if (shard.arithmetic === arithmetic) return;
+    if (same) {
+      const refusal = new OtherArithmetic(shard, arithmetic);
+      await shard.close();
+      throw refusal;
+    }
+    if (this.#saidMixed) return;
+    this.#saidMixed = true;
+    const both = { shard: shard.name, arithmetic: shard.arithmetic, own: arithmetic };
+    this.#logger.log('info', 'shards compute with different arithmetic', both);
+  }
+
   async #reopen(member: Member): Promise<void> {
+    let saidRefused = false;
     for (let waitMs = reopenMs.first; ; waitMs = Math.min(2 * waitMs, reopenMs.longest)) {
       await pause(waitMs, undefined, { signal: this.signal }).catch(() => undefined);
       if (this.signal.aborted) return;
@@ -114,8 +142,11 @@ export class Members {
         this.#logger.log('info', 'shard is back', { shard: member.shard.name });
         this.#change();
         return;
-      } catch {
+      } catch (error) {
         // Why it is away was said when it was lost; that it still is, is nothing new.
+        if (!(error instanceof OtherArithmetic) || saidRefused) continue;
+        saidRefused = true;
+        this.#logger.log('warn', 'shard refused', { shard: member.shard.name, message: error.message });
       }
     }
   }

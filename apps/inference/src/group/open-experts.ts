@@ -2,7 +2,7 @@ import { inference } from '#contracts/rpc';
 import { type Checkpoint, type ComputeBackend, type Experts, localExperts } from '#moe';
 import type { Config, ServiceSurroundings } from '#platform';
 import type { GroupFacts } from '../service/engine.ts';
-import { ExpertGroup, type GroupSettings } from './expert-group.ts';
+import { ExpertGroup } from './expert-group.ts';
 import { RemoteShard } from './remote-shard.ts';
 
 const combineModes = {
@@ -27,7 +27,7 @@ export async function openExperts(
     const format = config.ARGOSY_INFERENCE_COMBINE === 'deterministic' ? config.ARGOSY_INFERENCE_WIRE : 'f32';
     return { experts: await localExperts(checkpoint, backend, { format }) };
   }
-  const settings = settingsOf(config, checkpoint);
+  const settings = { ...settingsOf(config, checkpoint), arithmetic: backend.arithmetic };
   const shards = addresses.map((address) => new RemoteShard(address));
   const experts = keep(await ExpertGroup.start(shards, checkpoint, { settings, logger }));
   const group = {
@@ -38,7 +38,7 @@ export async function openExperts(
   return { experts, group };
 }
 
-function settingsOf(config: Config, { config: { hidden, expertWidth } }: Checkpoint): GroupSettings {
+function settingsOf(config: Config, { config: { hidden, expertWidth } }: Checkpoint) {
   return {
     mode: config.ARGOSY_INFERENCE_COMBINE,
     format: config.ARGOSY_INFERENCE_WIRE,

@@ -38,6 +38,7 @@ interface Connection {
 export class RemoteShard implements Shard {
   readonly name: string;
   readonly #limits: RemoteLimits;
+  #arithmetic = '';
   #connection: Connection | null = null;
   #tell: (reason: ShardLost) => void = () => undefined;
   #tellDraining: () => void = () => undefined;
@@ -46,6 +47,10 @@ export class RemoteShard implements Shard {
   constructor(address: string, limits: RemoteLimits = usualRemoteLimits) {
     this.name = address;
     this.#limits = limits;
+  }
+
+  get arithmetic(): string {
+    return this.#arithmetic;
   }
 
   get draining(): boolean {
@@ -76,7 +81,8 @@ export class RemoteShard implements Shard {
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
-      await heartbeat.first;
+      const { arithmetic } = await heartbeat.first;
+      this.#arithmetic = arithmetic;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }

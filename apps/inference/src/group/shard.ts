@@ -27,6 +27,8 @@ export interface Shard {
    * @throws ShardLost, Aborted
    */
   open(signal: AbortSignal): Promise<void>;
+  /** What the bits of its answers follow from, as it said when it was opened; empty before. */
+  readonly arithmetic: string;
   /** Until {@link open} has succeeded again, everything fails. Told once per opening, with the reason. */
   onLost(listener: (reason: ShardLost) => void): void;
   /** The shard has said that it will end: what it holds belongs elsewhere. */
@@ -67,5 +69,18 @@ export class ExpertsDiffer extends ArgosyError {
   constructor(shard: string, layer: number, experts: readonly number[]) {
     const which = `experts ${experts.join(', ')} of layer ${layer}`;
     super(`Shard ${shard} has other weights for ${which}: give it the same checkpoint as the coordinator.`);
+  }
+}
+
+/** A shard of a group that is to give the same bits wherever an expert runs would give others. */
+export class OtherArithmetic extends ArgosyError {
+  override readonly name = 'OtherArithmetic';
+  readonly code = 'other_arithmetic';
+  readonly retryable = false;
+  constructor({ name, arithmetic }: Pick<Shard, 'name' | 'arithmetic'>, own: string) {
+    const differ = `Shard ${name} computes with "${arithmetic || 'it does not say what'}", its coordinator with "${own}"`;
+    const mend =
+      'Start both from the same release on the same kind of processor, or set ARGOSY_INFERENCE_COMBINE=reduced';
+    super(`${differ}: the deterministic combine promises bits that the two may not agree on. ${mend}.`);
   }
 }

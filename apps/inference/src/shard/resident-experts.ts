@@ -75,6 +75,11 @@ export class ResidentExperts {
     return this.#store.config;
   }
 
+  /** Of the backend that runs them. */
+  get arithmetic(): string {
+    return this.#backend.arithmetic;
+  }
+
   get count(): number {
     return this.#held.size;
   }

@@ -109,6 +109,7 @@ export class ShardServer {
       inFlightBytes: this.#unansweredBytes,
       expertLoads,
       draining: this.#draining,
+      arithmetic: this.#experts.arithmetic,
     };
   }
 }

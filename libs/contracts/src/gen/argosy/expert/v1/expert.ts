@@ -166,6 +166,8 @@ export interface StatsResponse {
   /** of experts that have seen a token */
   expertLoads: ExpertLoad[];
   draining: boolean;
+  /** What its bits follow from: kernels, engine and instruction set. Shards that say the same give the same bits. */
+  arithmetic: string;
 }
 
 function createBaseLoadExperts(): LoadExperts {
@@ -1139,7 +1141,15 @@ export const ExpertLoad: MessageFns<ExpertLoad> = {
 };
 
 function createBaseStatsResponse(): StatsResponse {
-  return { planEpoch: 0, residentExperts: 0, residentBytes: 0, inFlightBytes: 0, expertLoads: [], draining: false };
+  return {
+    planEpoch: 0,
+    residentExperts: 0,
+    residentBytes: 0,
+    inFlightBytes: 0,
+    expertLoads: [],
+    draining: false,
+    arithmetic: "",
+  };
 }
 
 export const StatsResponse: MessageFns<StatsResponse> = {
@@ -1161,6 +1171,9 @@ export const StatsResponse: MessageFns<StatsResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(48).bool(message.draining);
+    }
+    if (message.arithmetic !== "") {
+      writer.uint32(58).string(message.arithmetic);
     }
     return writer;
   },
@@ -1226,6 +1239,14 @@ export const StatsResponse: MessageFns<StatsResponse> = {
             message.draining = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.arithmetic = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1249,6 +1270,7 @@ export const StatsResponse: MessageFns<StatsResponse> = {
     message.inFlightBytes = object.inFlightBytes ?? 0;
     message.expertLoads = object.expertLoads?.map((e) => ExpertLoad.fromPartial(e)) || [];
     message.draining = object.draining ?? false;
+    message.arithmetic = object.arithmetic ?? "";
     return message;
   },
 };
