@@ -6,6 +6,7 @@ import { type ChatModel, type ChatRequest, OutputParser, tongyiV1 } from '#model
 import { DataDirectory, openEmbedded, type Runs } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import type { Tool } from '#tools';
+import { ApiDocument } from './api-document.ts';
 import { useStore } from './embedded.ts';
 import { keepLooking } from './looking.ts';
 import { observationOf, sha256Of } from './research.ts';
@@ -24,6 +25,16 @@ export interface AnsweringGateway {
   readonly runs: Runs;
   /** Every prompt of the model so far. */
   readonly prompts: readonly string[];
+}
+
+/** Fetches, and lets no answer pass that is not as the gateway describes it. */
+export async function describedFetch(url: string): Promise<typeof fetch> {
+  const document = await ApiDocument.of(url);
+  return async (...request) => {
+    const response = await fetch(...request);
+    await document.check(request[1]?.method ?? 'GET', response);
+    return response;
+  };
 }
 
 /** Opens one before the tests of a file and closes it after them. */

@@ -34,11 +34,7 @@ const defaultSteps = 100;
  */
 export function toRequest(body: ResearchBody, offer: Offer, today: string): ResearchRequest {
   const name = body.model ?? offer.defaultModel;
-  const model = offer.models.get(name);
-  if (model === undefined) {
-    const known = [...offer.models.keys()].join(', ');
-    throw new ModelUnavailable(`The model ${JSON.stringify(name)} is not configured here; known: ${known}.`);
-  }
+  const model = offeredModel(name, offer);
   const sources = policyOf(body.sources ?? {}, offer);
   if (body.budget?.usd !== undefined && model.prices === null) {
     const message = `the prices of ${name} are not configured, so a budget in money cannot be kept; use budget.tokens, or set ARGOSY_MODEL_PRICES`;
@@ -58,6 +54,14 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     ...(body.citations === undefined ? {} : { citations: body.citations }),
     ...(body.output_schema === undefined ? {} : { outputSchema: body.output_schema }),
   };
+}
+
+/** @throws ModelUnavailable for one that nobody configured */
+export function offeredModel(name: string, { models }: Offer): ConfiguredModel {
+  const model = models.get(name);
+  if (model !== undefined) return model;
+  const known = [...models.keys()].join(', ');
+  throw new ModelUnavailable(`The model ${JSON.stringify(name)} is not configured here; known: ${known}.`);
 }
 
 /**

@@ -23,6 +23,7 @@ export const faultCodes = {
   hash_mismatch: { status: 422, meaning: 'The bytes do not have the hash that was announced.' },
   headers_too_large: { status: 431, meaning: 'The headers have more than 16 KiB.' },
   internal: { status: 500, meaning: 'A fault of the server; its log has it under the `request_id`.' },
+  run_failed: { status: 500, meaning: 'The run behind the answer failed; the message says why.' },
   unavailable: {
     status: 503,
     meaning: 'Something that the server needs is away; try again after `Retry-After` seconds.',

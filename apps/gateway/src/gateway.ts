@@ -22,7 +22,9 @@ import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
 import { KeysController } from './keys.controller.ts';
+import { ChatController } from './openai/chat.controller.ts';
 import { tellErrorsAsOpenAi } from './openai/errors.ts';
+import { ModelsController } from './openai/models.controller.ts';
 import { ResponsesController } from './openai/responses.controller.ts';
 import { type AnswerPatience, answerPatience } from './openai/waiting.ts';
 import { openApiDocument } from './openapi/document.ts';
@@ -65,6 +67,8 @@ class GatewayModule {
   static register(runs: Runs, offer: Offer, options: GatewayOptions, closing: AbortSignal): DynamicModule {
     const controllers = [
       ResponsesController,
+      ChatController,
+      ModelsController,
       ResearchController,
       BundleController,
       CorporaController,

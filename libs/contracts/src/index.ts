@@ -28,17 +28,22 @@ export {
   type Scope,
   scopes,
 } from './keys.ts';
-export { type InputItem, inputItems } from './openai/input-items.ts';
+export { chatBody, chatNames, readChatBody } from './openai/chat-body.ts';
+export { chatCompletion, toChunks, toCompletion } from './openai/chat-completion.ts';
+export { type OpenAiErrorResource, openAiErrorResource } from './openai/error.ts';
+export { type InputItemList, inputItemList, inputItems, itemPage } from './openai/input-items.ts';
+export { type ModelList, type ModelResource, modelList, modelResource } from './openai/models.ts';
 export { renaming } from './openai/order.ts';
-export {
-  type ResponseEvent,
-  type ResponseState,
-  runIdOf,
-  tell,
-  unopened,
-} from './openai/projection.ts';
+export { type ResponseEvent, type ResponseState, runIdOf, tell, unopened } from './openai/projection.ts';
+export { itemsQuery, retrievalQuery } from './openai/queries.ts';
 export { type ResponseResource, responseResource } from './openai/response.ts';
-export { type ResponseEcho, readResponsesBody, responseEcho, responseNames } from './openai/responses-body.ts';
+export {
+  type ResponseEcho,
+  readResponsesBody,
+  responseEcho,
+  responseNames,
+  responsesBody,
+} from './openai/responses-body.ts';
 export type { ShownRun } from './openai/shown.ts';
 export { outputFaults, outputSchemaFault } from './output-schema.ts';
 export { eventHeaders, eventQuery, pageQuery } from './paging.ts';

@@ -1,5 +1,32 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { errorResource } from '#contracts';
+import { errorResource, type OpenAiErrorResource, openAiErrorResource, type ResponseResource } from '#contracts';
+import { ArgosyError } from '#errors';
+import { faultCodes } from '../faults.ts';
+import type { ErrorForm } from '../openapi/operation.ts';
+
+/** A run came to no answer, in a protocol that has no other place to say so. */
+export class RunFailed extends ArgosyError {
+  override readonly name = 'RunFailed';
+  readonly code = 'run_failed';
+  readonly retryable = false;
+  constructor({ status, error, argosy }: ResponseResource) {
+    super(
+      `The run ${argosy.run_id} ${status === 'cancelled' ? 'was cancelled' : 'failed'}. ${error?.message ?? ''}`.trim(),
+    );
+  }
+}
+
+/** Nobody waits for the end of a run any longer. It goes on. */
+export class StillRunning extends ArgosyError {
+  override readonly name = 'StillRunning';
+  readonly code = 'deadline_exceeded';
+  readonly retryable = false;
+  constructor({ id, argosy }: ResponseResource) {
+    super(
+      `The run ${argosy.run_id} is not at its end yet and goes on; read its answer from /v1/responses/${id}, or ask for a stream next time.`,
+    );
+  }
+}
 
 /** Has errors of these routes told in the form that clients of OpenAI's protocols read, wherever they come from. */
 export function tellErrorsAsOpenAi(server: FastifyInstance): void {
@@ -26,8 +53,31 @@ interface Told {
 function translated({ code, message, param }: Told, reply: FastifyReply) {
   const { status, name = code, field = null } = others[code] ?? {};
   if (status !== undefined) reply.code(status);
-  return { error: { message, type: typeOf(reply.statusCode), param: param ?? field, code: name } };
+  // Else these clients ask again by themselves, which would be another run.
+  if (code === 'run_failed' || code === 'deadline_exceeded') reply.header('x-should-retry', 'false');
+  return openAiError({ message, status: reply.statusCode, param: param ?? field, code: name });
 }
+
+/** An error in the form of this protocol. */
+export function openAiError(told: {
+  message: string;
+  status: number;
+  param: string | null;
+  code: string;
+}): OpenAiErrorResource {
+  const { status, message, param, code } = told;
+  return { error: { message, type: typeOf(status), param, code } };
+}
+
+/** The same as the API describes itself. */
+export const openAiErrors: ErrorForm = {
+  schema: openAiErrorResource,
+  statusOf: (code) => others[code]?.status ?? faultCodes[code].status,
+  example: (code, message) => {
+    const { name = code, field = null } = others[code] ?? {};
+    return openAiError({ message, status: openAiErrors.statusOf(code), param: field, code: name });
+  },
+};
 
 interface OtherName {
   readonly status: number;

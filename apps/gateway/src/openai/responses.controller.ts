@@ -1,54 +1,29 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import {
-  type InputItem,
+  type InputItemList,
   inputItems,
+  itemPage,
+  itemsQuery,
   parseInput,
   type ResponseResource,
   readResponsesBody,
   responseNames,
+  retrievalQuery,
 } from '#contracts';
 import { InvalidState } from '#errors';
 import type { Runs } from '#runs';
 import { type Caller, From, Needs } from '../access/caller.ts';
 import type { StreamSettings } from '../event-stream.ts';
 import { Intake } from '../intake.ts';
+import { Describes } from '../openapi/operation.ts';
 import { PATIENCE, RUNS, STREAMS } from '../tokens.ts';
 import { inWordsOf } from './naming.ts';
+import { cancelResponse, createResponse, listInputItems, retrieveResponse } from './operations.ts';
 import { Responses } from './responses.ts';
 import { shownRun } from './shown-run.ts';
 import { sseHeaders, sseOf, toResponseSse } from './sse.ts';
 import { type AnswerPatience, leaving, leavingWithin } from './waiting.ts';
-
-const retrieval = z
-  .object({
-    stream: z.enum(['true', 'false']).optional(),
-    starting_after: z
-      .string()
-      .regex(/^\d{1,9}$/, 'the sequence_number of an event')
-      .transform(Number)
-      .optional(),
-  })
-  .refine(({ stream, starting_after }) => stream === 'true' || starting_after === undefined, {
-    path: ['starting_after'],
-    message: 'is for stream=true only',
-  });
-
-const page = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  order: z.enum(['asc', 'desc']).default('desc'),
-  after: z.string().max(200).optional(),
-});
-
-/** A list as this protocol pages it. */
-interface ItemList {
-  readonly object: 'list';
-  readonly data: readonly InputItem[];
-  readonly first_id: string | null;
-  readonly last_id: string | null;
-  readonly has_more: boolean;
-}
 
 /** Runs in the form of OpenAI's Responses API. */
 @Controller('v1/responses')
@@ -72,6 +47,7 @@ export class ResponsesController {
 
   @Post()
   @Needs('research:write')
+  @Describes(createResponse)
   async create(
     @From() caller: Caller,
     @Body() raw: unknown,
@@ -92,13 +68,14 @@ export class ResponsesController {
 
   @Get(':id')
   @Needs('research:read')
+  @Describes(retrieveResponse)
   async retrieve(
     @From() caller: Caller,
     @Param('id') id: string,
     @Query() query: unknown,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { stream, starting_after: after = -1 } = parseInput(retrieval, query);
+    const { stream, starting_after: after = -1 } = parseInput(retrievalQuery, query);
     const { runId } = await this.#responses.run(caller.tenantId, id);
     if (stream === 'true') return await this.#stream(caller, { runId, after }, reply);
     await reply.send(await this.#responses.now(caller.tenantId, runId));
@@ -108,6 +85,7 @@ export class ResponsesController {
   @Post(':id/cancel')
   @HttpCode(200)
   @Needs('research:write')
+  @Describes(cancelResponse)
   async cancel(@From() { tenantId }: Caller, @Param('id') id: string): Promise<ResponseResource> {
     const { runId } = await this.#responses.run(tenantId, id);
     try {
@@ -122,15 +100,11 @@ export class ResponsesController {
 
   @Get(':id/input_items')
   @Needs('research:read')
-  async items(@From() { tenantId }: Caller, @Param('id') id: string, @Query() query: unknown): Promise<ItemList> {
-    const { limit, order, after } = parseInput(page, query);
+  @Describes(listInputItems)
+  async items(@From() { tenantId }: Caller, @Param('id') id: string, @Query() query: unknown): Promise<InputItemList> {
+    const page = parseInput(itemsQuery, query);
     const run = await this.#responses.run(tenantId, id);
-    const items = inputItems(run.runId, shownRun(run).echo.input);
-    const ordered = order === 'asc' ? items : items.toReversed();
-    const rest = ordered.slice(after === undefined ? 0 : ordered.findIndex((item) => item.id === after) + 1);
-    const data = rest.slice(0, limit);
-    const [first_id, last_id] = [data.at(0)?.id ?? null, data.at(-1)?.id ?? null];
-    return { object: 'list', data, first_id, last_id, has_more: rest.length > limit };
+    return itemPage(inputItems(run.runId, shownRun(run).echo.input), page);
   }
 
   async #stream(

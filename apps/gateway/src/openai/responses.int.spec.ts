@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
 import type { Response as OpenAiResponse, ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { responseResource } from '#contracts';
-import { answeringCorpus, useAnsweringGateway } from '../../../../test/support/answering-gateway.ts';
+import { answeringCorpus, describedFetch, useAnsweringGateway } from '../../../../test/support/answering-gateway.ts';
 import { thinkAndAnswer, thinkAndCall } from '../../../../test/support/scripted-research.ts';
 
 const quote = 'every ninety minutes';
@@ -28,8 +28,9 @@ const stack = useAnsweringGateway(
 );
 
 let client: OpenAI;
-beforeAll(() => {
-  client = new OpenAI({ baseURL: `${stack().gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
+beforeAll(async () => {
+  const { url } = stack().gateway;
+  client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, fetch: await describedFetch(url) });
 });
 
 const sources = { corpora: [answeringCorpus] };

@@ -30,17 +30,18 @@ export class Responses {
 
   /** Everything that happens to a response, from its beginning until it has ended or the signal fires. */
   async *follow(tenantId: string, runId: string, signal: AbortSignal): AsyncGenerator<ResponseEvent> {
-    for await (const { told } of this.#states(tenantId, runId, signal)) yield* told;
+    for await (const { told } of this.states(tenantId, runId, signal)) yield* told;
   }
 
   /** A run's response when it has ended, or as it is when the signal fires. @throws NotFound */
   async settled(tenantId: string, runId: string, signal: AbortSignal): Promise<ResponseResource> {
     let response: ResponseResource | null = null;
-    for await (const { state } of this.#states(tenantId, runId, signal)) response = state.response;
+    for await (const { state } of this.states(tenantId, runId, signal)) response = state.response;
     return response ?? (await this.now(tenantId, runId));
   }
 
-  async *#states(
+  /** The same in the steps of the run's log, each with the response that it leaves. */
+  async *states(
     tenantId: string,
     runId: string,
     signal: AbortSignal,

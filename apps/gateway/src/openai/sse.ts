@@ -2,6 +2,11 @@ import { Readable } from 'node:stream';
 import type { ResponseEvent } from '#contracts';
 import { heartbeatSse } from '../resources.ts';
 
+/** Data without a name, as the older protocol streams them. */
+export function toData(value: object | '[DONE]'): string {
+  return `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`;
+}
+
 export const sseHeaders = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store',

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { errorResource, type Scope } from '#contracts';
 import { scopeOf } from '../access/caller.ts';
 import { type FaultCode, faultCodes } from '../faults.ts';
-import { type Content, describedBy, type Operation } from './operation.ts';
+import { type Content, describedBy, type ErrorForm, type Operation } from './operation.ts';
 import { fieldsOf, type Json, NamedSchemas } from './schemas.ts';
 
 /** Errors that any route may answer with, and those of routes that are not open. */
@@ -114,10 +114,12 @@ function parametersOf({ params = {}, query, headers }: Operation, path: string):
   return [...named, ...others];
 }
 
-function toAnswer(content: Content | null, schemas: NamedSchemas): Json {
-  if (content === null) return { description: 'Done; there is nothing more to say.' };
-  const { description = '' } = content instanceof z.ZodType ? (z.globalRegistry.get(content) ?? {}) : content;
-  return { description, content: toContent(content, schemas, 'output') };
+function toAnswer(answer: Operation['answers'][number], schemas: NamedSchemas): Json {
+  if (answer === null) return { description: 'Done; there is nothing more to say.' };
+  const forms = [answer].flat();
+  const described = forms.map((one) => (one instanceof z.ZodType ? z.globalRegistry.get(one) : one)?.description ?? '');
+  const contents = forms.map((one) => toContent(one, schemas, 'output'));
+  return { description: described.join('\n\n'), content: Object.assign({}, ...contents) };
 }
 
 function toContent(content: Content, schemas: NamedSchemas, io: 'input' | 'output'): Json {
@@ -137,7 +139,8 @@ function exampleOf(schema: z.ZodType): readonly unknown[] {
 }
 
 /** By status: every code that may come with it, and what it means. */
-function faultsOf({ faults = [], params, query, body }: Operation, isOpen: boolean, schemas: NamedSchemas): Json {
+function faultsOf(operation: Operation, isOpen: boolean, schemas: NamedSchemas): Json {
+  const { faults = [], params, query, body, errors = ownErrors } = operation;
   const possible = new Set<FaultCode>([
     ...anywhere,
     ...(isOpen ? [] : [...behindKeys, 'validation_failed' as const]),
@@ -147,18 +150,28 @@ function faultsOf({ faults = [], params, query, body }: Operation, isOpen: boole
     ...faults,
   ]);
   const codes = (Object.keys(faultCodes) as FaultCode[]).filter((code) => possible.has(code)); // keys of the table
-  const byStatus = Object.groupBy(codes, (code) => faultCodes[code].status);
-  return Object.fromEntries(Object.entries(byStatus).map(([status, some = []]) => [status, toFault(some, schemas)]));
+  const byStatus = Object.groupBy(codes, (code) => errors.statusOf(code));
+  return Object.fromEntries(
+    Object.entries(byStatus).map(([status, some = []]) => [status, toFault(some, errors, schemas)]),
+  );
 }
 
-function toFault(codes: readonly FaultCode[], schemas: NamedSchemas): Json {
+const ownErrors: ErrorForm = {
+  schema: errorResource,
+  statusOf: (code) => faultCodes[code].status,
+  example: (code, message) => {
+    return { error: { code, message, request_id: 'req_1f0e8a5c-94a5-4a8e-9df4-6f3f1f3f7a10' } };
+  },
+};
+
+function toFault(codes: readonly FaultCode[], errors: ErrorForm, schemas: NamedSchemas): Json {
   const [first = 'internal'] = codes;
-  const { status, meaning } = faultCodes[first];
-  const example = { error: { code: first, message: meaning, request_id: 'req_1f0e8a5c-94a5-4a8e-9df4-6f3f1f3f7a10' } };
+  const status = errors.statusOf(first);
+  const example = errors.example(first, faultCodes[first].meaning);
   const retry = { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' }, example: 5 } };
   return {
     description: codes.map((code) => `\`${code}\`: ${faultCodes[code].meaning}`).join('\n\n'),
-    ...(status === 503 || (status as number) === 429 ? { headers: retry } : {}),
-    content: { 'application/json': { schema: schemas.refer(errorResource, 'output'), example } },
+    ...(status === 503 || status === 429 ? { headers: retry } : {}),
+    content: { 'application/json': { schema: schemas.refer(errors.schema, 'output'), example } },
   };
 }

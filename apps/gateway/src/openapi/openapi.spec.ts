@@ -21,8 +21,7 @@ afterAll(async () => await gateway.stop());
 
 describe('/openapi.json', () => {
   it('describes the routes that the server has, all of them and no others', () => {
-    const described = gateway.routes.filter((route) => !route.includes(' /v1/responses'));
-    const served = described.map((route) => route.replaceAll(/:(\w+)/g, '{$1}'));
+    const served = gateway.routes.map((route) => route.replaceAll(/:(\w+)/g, '{$1}'));
     expect(document.routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(served.sort());
     expect(served.length).toBeGreaterThan(10);
   });

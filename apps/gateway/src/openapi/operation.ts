@@ -19,6 +19,13 @@ export type Content =
       readonly example?: string;
     };
 
+/** How errors of some routes are told. */
+export interface ErrorForm {
+  readonly schema: z.ZodType;
+  statusOf(code: FaultCode): number;
+  example(code: FaultCode, message: string): unknown;
+}
+
 /** A route as clients are told of it, at `/openapi.json`. What it does not name, it refuses. */
 export interface Operation {
   /** A few words. */
@@ -30,10 +37,12 @@ export interface Operation {
   readonly headers?: z.ZodObject;
   /** Without one, no body is taken. */
   readonly body?: Content;
-  /** What is answered when all goes well: the status, and what comes with it; null for nothing. */
-  readonly answers: Readonly<Record<number, Content | null>>;
+  /** What is answered when all goes well: the status, and what comes with it, in one of some forms; null for nothing. */
+  readonly answers: Readonly<Record<number, Content | readonly [Content, ...Content[]] | null>>;
   /** Errors of its own; those that any route may answer with are added. */
   readonly faults?: readonly FaultCode[];
+  /** Default: the API's own. */
+  readonly errors?: ErrorForm;
   /** Probes put all sorts of things behind a `?`. */
   readonly lenient?: boolean;
 }

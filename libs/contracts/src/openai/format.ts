@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { outputSchemaFault } from '../output-schema.ts';
+import { researchBody } from '../research.ts';
+import { storableText } from '../text.ts';
 
 const usableSchema = z.record(z.string(), z.unknown()).superRefine((schema, context) => {
   const message = outputSchemaFault(schema);
@@ -16,12 +18,12 @@ export const namedSchema = z.strictObject({
 
 /** As the protocol bounds the labels of a caller. */
 export const labels = z
-  .record(z.string().max(64), z.string().max(512))
+  .record(storableText.max(64), storableText.max(512))
   .refine((pairs) => Object.keys(pairs).length <= 16, 'at most 16 pairs');
 
-/** What may be asked for beside the protocol: a run's own fields, checked as those of `POST /v1/research`. */
+/** What may be asked for beside the protocol: a run's own fields. */
 export const ownFields = {
-  sources: z.looseObject({}).optional(),
-  budget: z.looseObject({}).optional(),
-  citations: z.string().optional(),
+  sources: researchBody.shape.sources,
+  budget: researchBody.shape.budget,
+  citations: researchBody.shape.citations,
 } as const;

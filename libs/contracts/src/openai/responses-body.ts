@@ -50,34 +50,52 @@ const item = z.discriminatedUnion('type', [message, lookUp], {
   error: 'only messages, and the web_search_call and file_search_call items of earlier responses, can be read',
 });
 
-const included = z.literal('web_search_call.action.sources', 'only web_search_call.action.sources can be included');
+export const includedData = z.literal(
+  'web_search_call.action.sources',
+  'only web_search_call.action.sources can be included',
+);
 
 /** Body of `POST /v1/responses`; `sources`, `budget` and `citations` are those of `POST /v1/research`. */
-export const responsesBody = z.strictObject({
-  input: z.union([z.string(), z.array(item).max(10_000)]),
-  model: z.string().nullish(),
-  instructions: storableText.nullish(),
-  background: z.boolean().nullish(),
-  stream: z.boolean().nullish(),
-  max_tool_calls: z.int().min(1).nullish(),
-  max_output_tokens: z.int().min(16).nullish(),
-  metadata: labels.nullish(),
-  text: z
-    .strictObject({
-      format: z
-        .discriminatedUnion(
-          'type',
-          [z.strictObject({ type: z.literal('text') }), namedSchema.extend({ type: z.literal('json_schema') })],
-          { error: 'only the types text and json_schema: an object is filled by its schema' },
-        )
-        .nullish(),
-      verbosity: z.literal('medium', 'only medium: write the wish into instructions').nullish(),
-    })
-    .nullish(),
-  tools: z.array(searchTool).max(32).nullish(),
-  include: z.array(included).nullish(),
-  ...ownFields,
-});
+export const responsesBody = z
+  .strictObject({
+    input: z.union([z.string(), z.array(item).max(10_000)]),
+    model: z.string().nullish(),
+    instructions: storableText.nullish(),
+    background: z.boolean().nullish(),
+    stream: z.boolean().nullish(),
+    max_tool_calls: z.int().min(1).nullish(),
+    max_output_tokens: z.int().min(16).nullish(),
+    metadata: labels.nullish(),
+    text: z
+      .strictObject({
+        format: z
+          .discriminatedUnion(
+            'type',
+            [z.strictObject({ type: z.literal('text') }), namedSchema.extend({ type: z.literal('json_schema') })],
+            { error: 'only the types text and json_schema: an object is filled by its schema' },
+          )
+          .nullish(),
+        verbosity: z.literal('medium', 'only medium: write the wish into instructions').nullish(),
+      })
+      .nullish(),
+    tools: z.array(searchTool).max(32).nullish(),
+    include: z.array(includedData).nullish(),
+    ...ownFields,
+  })
+  .meta({
+    id: 'ResponsesRequest',
+    description:
+      'A question in the form of the Responses API. Fields of that API that are not listed may be null or their default.',
+    examples: [
+      {
+        input: 'Why do leases end?',
+        background: true,
+        tools: [{ type: 'web_search' }],
+        max_tool_calls: 20,
+        budget: { seconds: 600 },
+      },
+    ],
+  });
 export type ResponsesBody = z.infer<typeof responsesBody>;
 
 /** What of a body is told back with the response, as it was sent. */
