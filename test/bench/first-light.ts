@@ -119,7 +119,7 @@ async function indexingRow(folder: string): Promise<Row> {
     const before = performance.now();
     await search.run(
       { query: [query] },
-      { tenantId: 'local', policy, signal: new AbortController().signal, callId: 'bench', now: '' },
+      { tenantId: 'local', policy, signal: new AbortController().signal, callId: 'bench', reading: null, now: '' },
     );
     times.push(performance.now() - before);
   }

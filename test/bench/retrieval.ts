@@ -61,7 +61,14 @@ export async function extractivePassages(tools: readonly Tool[], id: string, que
     for (const call of reply.calls) {
       const tool = tools.find(({ signature }) => signature.name === call.tool);
       if (tool === undefined) throw new Error(`the researcher asked for ${call.tool}`);
-      const context = { tenantId: 'local', policy, signal, callId: 'bench', now: '2026-01-01T00:00:00Z' };
+      const context = {
+        tenantId: 'local',
+        policy,
+        signal,
+        callId: 'bench',
+        reading: null,
+        now: '2026-01-01T00:00:00Z',
+      };
       results.push({ call, observation: (await tool.run(call.args, context)).observation });
     }
     turns.push({ role: 'model', text: reply.text, calls: reply.calls }, { role: 'tools', results });

@@ -47,7 +47,8 @@ async function measured(say: (line: string) => void, { stage, pages, origin }: S
   const logger = jsonLogger('bench', 'warn', say);
   const corpora = await Corpora.open(folder);
   const out = { allow: new URL(origin).host, deny: '', via: undefined, contact: undefined, browser: 'auto' };
-  const toolbox = openToolbox({ corpora, out, pace: fleet.pace, evidence: fleet.evidence, providers: [], logger });
+  const { pace, evidence } = fleet;
+  const toolbox = openToolbox({ corpora, out, pace, evidence, providers: [], reader: null, logger });
   const visit = toolbox.tools.find(({ signature }) => signature.name === 'visit');
   if (visit === undefined) throw new Error('the toolbox has no visit');
   try {
@@ -79,6 +80,7 @@ const context: ToolContext = {
   policy: { corpora: [], web: true, providers: [], urls: [], allowDomains: [], denyDomains: [] },
   signal: new AbortController().signal,
   callId: 'bench',
+  reading: null,
   now: '2026-01-01T00:00:00Z',
 };
 

@@ -52,6 +52,7 @@ export interface ResearchPlan {
 export function scriptedResearcher(plan: ResearchPlan): Player {
   const met = new Map<string, number>();
   return (request) => {
+    if (isReading(request)) return copiedOut(plan, request);
     const { doing, step } = momentOf(request, plan);
     const key = `${request.headers['x-session-id']} ${doing} ${step}`;
     const times = met.get(key) ?? 0;
@@ -60,8 +61,22 @@ export function scriptedResearcher(plan: ResearchPlan): Player {
   };
 }
 
+/** Whether a tool worker has a page read. */
+export function isReading({ body }: RecordedRequest): boolean {
+  return body.messages[0]?.content.startsWith(words.reading) ?? false;
+}
+
+/** Of a page, what its facts need, word for word. */
+function copiedOut({ facts }: ResearchPlan, { body }: RecordedRequest): string {
+  const [, text = ''] = /\ntext:\n([\s\S]*?)\n<\/passage>/.exec(body.messages[1]?.content ?? '') ?? [];
+  const quotes = facts.flatMap((fact) => quoteOf(fact, [{ source: 'page', text }])?.quote ?? []);
+  const said = quotes.map((quote) => `<quote>${quote}</quote>`).join('\n');
+  return `<think>I read it.</think>\n${said === '' ? '<nothing/>' : said}`;
+}
+
 /** How the loop's own words begin; the spec takes them from the loop. */
 const words = {
+  reading: 'You read one page',
   order: 'The work ends here',
   outputOrder: 'The answer stands.',
   repairNotice: 'Your answer was checked',

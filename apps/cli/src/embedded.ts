@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
 import { Gateway, toolPrices } from '#gateway';
-import { configuredModels, type ModelSpec } from '#model';
+import { configuredModels, type ModelSpec, pageReader } from '#model';
 import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSigningKey } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
 import { ToolWorker } from '#tool-worker';
@@ -86,11 +86,12 @@ async function startIn(
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
+  const models = await configuredModels(config, model);
   const providers = ownProviders(config);
   const names = providers.map(({ name }) => name);
-  const toolbox = openToolbox({ ...store, corpora, out: wayOut(config), providers, logger: logger('tool-worker') });
+  const reads = { out: wayOut(config), providers, reader: pageReader(models.byName) };
+  const toolbox = openToolbox({ ...store, ...reads, corpora, logger: logger('tool-worker') });
   undo.push(async () => await toolbox.close());
-  const models = await configuredModels(config, model);
   const around = { runs, models: models.byName, tools: toolSignatures(names), now: () => performance.now() };
   const here = `${process.pid}-${Date.now()}`;
   const agents = { workerId: `agent-${here}`, concurrency: config.ARGOSY_AGENT_CONCURRENCY };
@@ -101,16 +102,15 @@ async function startIn(
   undo.push(async () => await toolWorker.stop(0));
   const knowsCorpus = (id: string): boolean => existsSync(join(corporaDir, `${id}.sqlite`));
   const offer = {
-    ...{ models: models.offered, defaultModel: models.defaultName, providers: providers.map(({ name }) => name) },
-    ...{ knowsCorpus, ...toolPrices(config.ARGOSY_TOOL_PRICES) },
+    ...{ models: models.offered, defaultModel: models.defaultName, providers: names, knowsCorpus },
+    ...{ readsPages: config.ARGOSY_READING === 'model', ...toolPrices(config.ARGOSY_TOOL_PRICES) },
   };
   const health = { ...alwaysReady, metrics: metricsText };
   const signingKey = await openSigningKey(config);
   const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, signingKey, health };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
-  const duty = { workerId: `dispatcher-${here}`, everyMs: 1000 };
-  const dispatcher = new Dispatcher(runs, duty, logger('dispatcher'));
+  const dispatcher = new Dispatcher(runs, { workerId: `dispatcher-${here}`, everyMs: 1000 }, logger('dispatcher'));
   dispatcher.start();
   return { directory, store, corpora, toolbox, workers: [agentWorker, toolWorker], dispatcher, gateway };
 }

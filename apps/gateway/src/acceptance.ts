@@ -13,6 +13,8 @@ export interface Offer {
   readonly providers: readonly string[];
   /** Says whether a corpus is here that nobody uploaded: the index of a folder on the gateway's own machine. */
   readonly knowsCorpus: (id: string) => boolean;
+  /** Whether a run's language model reads the pages that are visited; else words alone choose their passages. */
+  readonly readsPages?: boolean;
   /** USD of one call by tool; what is not named is free. */
   readonly toolUsd?: Readonly<Record<string, number>>;
 }
@@ -48,7 +50,11 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     profile: model.profile,
     degraded: [...(model.isLanguageModel ? [] : ['no_llm']), ...(sources.web ? [] : ['no_web_search'])],
     sources,
-    limits: { ...limitsOf(body.budget ?? {}, model), ...(offer.toolUsd ? { toolUsd: offer.toolUsd } : {}) },
+    limits: {
+      ...limitsOf(body.budget ?? {}, model),
+      ...(offer.readsPages && model.isLanguageModel ? readingWithin(smallest(body.budget?.tokens, model)) : {}),
+      ...(offer.toolUsd ? { toolUsd: offer.toolUsd } : {}),
+    },
     today,
     metadata: body.metadata ?? {},
     ...(body.citations === undefined ? {} : { citations: body.citations }),
@@ -124,9 +130,7 @@ function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: Configured
       ...(toolCalls === undefined ? {} : { toolCalls }),
     },
     contextTokens: model.contextTokens,
-    ...(model.isLanguageModel
-      ? reservesWithin(Math.min(tokens ?? Infinity, model.contextTokens ?? Infinity), outputTokens)
-      : noReserves),
+    ...(model.isLanguageModel ? reservesWithin(smallest(tokens, model), outputTokens) : noReserves),
     answerSeconds: model.isLanguageModel ? Math.min(120, (seconds ?? 0) / 4) : 0,
     prices: model.prices,
   };
@@ -142,6 +146,21 @@ function reservesWithin(tokens: number, outputTokens = Infinity) {
     answerTokens: Math.min(8_000, Math.floor(tokens / 8), Math.floor(outputTokens / 4)),
     observationTokens: Math.min(16_000, Math.floor(tokens / 6)),
   };
+}
+
+/** The budget or the window, whichever is smaller, in tokens. */
+function smallest(tokens: number | undefined, { contextTokens }: ConfiguredModel): number {
+  return Math.min(tokens ?? Infinity, contextTokens ?? Infinity);
+}
+
+/** With less of a page than this, in tokens, words choose as well. */
+const leastReading = 2_000;
+
+/** The model call that reads a page: one of 16,000 tokens is about 50,000 characters. */
+function readingWithin(tokens: number): Pick<Limits, 'reading'> {
+  const promptTokens = Math.min(16_000, Math.floor(tokens / 8));
+  if (promptTokens < leastReading) return {};
+  return { reading: { promptTokens, replyTokens: Math.min(2_000, Math.floor(tokens / 16)) } };
 }
 
 const noReserves = { replyTokens: 0, answerTokens: 0, observationTokens: 0 };

@@ -28,6 +28,7 @@ await serve(
       defaultModel: defaultName,
       providers: parseProviders(config.ARGOSY_SEARCH_PROVIDERS ?? '').map(({ name }) => name),
       knowsCorpus: () => false,
+      readsPages: config.ARGOSY_READING === 'model',
       ...toolPrices(config.ARGOSY_TOOL_PRICES),
     };
     const { ARGOSY_KEY_PEPPER: pepper, ARGOSY_KEY_ENV: env } = config;

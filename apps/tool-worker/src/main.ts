@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { parseAllow, parseDeny } from '#egress';
+import { configuredModels, pageReader, parseModelSpec } from '#model';
 import { serve } from '#platform';
 import { fleetSettings, openFleet } from '#runs';
 import { Corpora, openToolbox, parseBrowser, parseProviders, searchProviders, wayOut } from '#tools';
@@ -13,8 +14,10 @@ await serve(
     const settings = fleetSettings(config.ARGOSY_LEASE_MS);
     const { runs, pace, evidence } = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
+    const { byName: models } = await configuredModels(config);
+    const providers = searchProviders(config);
     const { tools } = keep(
-      openToolbox({ corpora, out: wayOut(config), pace, evidence, providers: searchProviders(config), logger }),
+      openToolbox({ corpora, out: wayOut(config), pace, evidence, providers, reader: pageReader(models), logger }),
     );
     const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
     return await ToolWorker.start(runs, tools, options, logger);
@@ -24,6 +27,7 @@ await serve(
       ARGOSY_EGRESS_ALLOW: parseAllow,
       ARGOSY_EGRESS_DENY: parseDeny,
       ARGOSY_BROWSER: parseBrowser,
+      ARGOSY_MODEL: parseModelSpec,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
     },
   },

@@ -1,4 +1,5 @@
-import type { ModelUsage, ToolCall } from './conversation.ts';
+import type { ToolCall } from './conversation.ts';
+import type { ModelUsage, ReadingUsage } from './usage.ts';
 
 /** What a run may spend. Absent means no limit of that kind. */
 export interface Budget {
@@ -38,10 +39,18 @@ export interface Limits {
   readonly observationTokens: number;
   /** Kept back from `budget.seconds` for the final answer and its verification. */
   readonly answerSeconds: number;
+  /** Most that reading one page may cost; absent where the model reads none and words alone choose passages. */
+  readonly reading?: ReadingLimits;
   /** Null when nobody configured prices; a run with a budget in money is refused then. */
   readonly prices: Prices | null;
   /** Price of one call by tool, in USD; a tool that is not named is free. */
   readonly toolUsd?: Readonly<Record<string, number>>;
+}
+
+/** Tokens of the one model call that reads a page. The prompt is an estimate where nothing counts it. */
+export interface ReadingLimits {
+  readonly promptTokens: number;
+  readonly replyTokens: number;
 }
 
 /** Why a run ended before its researcher was done. */
@@ -57,7 +66,10 @@ export type LimitReason =
 
 /** What a run has spent so far. */
 export interface Spending {
+  /** Replies, which are the steps of a budget. */
   readonly modelCalls: number;
+  /** Model calls that read pages, which are no steps; absent where there were none. */
+  readonly readings?: number;
   readonly toolCalls: number;
   readonly promptTokens: number;
   readonly cachedTokens: number;
@@ -84,6 +96,14 @@ export function spendModelCall(spent: Spending, usage: ModelUsage, prices: Price
     completionTokens: spent.completionTokens + usage.completionTokens,
     usd: spent.usd + (prices === null ? 0 : priceOf(usage, prices)),
   };
+}
+
+/** Adds what the reading of pages cost. */
+export function spendReadings(spent: Spending, readings: readonly ReadingUsage[], prices: Prices | null): Spending {
+  return readings.reduce((sum, usage) => {
+    const { modelCalls, ...after } = spendModelCall(sum, usage, prices);
+    return { ...after, modelCalls: modelCalls - 1, readings: (sum.readings ?? 0) + usage.calls };
+  }, spent);
 }
 
 /** Adds the fees of calls. */
@@ -190,7 +210,7 @@ export function callRoom(spent: Spending, { budget }: Limits): number {
 }
 
 /** What a prompt token may cost: some servers charge more for writing the cache than for reading the prompt. */
-function dearestPromptUsd({ promptUsd, cachedUsd }: Prices): number {
+export function dearestPromptUsd({ promptUsd, cachedUsd }: Prices): number {
   return Math.max(promptUsd, cachedUsd);
 }
 

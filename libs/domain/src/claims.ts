@@ -169,7 +169,18 @@ class LookUp {
   }
 }
 
-interface Place {
+/** Where quotations stand in one text, by the rule of {@link verifyAnswer}: those that do, in their order. */
+export function locateQuotes(quotes: readonly string[], snapshot: string): Place[] {
+  let folded: Folded | undefined;
+  const foldOnce = () => {
+    folded ??= fold(snapshot);
+    return folded;
+  };
+  return quotes.flatMap((quote) => locate({ source: '', quote }, snapshot, foldOnce) ?? []);
+}
+
+/** A stretch of a snapshot and its characters. */
+export interface Place {
   readonly start: number;
   readonly end: number;
   readonly quote: string;

@@ -1,4 +1,5 @@
 import type { Observation, Passage, SearchHit, SourceDocument, ToolFault } from './observation.ts';
+import type { ModelUsage } from './usage.ts';
 
 /** A tool call as a model asked for it: the name and arguments are not yet checked. */
 export interface ToolCall {
@@ -20,15 +21,6 @@ export interface AnswerPart {
   readonly text: string;
   readonly claim: boolean;
   readonly citations: readonly DraftCitation[];
-}
-
-/** Tokens of one model call. `promptTokens` includes `cachedTokens`. */
-export interface ModelUsage {
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-  /** Set when the server reported no usage and the counts are estimates. */
-  readonly estimated?: true;
 }
 
 /** What a model call came to, already parsed by its profile. */

@@ -3,7 +3,7 @@ import type { Report } from './report.ts';
 import type { Command, PlacedCall, ResearchEvent, ResearchState } from './run-state.ts';
 
 /** Version of what is stored in steps and events; older versions are upcast when read. */
-export const eventSchemaVersion = 3;
+export const eventSchemaVersion = 4;
 
 /** The durable events that a client of a run can follow. */
 export type RunEventType =
@@ -129,12 +129,15 @@ function toolStarted({ step, index, tool, args }: PlacedCall): RunEvent {
 }
 
 function toolCompleted({ call, observation }: ToolOutcome, step: number, index: number): RunEvent {
-  const { sections, sources } = observation;
+  const { sections, sources, reading } = observation;
   const faults = sections.flatMap(({ label, fault }) => (fault === undefined ? [] : [{ label, ...fault }]));
   const passages = sections.reduce((sum, section) => sum + section.passages.length, 0);
   const hits = sections.reduce((sum, section) => sum + (section.hits?.length ?? 0), 0);
   return {
     type: 'tool.completed',
-    data: { step, index, tool: call.tool, passages, hits, sources: sources.map((s) => s.uri), faults },
+    data: {
+      ...{ step, index, tool: call.tool, passages, hits, sources: sources.map((s) => s.uri), faults },
+      ...(reading === undefined ? {} : { reading }),
+    },
   };
 }

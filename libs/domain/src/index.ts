@@ -5,6 +5,7 @@ export {
   type Permit,
   type Prices,
   permit,
+  type ReadingLimits,
   type Spending,
 } from './budget.ts';
 export { canonicalJson } from './canonical-json.ts';
@@ -16,6 +17,8 @@ export {
   citedHashes,
   type Evidence,
   type FieldProof,
+  locateQuotes,
+  type Place,
   type Verifiable,
   type VerifiedAnswer,
   verifyAnswer,
@@ -27,7 +30,6 @@ export type {
   DraftCitation,
   DraftOutput,
   ModelReply,
-  ModelUsage,
   Order,
   OutputSchema,
   ToolCall,
@@ -48,6 +50,7 @@ export { quotePassage } from './evidence.ts';
 export { lateOutcome } from './late.ts';
 export { type NextCall, nextCall } from './next-call.ts';
 export type {
+  Choice,
   Observation,
   Passage,
   ScholarlyWork,
@@ -88,4 +91,5 @@ export type {
 export { claimsOn, unsoundnessOf } from './soundness.ts';
 export { type NumberedSource, numberSources } from './sources.ts';
 export { transcriptHash, transcriptOf } from './transcript.ts';
+export type { ModelUsage, ReadingUsage } from './usage.ts';
 export { overlap, splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';

@@ -1,4 +1,5 @@
 import type { FaultKind } from '#errors';
+import type { ReadingUsage } from './usage.ts';
 
 /** A document as a run saw it. Its text is stored under `sha256` and never changes. */
 export interface SourceDocument {
@@ -74,13 +75,20 @@ export interface Section {
   readonly passages: readonly Passage[];
   /** Pages to read, best first; from searches of the web. Absent where nobody there was asked or answered. */
   readonly hits?: readonly SearchHit[];
+  /** Who chose the passages, where the run's model may read pages. */
+  readonly chosen?: Choice;
   /** Further passages and hits that were left out for lack of room. */
   readonly omitted?: number;
   readonly fault?: ToolFault;
 }
 
+/** `model`: it read the page for the goal, and each passage is its word-for-word quotation; `words`: they fit the goal's words. */
+export type Choice = { readonly by: 'model' } | { readonly by: 'words'; readonly because: string };
+
 /** The typed result of a tool call. Every passage's `sha256` is among `sources`. */
 export interface Observation {
   readonly sections: readonly Section[];
   readonly sources: readonly SourceDocument[];
+  /** What the model cost that read the pages; absent where none was asked. */
+  readonly reading?: ReadingUsage;
 }

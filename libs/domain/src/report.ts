@@ -86,7 +86,7 @@ export function buildReport(
 export function usageOf(spent: Spending, steps: number, seconds: number): ReportUsage {
   return {
     steps,
-    model_calls: spent.modelCalls,
+    model_calls: spent.modelCalls + (spent.readings ?? 0),
     tool_calls: spent.toolCalls,
     prompt_tokens: spent.promptTokens,
     cached_tokens: spent.cachedTokens,

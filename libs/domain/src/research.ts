@@ -9,12 +9,13 @@ import {
   onCheckedOutput,
   retryOutput,
 } from './answer.ts';
-import { callRoom, type Limits, nothingSpent, spendModelCall, spendToolCalls } from './budget.ts';
+import { callRoom, type Limits, nothingSpent, spendModelCall, spendReadings, spendToolCalls } from './budget.ts';
 import { afterResults, afterUnusableReply, isStuck, noProgressYet } from './circles.ts';
 import { clipOutcomes } from './clip.ts';
 import { type Context, digestOf, wholeContext } from './context.ts';
 import type { ModelReply, Order, ToolCall, ToolOutcome, Turn } from './conversation.ts';
 import { tooManyCalls, unaffordableCalls } from './instructions.ts';
+import { readingUsage, withReadings } from './reading.ts';
 import type { ResearchRequest } from './request.ts';
 import {
   type Aim,
@@ -165,7 +166,8 @@ function onResearch(before: Common, event: ReplyEvent, limits: Limits): [Researc
   if (!canPay(after, reply, limits))
     return refuse(withCalls(after, []), unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
   if (reply.calls.length > 0) {
-    const calls = reply.calls.map((call, index) => ({ ...call, step: after.step - 1, index }));
+    const placed = reply.calls.map((call, index) => ({ ...call, step: after.step - 1, index }));
+    const calls = withReadings(placed, { spent: after.spent, usage: reply.usage }, limits);
     return [
       { ...after, phase: 'acting', calls },
       { kind: 'call-tools', calls },
@@ -212,7 +214,8 @@ function onResults(
   if (calls.length !== outcomes.length) {
     throw new ProtocolViolation(`${outcomes.length} outcomes for ${calls.length} calls`);
   }
-  const spent = spendToolCalls(state.spent, calls, limits.toolUsd ?? {});
+  const withFees = spendToolCalls(state.spent, calls, limits.toolUsd ?? {});
+  const spent = spendReadings(withFees, readingUsage(calls, outcomes, limits), limits.prices);
   const results = clipOutcomes(outcomes, limits.observationTokens);
   const progress = afterResults(state.progress, results);
   return think({ ...common(state), spent, progress }, { role: 'tools', results });

@@ -8,6 +8,8 @@ import type { AnswerPart, DraftOutput, ModelReply, OutputSchema, ToolCall, ToolO
 export interface PlacedCall extends ToolCall {
   readonly step: number;
   readonly index: number;
+  /** Pages that the model may read for it; absent where it reads none in this run. */
+  readonly readings?: number;
 }
 
 /** How a run ended, before the report is rendered. */

@@ -21,6 +21,8 @@ export interface ChatRequest {
   readonly mustAnswer: boolean;
   /** With `mustAnswer`: the reply is no answer in words, but an object that fits this. */
   readonly outputSchema?: OutputSchema;
+  /** In place of the turns, which are the goal alone: a page to read for it. The reply is its quotations. */
+  readonly reading?: { readonly goal: string; readonly title: string; readonly parts: readonly string[] };
   readonly maxCompletionTokens: number;
   /** Same value for all calls of a run: lets servers keep its prefix cache. */
   readonly session: string;

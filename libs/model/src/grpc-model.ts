@@ -163,7 +163,8 @@ async function receive(call: Call, over: AbortSignal, silence: SilenceWatch): Pr
 }
 
 function requestOf({ options, request, prompt, maxTokens }: Call): inference.GenerateRequest {
-  const { sampling, stop } = options.profile;
+  const { stop } = options.profile;
+  const sampling = prompt.sampling ?? options.profile.sampling;
   return {
     ...inference.GenerateRequest.fromPartial({}),
     requestId: randomUUID(),

@@ -4,4 +4,5 @@ export { extractiveModel } from './extractive/extractive-model.ts';
 export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
 export { type Output, OutputParser } from './output-parser.ts';
 export type { ChatMessage, Generated, ParsedReply, Profile, ProfileId, Prompt } from './profile.ts';
+export { type PageQuotes, type PageReader, type PageReading, pageReader } from './reading.ts';
 export { tongyiV1 } from './tongyi.ts';

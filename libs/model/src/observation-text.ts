@@ -1,5 +1,5 @@
 /** How a tool's typed result is told to a model: sources named, faults plain, page text fenced as data. */
-import type { Digest, NumberedSource, Passage, Section, ToolFault, ToolOutcome } from '#domain';
+import type { Choice, Digest, NumberedSource, Passage, Section, ToolFault, ToolOutcome } from '#domain';
 import { HITS_NOTICE, hitsText, unreadText } from './hit-text.ts';
 import { inert, oneLine } from './inert.ts';
 
@@ -53,12 +53,19 @@ function sectionText(section: Section, numbered: Numbered): string {
   const { hits } = section;
   for (const passage of section.passages) lines.push(passageText(passage, numbered));
   if (hits && hits.length > 0) lines.push(hitsText(hits));
+  if (section.chosen && section.passages.length > 0) lines.push(choiceText(section.chosen));
   if (section.omitted) {
     lines.push(`(${section.omitted} more ${hits ? 'results' : 'passages'} were left out for lack of room)`);
   }
   if (section.fault) lines.push(faultText(section.fault));
   if (lines.length === 1) lines.push('The tool returned nothing for this and gave no reason.');
   return lines.join('\n');
+}
+
+function choiceText(chosen: Choice): string {
+  return chosen.by === 'model'
+    ? '(copied out of the page for this goal; read it again with another goal for more)'
+    : `(chosen by the words of the goal alone: ${inert(oneLine(chosen.because))})`;
 }
 
 function passageText(passage: Passage, numbered: Numbered): string {

@@ -120,7 +120,7 @@ async function post(call: Call, signal: AbortSignal): Promise<Response> {
     stream: true,
     stream_options: { include_usage: true },
     max_tokens: call.maxTokens,
-    ...samplingFields(profile),
+    ...samplingFields(profile, prompt),
   };
   const headers = new Headers({ 'content-type': 'application/json', accept: 'text/event-stream, application/json' });
   // For routers that keep a session on the server that holds its prefix cache.
@@ -135,8 +135,8 @@ async function post(call: Call, signal: AbortSignal): Promise<Response> {
   }
 }
 
-function samplingFields({ sampling, stop }: Profile): object {
-  const { temperature, topP, presencePenalty } = sampling ?? {};
+function samplingFields({ sampling, stop }: Profile, prompt: Prompt): object {
+  const { temperature, topP, presencePenalty } = prompt.sampling ?? sampling ?? {};
   // What is undefined is left out of the JSON.
   return { temperature, top_p: topP, presence_penalty: presencePenalty, stop: stop.length > 0 ? stop : undefined };
 }

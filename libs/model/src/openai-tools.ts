@@ -9,6 +9,7 @@ import { answerNow, CITING, outputNow, ROLE, SOURCES } from './instructions.ts';
 import { digestText, observationText } from './observation-text.ts';
 import { readOutput } from './output-reply.ts';
 import type { ChatMessage, Generated, MessageCall, NativeCall, ParsedReply, Profile, Prompt } from './profile.ts';
+import { readingPrompt, readingReply } from './reading-prompt.ts';
 import { type Segment, segmentsOf } from './segments.ts';
 
 /**
@@ -37,6 +38,7 @@ const historyOf = historyRenderer(messagesOf);
 
 /** The tools stay listed when an answer is forced, as the prompt's start is what the server has cached. */
 function render(request: ChatRequest): Prompt {
+  if (request.reading) return readingPrompt(request.reading, '');
   const replies = request.tools.length > 0 ? [REPLIES] : [];
   const system = [ROLE, ...replies, ANSWERING, `Current date: ${request.today}`].join('\n\n');
   const closing = request.mustAnswer ? orderText(request.outputSchema) : '';
@@ -118,6 +120,7 @@ function wordsOf(text: string, segments: readonly Segment[]): string {
 function read({ output, calls, finish }: Generated, request: ChatRequest): ParsedReply {
   const { tools, mustAnswer, outputSchema } = request;
   const { text, segments, repetition } = output;
+  if (request.reading) return readingReply(text);
   const none = { text, calls: [] };
   if (outputSchema !== undefined) return { ...none, ...readOutput(wordsOf(text, segments)) };
   if (calls.length > 0 && !mustAnswer) {

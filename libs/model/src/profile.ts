@@ -23,6 +23,8 @@ export interface Prompt {
   readonly messages: readonly ChatMessage[];
   /** Fields of the request's body that belong to the prompt: the tools of native calling. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** In place of the profile's. */
+  readonly sampling?: Sampling;
   /** Estimated tokens of all of it, a fraction. */
   readonly weight: number;
   /** Estimated tokens up to the end of each turn, oldest first; what follows the last turn is in `weight` alone. */

@@ -9,7 +9,8 @@ import { answerNow, CITING, outputNow, ROLE, SOURCES } from './instructions.ts';
 import { digestText, observationText } from './observation-text.ts';
 import type { Output } from './output-parser.ts';
 import { readOutput } from './output-reply.ts';
-import type { ChatMessage, Generated, ParsedReply, Profile, Prompt } from './profile.ts';
+import type { ChatMessage, Generated, ParsedReply, Profile, Prompt, Sampling } from './profile.ts';
+import { readingPrompt, readingReply } from './reading-prompt.ts';
 import type { Segment } from './segments.ts';
 
 /** Technical report arXiv 2510.24701 §4.1 and the authors' published inference settings. */
@@ -55,6 +56,11 @@ When the evidence suffices, write the whole answer in Markdown inside <answer></
 const CALL_FORM =
   '<tool_call>\n{"name": "<name of the tool>", "arguments": {<arguments that fit its parameters>}}\n</tool_call>';
 
+const READING = 'Think first, inside <think></think>, and briefly.';
+
+/** A penalty on words that came before would be one on copying. */
+const COPYING: Sampling = { temperature: 0.3, topP: 0.95, presencePenalty: 0 };
+
 const historyOf = historyRenderer(messagesOf);
 
 /**
@@ -62,6 +68,7 @@ const historyOf = historyRenderer(messagesOf);
  * is at its longest. The closing notice withdraws them, and a call in the reply is passed over.
  */
 function render(request: ChatRequest): Prompt {
+  if (request.reading) return { ...readingPrompt(request.reading, READING), sampling: COPYING };
   const system = systemPrompt(request);
   const closing = request.mustAnswer ? orderText(request.outputSchema) : '';
   const { messages, weights } = historyOf(request.turns);
@@ -122,8 +129,10 @@ function messagesOf(turn: Turn, { numbered }: Place): readonly ChatMessage[] {
  * Calls win over an answer beside them, which was given before its evidence came. Several calls are all or nothing. An
  * answer without its closing tag is taken up to the end of the text, unless the server says that it was cut there.
  */
-function read({ output, finish }: Generated, { tools, mustAnswer, outputSchema }: ChatRequest): ParsedReply {
+function read({ output, finish }: Generated, request: ChatRequest): ParsedReply {
+  const { tools, mustAnswer, outputSchema } = request;
   const { text, segments, repetition } = output;
+  if (request.reading) return readingReply(text);
   if (outputSchema !== undefined) {
     const given = segments.findLast(({ kind }) => kind === 'answer');
     if (given === undefined)

@@ -49,6 +49,7 @@ const schema = z.object({
     .string()
     .regex(/^[a-z0-9]{1,16}$/, 'is not 1 to 16 of a-z and 0-9')
     .default('live'),
+  ARGOSY_READING: z.enum(['model', 'words']).default('model'),
   ARGOSY_SIGNING_KEY_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TOKENIZER: z.string().min(1).optional(),
   ARGOSY_EGRESS_ALLOW: z.string().default(''),

@@ -5,9 +5,11 @@ import { keepLooking } from '../../../test/support/looking.ts';
 import {
   acceptanceOf,
   asked,
+  limitsOf,
   observationOf,
   placed,
   reportOf,
+  requestOf,
   searchOf,
   sha256Of,
 } from '../../../test/support/research.ts';
@@ -99,6 +101,23 @@ describeStores((stores) => {
       expect(await finishCall(database(), taken, 'done', observationOf('x'))).toBe(true);
       expect(await stored(run)).toMatchObject([{ state: 'done', result: observationOf('x') }, { state: 'intent' }]);
       expect(await claimCall(database(), keyOf(run), 'tools-2')).toBeNull();
+    });
+
+    it('names the model that may read its pages, and how many, where its run has pages read', async () => {
+      const reading = { promptTokens: 900, replyTokens: 90 };
+      const limits = limitsOf({ reading });
+      const call = placed({ tool: 'visit', args: { url: ['a', 'b'], goal: 'c' } }, 0);
+      const runId = `run-reading-${made}`;
+      await runs.accept(acceptanceOf(tenantId, runId, { request: requestOf({ limits }) }));
+      const owner = await claim(database(), tenantId, runId, 'agent');
+      if (owner === null) throw new Error('A new run can be claimed.');
+      const intents = [{ ...call, readings: 2 }, placed(searchOf('a'), 0, 1)];
+      await runs.commit(owner, { step: { number: 1, event: asked(...intents), answered: [] }, events: [], intents });
+      const key = { tenantId, runId, callId: callIdOf(runId, call) };
+      const grant = { model: 'scripted', profile: 'tongyi-v1', pages: 2, ...reading };
+      expect((await claimCall(database(), key, 'tools-1'))?.reading).toEqual(grant);
+      const other = { tenantId, runId, callId: callIdOf(runId, placed(searchOf('a'), 0, 1)) };
+      expect((await claimCall(database(), other, 'tools-1'))?.reading).toBeNull();
     });
 
     it('is begun by one of many workers', async () => {

@@ -17,6 +17,7 @@ export type { Evidence, Made, Shared, Wanted } from './evidence.ts';
 export type { Pace, PaceRule, Turn } from './pace.ts';
 export { embeddedProviders, parseProviders, searchProviders } from './providers/chosen.ts';
 export type { SearchProvider } from './providers/provider.ts';
+export type { PageReader, PageReading } from './reading.ts';
 export { searchTool } from './search.ts';
 export type { ParseDom } from './text/dom.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';

@@ -9,8 +9,21 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** Stable over retries of the same call: the idempotency key for providers. */
   readonly callId: string;
+  /** How the run's model may read pages for the call; null where it reads none. */
+  readonly reading: ReadingGrant | null;
   /** The instant to stamp on fetched sources, ISO 8601. */
   readonly now: string;
+}
+
+/** Which model may read how many pages of a call, and at most how much of each. */
+export interface ReadingGrant {
+  /** As requests name it, and the profile that its run was accepted for. */
+  readonly model: string;
+  readonly profile: string;
+  readonly pages: number;
+  /** Most that one prompt may have, an estimate where nothing counts it, and most that one reply may have. */
+  readonly promptTokens: number;
+  readonly replyTokens: number;
 }
 
 /** A tool's result: what the model sees, and the snapshot texts that its passages point into, by sha256. */

@@ -21,7 +21,7 @@ async function opened(providers: readonly SearchProvider[], allow = '', deny = '
   const logger = { log: (_: string, event: string, fields?: LogFields) => void logged.push([event, fields]) };
   const out = { allow, deny, via: undefined, contact: 'ops@example.org', browser: 'off' };
   const shared = { pace: openPace().pace, evidence: openEvidence().evidence };
-  const toolbox = openToolbox({ corpora, out, ...shared, providers, logger });
+  const toolbox = openToolbox({ corpora, out, ...shared, providers, reader: null, logger });
   atEnd(async () => await toolbox.close());
   return { tools: toolbox.tools, logged };
 }

@@ -9,6 +9,7 @@ import type { Pace } from './pace.ts';
 import { Pages } from './pages.ts';
 import { isScholarly } from './providers/chosen.ts';
 import type { SearchProvider } from './providers/provider.ts';
+import type { PageReader } from './reading.ts';
 import { scholarSignature, scholarTool } from './scholar.ts';
 import { searchSignature, searchTool } from './search.ts';
 import { Extraction } from './text/extraction.ts';
@@ -40,6 +41,8 @@ export interface ToolboxParts {
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
   readonly providers: readonly SearchProvider[];
+  /** Has pages read by the models of this process; null where there are none. */
+  readonly reader: PageReader | null;
   readonly logger: Logger;
 }
 
@@ -87,7 +90,7 @@ export function wayOut(config: Settings): WayOut {
  * @throws InvalidInput when `out` cannot be used
  */
 export function openToolbox(parts: ToolboxParts): Toolbox {
-  const { corpora, out, pace, evidence, providers, logger } = parts;
+  const { corpora, out, pace, evidence, providers, reader, logger } = parts;
   const rules = { allow: parseAllow(out.allow), deny: parseDeny(out.deny), via: out.via };
   const userAgent = userAgentFor(out.contact);
   const egress = new Egress({ ...rules, userAgent });
@@ -98,11 +101,13 @@ export function openToolbox(parts: ToolboxParts): Toolbox {
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
   const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
   const web = { providers, door: egress, pace, evidence, onRefusal: onceEach(logger) };
+  const onFault = (message: string) => logger.log('warn', 'visit.page.unread', { message });
+  const readings = { reader, onFault };
   return {
     tools: [
       searchTool(corpora, web),
       ...(providers.some(({ name }) => isScholarly(name)) ? [scholarTool(web)] : []),
-      visitTool({ corpora, extraction, pages }),
+      visitTool({ corpora, extraction, pages, readings }),
     ],
     close: async () => {
       await browser?.close();

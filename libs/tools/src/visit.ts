@@ -1,13 +1,12 @@
-import type { Section, SourceDocument, ToolFault } from '#domain';
+import type { Observation, Section, SourceDocument, ToolFault } from '#domain';
 import { Aborted, ArgosyError, NotFound } from '#errors';
 import { stringArgument, stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
 import { faultOf, type Opened, type Pages } from './pages.ts';
+import { CANDIDATES, Readings, type ReadingsParts } from './reading.ts';
 import type { Extraction } from './text/extraction.ts';
 import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
 
-/** Passages returned of one page. */
-const PASSAGES = 8;
 /** Longest that choosing them may take: they are counted, not read. */
 const FIT_MS = 20_000;
 /** Below the deadline of the tool, which would lose the pages that were read. */
@@ -18,6 +17,8 @@ export interface VisitParts {
   readonly corpora: Corpora;
   readonly extraction: Extraction;
   readonly pages: Pages | null;
+  /** Absent where no model reads pages: words alone choose passages. */
+  readonly readings?: ReadingsParts;
   /** Longest that the pages of one call may take together; what is not read by then is a fault of its own. Default 60,000. */
   readonly totalMs?: number;
 }
@@ -48,16 +49,21 @@ export function visitTool(parts: VisitParts): Tool {
       const goal = stringArgument(args, 'goal');
       const urls = stringsArgument(args, 'url');
       const late = AbortSignal.timeout(parts.totalMs ?? TOTAL_MS);
-      return output(await Promise.all(urls.map((url) => visitOne(parts, { url, goal, late }, context))));
+      const readings = new Readings(parts.readings ?? noReader, context);
+      const visits = await Promise.all(urls.map((url) => visitOne(parts, { url, goal, late, readings }, context)));
+      return output(visits, readings.usage);
     },
   };
 }
+
+const noReader: ReadingsParts = { reader: null, onFault: () => {} };
 
 interface Target {
   readonly url: string;
   readonly goal: string;
   /** Fires when nobody waits for the page any more. */
   readonly late: AbortSignal;
+  readonly readings: Readings;
 }
 
 interface Visit {
@@ -81,12 +87,10 @@ async function visitOne(parts: VisitParts, target: Target, call: ToolContext): P
       : await openPage(parts, target.url, context);
     if ('kind' in opened) return failed(target.url, opened);
     const { source, page } = opened;
-    const limits = { timeoutMs: FIT_MS, signal: context.signal, limit: PASSAGES };
-    const spans = await parts.extraction.fit(page, target.goal, limits);
-    const passages = spans.map(({ start, end, headings, score }) => {
-      return { sha256: source.sha256, start, end, text: page.text.slice(start, end), headings, score };
-    });
-    return { section: { label: target.url, passages }, source, text: page.text };
+    const limits = { timeoutMs: FIT_MS, signal: context.signal, limit: CANDIDATES };
+    const fitting = await parts.extraction.fit(page, target.goal, limits);
+    const chosen = await target.readings.choose(opened, target.goal, fitting, target.late);
+    return { section: { label: target.url, ...chosen }, source, text: page.text };
   } catch (error) {
     if (call.signal.aborted) throw error;
     if (target.late.aborted) return failed(target.url, tooLate);
@@ -120,7 +124,7 @@ function failed(label: string, fault: ToolFault): Visit {
   return { section: { label, passages: [], fault } };
 }
 
-function output(visits: readonly Visit[]): ToolOutput {
+function output(visits: readonly Visit[], reading: Observation['reading']): ToolOutput {
   const sources = new Map<string, SourceDocument>();
   const snapshots = new Map<string, string>();
   for (const { source, text } of visits) {
@@ -128,5 +132,7 @@ function output(visits: readonly Visit[]): ToolOutput {
     sources.set(source.sha256, source);
     snapshots.set(source.sha256, text);
   }
-  return { observation: { sections: visits.map((v) => v.section), sources: [...sources.values()] }, snapshots };
+  const sections = visits.map((v) => v.section);
+  const observation = { sections, sources: [...sources.values()], ...(reading === undefined ? {} : { reading }) };
+  return { observation, snapshots };
 }

@@ -1,6 +1,7 @@
 import {
   lateOutcome,
   type Observation,
+  type ReadingLimits,
   type SourcePolicy,
   type StoredPolicy,
   type ToolCall,
@@ -24,8 +25,18 @@ export interface CallClaim extends CallKey {
   readonly attempt: number;
   /** What the call's run may touch. */
   readonly sources: SourcePolicy;
+  /** How the run's model may read pages for the call; null where it reads none. */
+  readonly reading: ReadingGrant | null;
   /** The span that asked for it, as W3C `traceparent`. */
   readonly traceparent: string;
+}
+
+/** Which model may read how many pages, and at most how much of each. */
+export interface ReadingGrant extends ReadingLimits {
+  /** As requests name it. */
+  readonly model: string;
+  readonly profile: string;
+  readonly pages: number;
 }
 
 /** What the record knows of a call. */
@@ -52,6 +63,9 @@ export async function claimCall(database: Statements, key: CallKey, workerId: st
      RETURNING tool, args, attempt,
        (SELECT r.request -> 'sources' FROM argosy.runs r
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources,
+       (SELECT (r.request #> '{limits,reading}') || jsonb_build_object('model', r.request -> 'model',
+           'profile', r.request -> 'profile', 'pages', c.readings) FROM argosy.runs r
+         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND c.readings IS NOT NULL) AS reading,
        coalesce(traceparent, (SELECT r.traceparent FROM argosy.runs r
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id)) AS traceparent`,
     [key.tenantId, key.runId, key.callId, workerId],

@@ -112,7 +112,9 @@ describeStores((stores) => {
       await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, usd: 2 } });
       await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, usd: 99 } });
       await ledger.commit(run, stepCommit(3));
-      expect(await rowOf(run)).toMatchObject({ usd: 2 });
+      expect(await rowOf(run)).toMatchObject({ usd: 2, model_calls: 2 });
+      await ledger.commit(run, { ...stepCommit(4), spent: { ...spending, readings: 5 } });
+      expect(await rowOf(run)).toMatchObject({ model_calls: 7 });
     });
 
     it('tells its owner that cancelling was asked for', async () => {

@@ -163,10 +163,10 @@ WITH input AS MATERIALIZED (
   SELECT h.tenant_id, h.run_id, h.last_seq + e.place, e.event ->> 'type', $2, e.event -> 'data'
   FROM held h CROSS JOIN LATERAL jsonb_array_elements(h.events) WITH ORDINALITY AS e (event, place)
 ), new_calls AS (
-  INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args, traceparent)
-  SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args, h.trace
+  INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args, readings, traceparent)
+  SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args, c.readings, h.trace
   FROM held h CROSS JOIN LATERAL jsonb_to_recordset(h.calls)
-    AS c (call_id text, step integer, index integer, tool text, args jsonb)
+    AS c (call_id text, step integer, index integer, tool text, args jsonb, readings integer)
 )
 UPDATE argosy.runs r SET
   last_seq = r.last_seq + jsonb_array_length(h.events),
@@ -177,7 +177,8 @@ UPDATE argosy.runs r SET
   error = coalesce(h.fault, r.error),
   lost_claims = CASE WHEN h.step_no IS NOT NULL THEN 0 ELSE r.lost_claims + (h.fault IS NOT NULL)::int END,
   asked_tokens = CASE WHEN h.step_no IS NOT NULL THEN h.asked ELSE r.asked_tokens END,
-  model_calls = CASE WHEN h.usage IS NULL THEN r.model_calls ELSE (h.usage ->> 'modelCalls')::int END,
+  model_calls = CASE WHEN h.usage IS NULL THEN r.model_calls ELSE (h.usage ->> 'modelCalls')::int
+    + coalesce((h.usage ->> 'readings')::int, 0) END,
   tool_calls = CASE WHEN h.usage IS NULL THEN r.tool_calls ELSE (h.usage ->> 'toolCalls')::int END,
   prompt_tokens = CASE WHEN h.usage IS NULL THEN r.prompt_tokens ELSE (h.usage ->> 'promptTokens')::bigint END,
   cached_tokens = CASE WHEN h.usage IS NULL THEN r.cached_tokens ELSE (h.usage ->> 'cachedTokens')::bigint END,

@@ -110,7 +110,7 @@ describe('the stored form of a step', () => {
   });
 
   it('is refused when a newer release wrote it', () => {
-    expect(() => fromPayload(asked(), 4, new Map())).toThrow(/schema 4 .* knows 3/);
-    expect(() => fromPayload(asked(), 4, new Map())).toThrow(LogUnreadable);
+    expect(() => fromPayload(asked(), 5, new Map())).toThrow(/schema 5 .* knows 4/);
+    expect(() => fromPayload(asked(), 5, new Map())).toThrow(LogUnreadable);
   });
 });

@@ -1,0 +1,13 @@
+/** Tokens of one model call. `promptTokens` includes `cachedTokens`. */
+export interface ModelUsage {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  /** Set when the server reported no usage and the counts are estimates. */
+  readonly estimated?: true;
+}
+
+/** Tokens of the model calls that read pages, and how many they were. */
+export interface ReadingUsage extends ModelUsage {
+  readonly calls: number;
+}
