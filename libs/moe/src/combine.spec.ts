@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { addWeighed, combine, weighRows } from './combine.ts';
+import { combine } from './combine.ts';
 import { groupByExpert, sliceOf } from './dispatch.ts';
+import { addWeighed, weighRows } from './kernels/weigh.ts';
 
 const hidden = 2;
 const pairs = groupByExpert(

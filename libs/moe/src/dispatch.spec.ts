@@ -85,6 +85,13 @@ describe('sliceOf', () => {
     });
     expect(gatherRows(Float32Array.of(0, 1, 10, 11, 20, 21), slice.rows, 2)).toEqual(Float32Array.of(10, 11, 20, 21));
   });
+
+  it('whose rows are all of x in order is given x itself, and any other a copy', () => {
+    const x = Float32Array.of(0, 1, 10, 11);
+    expect(gatherRows(x, Uint32Array.of(0, 1), 2)).toBe(x);
+    expect(gatherRows(x, Uint32Array.of(1, 0), 2)).toEqual(Float32Array.of(10, 11, 0, 1));
+    expect(gatherRows(x, Uint32Array.of(1, 1), 2)).toEqual(Float32Array.of(10, 11, 10, 11));
+  });
 });
 
 it('every pair reaches one shard that holds its expert, with its token and weight', () => {

@@ -26,9 +26,14 @@ export function groupByExpert({ tokens, topK, ids, weights }: Routing, experts: 
     if (id >= experts) throw new RangeError(`expert ${id} of ${experts}`);
     starts[id + 1] = (starts[id + 1] ?? 0) + 1;
   }
-  const used = [...starts.subarray(1).entries()].filter(([, count]) => count > 0).map(([id]) => id);
-  for (let id = 0; id < experts; id++) starts[id + 1] = (starts[id + 1] ?? 0) + (starts[id] ?? 0);
-  const offsets = Uint32Array.of(0, ...used.map((id) => starts[id + 1] ?? 0));
+  const [used, ends]: [number[], number[]] = [[], [0]];
+  for (let id = 0; id < experts; id++) {
+    const [start, count] = [starts[id] ?? 0, starts[id + 1] ?? 0];
+    starts[id + 1] = start + count;
+    if (count === 0) continue;
+    used.push(id);
+    ends.push(start + count);
+  }
   const grouped = { tokens: new Uint32Array(ids.length), weights: new Float32Array(ids.length) };
   for (let token = 0; token < tokens; token++) {
     for (let rank = token * topK; rank < (token + 1) * topK; rank++) {
@@ -38,7 +43,7 @@ export function groupByExpert({ tokens, topK, ids, weights }: Routing, experts: 
       grouped.weights[at] = weights[rank] ?? 0;
     }
   }
-  return { experts: Uint32Array.from(used), offsets, ...grouped };
+  return { experts: Uint32Array.from(used), offsets: Uint32Array.from(ends), ...grouped };
 }
 
 /** Where the experts of one layer can run now. */
@@ -75,9 +80,7 @@ export function assign(pairs: ExpertPairs, work: Uint32Array, choice: Choice): A
     for (let part = 0; part < parts; part++) {
       const first = Math.floor((part * chosen.length) / parts);
       const share = chosen.subarray(first, Math.floor(((part + 1) * chosen.length) / parts));
-      const fewest = Math.min(...holders.map(load));
-      const tied = holders.filter((shard) => load(shard) === fewest);
-      const shard = tied[hash(choice.layer, expert) % tied.length] ?? 0;
+      const shard = leastLoaded(holders, load, hash(choice.layer, expert));
       busy.set(shard, (busy.get(shard) ?? 0) + share.length);
       const indices = byShard.get(shard) ?? [];
       indices.push(...share);
@@ -88,6 +91,16 @@ export function assign(pairs: ExpertPairs, work: Uint32Array, choice: Choice): A
     byShard: new Map([...byShard].map(([shard, indices]) => [shard, Uint32Array.from(indices).sort()])),
     orphans: orphans.sort((a, b) => a - b),
   };
+}
+
+/** @param dice chooses among equals */
+function leastLoaded(holders: readonly number[], load: (shard: number) => number, dice: number): number {
+  const [only = 0] = holders;
+  if (holders.length === 1) return only;
+  const loads = holders.map(load);
+  const fewest = Math.min(...loads);
+  const tied = holders.filter((_, at) => loads[at] === fewest);
+  return tied[dice % tied.length] ?? 0;
 }
 
 interface Run {
@@ -126,8 +139,7 @@ export interface Slice extends ExpertPairs {
 
 /** Cuts some pairs, ascending, out of a layer's. Each token is sent once, however many of its experts are asked. */
 export function sliceOf(pairs: ExpertPairs, chosen: Uint32Array): Slice {
-  const rows = Uint32Array.from(new Set(Array.from(chosen, (pair) => pairs.tokens[pair] ?? 0))).sort();
-  const rowOf = new Map(Array.from(rows, (token, row) => [token, row]));
+  const { rows, rowOf } = rowsOf(pairs, chosen);
   const experts: number[] = [];
   const offsets: number[] = [];
   for (let at = 0, group = 0; at < chosen.length; at++) {
@@ -140,15 +152,31 @@ export function sliceOf(pairs: ExpertPairs, chosen: Uint32Array): Slice {
   return {
     experts: Uint32Array.from(experts),
     offsets: Uint32Array.from([...offsets, chosen.length]),
-    tokens: Uint32Array.from(chosen, (pair) => rowOf.get(pairs.tokens[pair] ?? 0) ?? 0),
-    weights: Float32Array.from(chosen, (pair) => pairs.weights[pair] ?? 0),
+    tokens: chosen.map((pair) => rowOf[pairs.tokens[pair] ?? 0] ?? 0),
+    weights: new Float32Array(chosen.length).map((_, at) => pairs.weights[chosen[at] ?? 0] ?? 0),
     pairs: chosen,
     rows,
   };
 }
 
-/** The rows of `x`, f32 [tokens, hidden], that a slice needs: f32 [rows, hidden]. */
+/** The tokens of some pairs, each once, ascending; and by token, which of them it is. */
+function rowsOf({ tokens }: ExpertPairs, chosen: Uint32Array): { readonly rows: Uint32Array; rowOf: Uint32Array } {
+  let last = 0;
+  for (const pair of chosen) last = Math.max(last, tokens[pair] ?? 0);
+  const rowOf = new Uint32Array(last + 1);
+  for (const pair of chosen) rowOf[tokens[pair] ?? 0] = 1;
+  const rows: number[] = [];
+  for (let token = 0; token <= last; token++) {
+    if (rowOf[token] === 0) continue;
+    rowOf[token] = rows.length;
+    rows.push(token);
+  }
+  return { rows: Uint32Array.from(rows), rowOf };
+}
+
+/** The rows of `x`, f32 [tokens, hidden], that a slice needs: f32 [rows, hidden]; `x` itself where that is all of it. */
 export function gatherRows(x: Float32Array, rows: Uint32Array, hidden: number): Float32Array {
+  if (rows.length * hidden === x.length && rows.every((token, row) => token === row)) return x;
   const gathered = new Float32Array(rows.length * hidden);
   for (const [row, token] of rows.entries()) {
     gathered.set(x.subarray(token * hidden, (token + 1) * hidden), row * hidden);

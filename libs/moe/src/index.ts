@@ -1,6 +1,6 @@
 export type { ComputeBackend, ResidentExpert } from './backend.ts';
 export { Checkpoint } from './checkpoint.ts';
-export { addWeighed, type CombineMode, combine, type Part, weighRows } from './combine.ts';
+export { type CombineMode, combine, type Part } from './combine.ts';
 export { assign, type ExpertPairs, gatherRows, groupByExpert, type Slice, sliceOf } from './dispatch.ts';
 export { decodeRows, encodeRows, roundedTo, type WireFormat, wireBytes } from './dispatch-format.ts';
 export { type ExpertSource, type Experts, localExperts } from './experts.ts';
@@ -8,6 +8,7 @@ export { type GenerationRequest, Generator, type GroupLimits, type Load } from '
 export type { Delta, Finished, FinishReason, PromptTokens, Speech } from './generation.ts';
 export type { ExpertWeights } from './kernels/feed-forward.ts';
 export type { Routing } from './kernels/route.ts';
+export { addWeighed, weighRows } from './kernels/weigh.ts';
 export type { Model, Sequence } from './model.ts';
 export type { ModelConfig } from './model-config.ts';
 export { openModel } from './open-model.ts';

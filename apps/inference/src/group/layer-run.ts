@@ -58,6 +58,16 @@ export interface AnsweredTokens {
 
 /** Why what is still asked is given up. Said, because an error that is made for it takes longer than the combine. */
 const answered = 'answered';
+/** More experts than a layer has: ids take 16 bits. */
+const layerKeys = 2 ** 16;
+
+/** Work under way. */
+interface Running extends LayerWork {
+  /** Ends all of it. */
+  readonly signal: AbortSignal;
+  /** Calls and waits that are not over. */
+  open: number;
+}
 
 interface Answer extends Part {
   readonly shard: number;
@@ -85,7 +95,8 @@ export class LayerRun {
   readonly #settings: LayerRunSettings;
   readonly #mending: Mending;
   readonly #outstanding = new Map<number, number>();
-  readonly #answered = new Map<string, number>();
+  /** Tokens by shard, then by `layer * 2^16 + expert`. */
+  readonly #answered = new Map<number, Map<number, number>>();
   readonly #times = new AnswerTimes();
 
   constructor(members: Members, plans: Plans, settings: LayerRunSettings, mending: Mending) {
@@ -96,9 +107,11 @@ export class LayerRun {
   }
 
   get answered(): AnsweredTokens[] {
-    return [...this.#answered].map(([key, tokens]) => {
-      const [shard = 0, layer = 0, expert = 0] = key.split(' ').map(Number);
-      return { shard: this.#members.all[shard]?.shard.name ?? '', layer, expert, tokens };
+    return [...this.#answered].flatMap(([shard, experts]) => {
+      const { name = '' } = this.#members.all[shard]?.shard ?? {};
+      return [...experts].map(([key, tokens]) => {
+        return { shard: name, layer: Math.floor(key / layerKeys), expert: key % layerKeys, tokens };
+      });
     });
   }
 
@@ -115,15 +128,16 @@ export class LayerRun {
       stop.abort(new ExpertsUnavailable(work.layer, patienceMs, this.#mending.faults));
     }, patienceMs);
     signal.addEventListener('abort', onAbort, { once: true });
+    const running: Running = { ...work, signal: stop.signal, open: 0 };
     try {
-      const answers = await this.#answer(work, Uint32Array.from(work.pairs.tokens.keys()), stop.signal);
+      const answers = await this.#answer(running, Uint32Array.from(work.pairs.tokens.keys()));
       return answers.sort((a, b) => a.shard - b.shard || (a.slice.pairs[0] ?? 0) - (b.slice.pairs[0] ?? 0));
     } catch (error) {
       if (stop.signal.aborted) throw stop.signal.reason;
       throw error;
     } finally {
-      // Whatever is still asked has nobody who waits for it.
-      stop.abort(answered);
+      // Whatever is still asked has nobody who waits for it. Mostly nothing is, and an event costs more than a look.
+      if (running.open > 0) stop.abort(answered);
       clearTimeout(late);
       signal.removeEventListener('abort', onAbort);
     }
@@ -133,7 +147,7 @@ export class LayerRun {
    * @param chosen which pairs, ascending
    * @param without a shard that is asked only where no other holds the expert
    */
-  async #answer(work: LayerWork, chosen: Uint32Array, signal: AbortSignal, without = -1): Promise<Answer[]> {
+  async #answer(work: Running, chosen: Uint32Array, without = -1): Promise<Answer[]> {
     for (;;) {
       const plan = this.#plans.current;
       const { byShard, orphans } = assign(work.pairs, chosen, {
@@ -145,10 +159,12 @@ export class LayerRun {
         outstanding: (shard) => this.#outstanding.get(shard) ?? 0,
       });
       if (orphans.length === 0) {
-        const asked = [...byShard].map(([shard, pairs]) => this.#ask(work, { shard, pairs, plan }, signal));
+        const asked = [...byShard].map(([shard, pairs]) => this.#ask(work, { shard, pairs, plan }));
         return (await Promise.all(asked)).flat();
       }
-      await untilAborted(this.#mending.recovered(), signal);
+      work.open += 1;
+      await untilAborted(this.#mending.recovered(), work.signal);
+      work.open -= 1;
     }
   }
 
@@ -158,18 +174,18 @@ export class LayerRun {
   }
 
   /** Calls are pure: what a lost shard was asked is asked again elsewhere, what a slow one was asked is asked twice. */
-  async #ask(work: LayerWork, asked: Asked, signal: AbortSignal): Promise<Answer[]> {
-    const own = this.#forward(work, asked, signal);
+  async #ask(work: Running, asked: Asked): Promise<Answer[]> {
+    const own = this.#forward(work, asked);
     if (!(await this.#isLate(own, work, asked))) {
-      return (await own) ?? (await this.#answer(work, asked.pairs, signal));
+      return (await own) ?? (await this.#answer(work, asked.pairs));
     }
-    const elsewhere = this.#answer(work, asked.pairs, signal, asked.shard);
+    const elsewhere = this.#answer(work, asked.pairs, asked.shard);
     // A shard that is lost after all has no say.
     return await Promise.race([own.then(async (answer) => answer ?? (await elsewhere)), elsewhere]);
   }
 
   /** @returns null when the shard is lost */
-  async #forward(work: LayerWork, { shard, pairs, plan }: Asked, signal: AbortSignal): Promise<Answer[] | null> {
+  async #forward(work: Running, { shard, pairs, plan }: Asked): Promise<Answer[] | null> {
     const member = this.#members.all[shard];
     if (member === undefined) throw new Error(`a placement names shard ${shard}, which is not in the group`);
     const slice = sliceOf(work.pairs, pairs);
@@ -177,9 +193,10 @@ export class LayerRun {
     const x = gatherRows(work.x, slice.rows, work.hidden);
     const call = { planEpoch: plan.epoch, layer: work.layer, slice, x, mode, format };
     const startedAt = performance.now();
+    work.open += 1;
     this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) + pairs.length);
     try {
-      const y = await this.#plans.during(plan, () => member.shard.forward(call, signal));
+      const y = await this.#plans.during(plan, () => member.shard.forward(call, work.signal));
       this.#times.note(pairs.length, performance.now() - startedAt);
       this.#count(shard, work.layer, slice);
       return [{ shard, slice, y }];
@@ -188,6 +205,7 @@ export class LayerRun {
       this.#members.lose(member, error);
       return null;
     } finally {
+      work.open -= 1;
       this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) - pairs.length);
     }
   }
@@ -215,10 +233,12 @@ export class LayerRun {
   }
 
   #count(shard: number, layer: number, { experts, offsets }: Slice): void {
-    for (const [group, expert] of experts.entries()) {
-      const key = `${shard} ${layer} ${expert}`;
+    const own = this.#answered.get(shard) ?? new Map<number, number>();
+    this.#answered.set(shard, own);
+    for (let group = 0; group < experts.length; group++) {
+      const key = layer * layerKeys + (experts[group] ?? 0);
       const tokens = (offsets[group + 1] ?? 0) - (offsets[group] ?? 0);
-      this.#answered.set(key, (this.#answered.get(key) ?? 0) + tokens);
+      own.set(key, (own.get(key) ?? 0) + tokens);
     }
   }
 }

@@ -13,6 +13,8 @@ export const channelOptions: ChannelOptions = {
   'grpc.max_receive_message_length': maxMessageBytes,
   'grpc.max_send_message_length': maxMessageBytes,
   ...keepaliveOptions(shardKeepalive),
+  // What was asked is asked anew by the group itself, and by nobody who keeps copies of it for that.
+  'grpc.enable_retries': 0,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   // A shard is named by its operator and near: never by way of a proxy that the environment names for the web.
