@@ -212,9 +212,12 @@ describe('with a data directory', () => {
       await server.finished;
     });
 
-    it.each(['show', 'watch', 'cancel'])('runs %s refuses an unknown run with exit code 2', async (action) => {
-      expectRefusal(await argosy(['runs', action, 'run_nowhere'], { cwd }), 2, [/There is no run run_nowhere/]);
-    });
+    it.each(['show', 'watch', 'cancel', 'delete'])(
+      'runs %s refuses an unknown run with exit code 2',
+      async (action) => {
+        expectRefusal(await argosy(['runs', action, 'run_nowhere'], { cwd }), 2, [/There is no run run_nowhere/]);
+      },
+    );
 
     it('a second serve on the same data directory is refused and says who can be asked', async () => {
       expectRefusal(await argosy(['serve', '--port', '0'], { cwd }), 2, [

@@ -103,6 +103,11 @@ export class Client {
     return keyResource.parse(await (await this.send(path, { method: 'DELETE' })).json());
   }
 
+  /** For good; a run that has not ended is stopped. */
+  async remove(runId: string): Promise<void> {
+    await this.send(`/v1/research/${encodeURIComponent(runId)}`, { method: 'DELETE' });
+  }
+
   /** `bundle.tar` of a run that has its report. */
   async bundle(runId: string): Promise<Uint8Array> {
     const response = await this.send(`/v1/research/${encodeURIComponent(runId)}/bundle.tar`);

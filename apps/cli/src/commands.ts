@@ -37,6 +37,7 @@ const usage = `Argosy answers research questions from documents and the web, quo
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
+  argosy runs delete ID                                  removes a run for good, and stops it if it has not ended
   argosy keys create --name NAME [--scope S] [--expires 90d] [--replace] | list | revoke ID
     [--tenant TENANT]                                    keys of the server at hand, or of a tenant in ARGOSY_DATABASE_URL
   argosy audit verify --tenant TENANT [--head HASH]      looks for changes in the log of what was done for a tenant
@@ -147,9 +148,9 @@ async function runs(args: readonly string[], around: Surroundings): Promise<numb
   const [action, id] = args;
   if (
     action === undefined ||
-    !(action === 'list' || (id !== undefined && ['show', 'watch', 'cancel'].includes(action)))
+    !(action === 'list' || (id !== undefined && ['show', 'watch', 'cancel', 'delete'].includes(action)))
   ) {
-    throw new InvalidInput([{ path: 'runs', message: 'say list, show ID, watch ID or cancel ID' }]);
+    throw new InvalidInput([{ path: 'runs', message: 'say list, show ID, watch ID, cancel ID or delete ID' }]);
   }
   const connection = await connect(await serverElsewhere(around), { ...around, port: 0, model: null });
   try {
@@ -168,6 +169,11 @@ async function runsAction(
   const { client } = connection;
   if (action === 'list') {
     for (const run of await client.list(100)) print(`${run.id}  ${run.status.padEnd(10)}  ${oneLine(run.question)}\n`);
+    return exitCodes.ok;
+  }
+  if (action === 'delete') {
+    await client.remove(id);
+    progress.note(`run ${id} is gone`);
     return exitCodes.ok;
   }
   if (action === 'cancel') await client.cancel(id);

@@ -102,10 +102,11 @@ export class Dispatcher {
     this.#reconcileDue = false;
     await this.#lead(await this.#runs.leads(this.#options.workerId));
     if (!this.#leads) return;
-    const { runs, calls } = await this.#runs.reconcile();
+    const { runs, calls, forgotten } = await this.#runs.reconcile();
     putBack.add(runs, { kind: 'run' });
     putBack.add(calls, { kind: 'call' });
     if (runs > 0 || calls > 0) this.#logger.log('info', 'put back', { runs, calls });
+    if (forgotten > 0) this.#logger.log('info', 'removed runs that are kept no longer', { runs: forgotten });
     if (performance.now() - this.#countedAt >= countMs) await this.#count();
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { ResearchBody } from '#contracts';
 import { permit } from '#domain';
 import type { ConfiguredModel } from '#model';
-import { bodyHash, ModelUnavailable, newRunId, type Offer, toolPrices, toRequest } from './acceptance.ts';
+import { bodyHash, ModelUnavailable, newRunId, type Offer, offerTo, toolPrices, toRequest } from './acceptance.ts';
 
 const corpus = 'c_0123456789abcdef';
 const free = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
@@ -43,6 +43,20 @@ describe('toRequest', () => {
       today: '2026-01-31',
       metadata: { a: 'b' },
     });
+  });
+
+  it('keeps a run to the providers of its tenant, whether it names some or none', () => {
+    const mine = offerTo(online, ['arxiv', 'unheard-of']);
+    const providersOf = (sources: ResearchBody['sources'], from = mine) =>
+      toRequest({ question: 'Why?', sources }, from, '').sources.providers;
+    expect(providersOf({ web: true })).toEqual(['arxiv']);
+    expect(providersOf({ providers: ['arxiv'] })).toEqual(['arxiv']);
+    expect(providersOf({ corpora: [corpus] })).toEqual([]);
+    expect(() => providersOf({ providers: ['mediawiki'] })).toThrow(
+      /"mediawiki" is no search provider .* known: arxiv/,
+    );
+    expect(() => providersOf({ web: true }, offerTo(online, []))).toThrow(/the web cannot be searched/);
+    expect(providersOf({ web: true }, offerTo(online, null))).toEqual([]);
   });
 
   it('calls a run degraded only by what is missing', () => {

@@ -11,6 +11,8 @@ export interface Offer {
   readonly defaultModel: string;
   /** Names of the search providers that runs may ask; without any, no run searches the web. */
   readonly providers: readonly string[];
+  /** Not all that the deployment has: a run keeps to these, also when it names none. */
+  readonly narrowed?: true;
   /** Says whether a corpus is here that nobody uploaded: the index of a folder on the gateway's own machine. */
   readonly knowsCorpus: (id: string) => boolean;
   /** Whether a run's language model reads the pages that are visited; else words alone choose their passages. */
@@ -24,6 +26,12 @@ export class ModelUnavailable extends ArgosyError {
   override readonly name = 'ModelUnavailable';
   readonly code = 'model_unavailable';
   readonly retryable = false;
+}
+
+/** What a tenant is offered. @param providers those that its runs may ask; null for all */
+export function offerTo(offer: Offer, providers: readonly string[] | null): Offer {
+  if (providers === null) return offer;
+  return { ...offer, providers: offer.providers.filter((name) => providers.includes(name)), narrowed: true };
 }
 
 /** Model calls of a run that names no budget. */
@@ -72,7 +80,7 @@ export function offeredModel(name: string, { models }: Offer): ConfiguredModel {
 
 /**
  * What a run may touch. With documents or pages of its own it leaves the web alone unless it asks for it; which providers
- * are asked is frozen only where it names them.
+ * are asked is frozen only where it names them, or its tenant may not ask all.
  */
 function policyOf(asked: NonNullable<ResearchBody['sources']>, offer: Offer): SourcePolicy {
   const { corpora = [], urls = [], providers = [], published_after, published_before } = asked;
@@ -85,7 +93,7 @@ function policyOf(asked: NonNullable<ResearchBody['sources']>, offer: Offer): So
     corpora,
     urls,
     web,
-    providers: [...new Set(providers)],
+    providers: [...new Set(web && offer.narrowed && providers.length === 0 ? offer.providers : providers)],
     allowDomains: asked.allow_domains ?? [],
     denyDomains: asked.deny_domains ?? [],
     ...(published_after === undefined ? {} : { publishedAfter: published_after }),

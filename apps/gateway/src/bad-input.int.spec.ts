@@ -163,7 +163,7 @@ describe('a path or query that cannot be used is refused: ', () => {
 
   it.each<[string, string, string]>([
     ['PUT', '/v1/research', 'GET, HEAD, POST'],
-    ['PATCH', '/v1/research/run_x', 'GET, HEAD'],
+    ['PATCH', '/v1/research/run_x', 'DELETE, GET, HEAD'],
     ['OPTIONS', '/v1/research/run_x/cancel', 'POST'],
     ['PROPFIND', '/healthz', 'GET, HEAD'],
   ])('%s %s, with the methods that are there', async (method, path, allowed) => {

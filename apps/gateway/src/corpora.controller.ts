@@ -2,6 +2,7 @@ import { addAbortSignal, Readable } from 'node:stream';
 import {
   Body,
   Controller,
+  Delete,
   Get,
   HttpCode,
   Inject,
@@ -29,7 +30,7 @@ import {
 } from '#contracts';
 import { Aborted } from '#errors';
 import type { OfferedCorpus, Runs } from '#runs';
-import { type Caller, From, Needs } from './access/caller.ts';
+import { by, type Caller, From, Needs } from './access/caller.ts';
 import { Describes } from './openapi/operation.ts';
 import { RUNS } from './tokens.ts';
 
@@ -37,6 +38,8 @@ import { RUNS } from './tokens.ts';
 const uploadMs = 600_000;
 
 const fileParams = z.object({ sha256: fileHash });
+
+const corpusParam = { id: { description: 'The id of a corpus.', example: 'c_0123456789abcdef' } };
 
 /** Folders of clients: named by their files' hashes, then sent file by file. */
 @Controller('v1/corpora')
@@ -76,11 +79,24 @@ export class CorporaController {
   @Needs('corpora:read')
   @Describes({
     summary: 'How far a corpus is',
-    params: { id: { description: 'The id of a corpus.', example: 'c_0123456789abcdef' } },
+    params: corpusParam,
     answers: { 200: corpusResource },
   })
   async get(@From() { tenantId }: Caller, @Param('id') id: string): Promise<CorpusResource> {
     return toCorpusResource(await this.#runs.corpora.get(tenantId, id));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @Needs('corpora:write')
+  @Describes({
+    summary: 'Delete a corpus',
+    description: 'It is gone when this is answered, with its index and the files that no other corpus names.',
+    params: corpusParam,
+    answers: { 204: null },
+  })
+  async remove(@From() caller: Caller, @Param('id') corpusId: string): Promise<void> {
+    await this.#runs.corpora.forget({ ...by(caller), corpusId });
   }
 
   @Put('files/:sha256')

@@ -5,7 +5,7 @@ import type { ResearchRequest } from '#domain';
 import { InvalidInput } from '#errors';
 import { childOf } from '#platform';
 import type { Runs } from '#runs';
-import { bodyHash, newRunId, type Offer, toRequest } from './acceptance.ts';
+import { bodyHash, newRunId, type Offer, offerTo, toRequest } from './acceptance.ts';
 import type { Caller } from './access/caller.ts';
 import { OFFER, RUNS } from './tokens.ts';
 
@@ -42,7 +42,8 @@ export class Intake {
     const key = parseInput(idempotencyKey, headers.idempotencyKey);
     await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
     const now = new Date();
-    const request = toRequest(body, this.#offer, now.toISOString().slice(0, 10));
+    const { providers } = await this.#runs.tenants.settings(tenantId);
+    const request = toRequest(body, offerTo(this.#offer, providers), now.toISOString().slice(0, 10));
     if (preface !== undefined) this.#expectReader(request.model);
     const { runId } = await this.#runs.accept({
       tenantId,

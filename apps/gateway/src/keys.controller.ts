@@ -12,7 +12,7 @@ import {
 } from '#contracts';
 import { InvalidInput, InvalidState } from '#errors';
 import type { ApiKeys } from '#runs';
-import { type Caller, From, Needs } from './access/caller.ts';
+import { by, type Caller, From, Needs } from './access/caller.ts';
 import { Describes } from './openapi/operation.ts';
 import { KEYS } from './tokens.ts';
 
@@ -79,8 +79,4 @@ export class KeysController {
     if (this.#keys !== null) return this.#keys;
     throw new InvalidState('This server asks for no keys, so there are none: it runs without ARGOSY_KEY_PEPPER.');
   }
-}
-
-function by({ tenantId, keyId }: Caller): { tenantId: string; actor: string } {
-  return { tenantId, actor: keyId ?? 'operator' };
 }

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
@@ -19,7 +19,7 @@ import {
 import { renderMarkdown } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import type { Runs } from '#runs';
-import { type Caller, From, Needs } from './access/caller.ts';
+import { by, type Caller, From, Needs } from './access/caller.ts';
 import { eventStream, type StreamSettings } from './event-stream.ts';
 import { Intake } from './intake.ts';
 import { Describes, runParam } from './openapi/operation.ts';
@@ -148,6 +148,20 @@ ${eventList}`,
   async cancel(@From() { tenantId }: Caller, @Param('id') id: string): Promise<RunResource> {
     await this.#runs.requestCancel(tenantId, id);
     return toResource(await this.#runs.get(tenantId, id));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @Needs('research:write')
+  @Describes({
+    summary: 'Delete a run',
+    description: `It is gone when this is answered, with its events, its report, and the texts that no other run cites. One that
+has not ended is stopped, and its event streams end. What it spent counts on.`,
+    params: runParam,
+    answers: { 204: null },
+  })
+  async remove(@From() caller: Caller, @Param('id') runId: string): Promise<void> {
+    await this.#runs.forget({ ...by(caller), runId });
   }
 
   @Get(':id/report.md')

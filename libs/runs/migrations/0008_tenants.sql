@@ -58,10 +58,12 @@ BEGIN
       AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.tenant_id = o.tenant_id AND g.run_id = o.run_id));
   DELETE FROM argosy.run_texts t USING gone g WHERE t.tenant_id = g.tenant_id AND t.run_id = g.run_id;
 
-  -- Evidence does not say who looked it up: all that was made for the tenant while the run, or a late call of it, worked.
+  -- Evidence does not say who looked it up: all that was made for the tenant while the run, or a late call of it, worked,
+  -- and what is being made while it works. Whoever made that finds his claim gone and stores nothing.
   DELETE FROM argosy.evidence e USING gone g
-  WHERE e.tenant_id = g.tenant_id AND e.made_at >= g.accepted_at
-    AND e.made_at <= coalesce(g.ended_at, now()) + interval '1 hour';
+  WHERE e.tenant_id = g.tenant_id AND (
+    e.made_at BETWEEN g.accepted_at AND coalesce(g.ended_at, now()) + interval '1 hour'
+    OR (e.claim_id IS NOT NULL AND g.ended_at IS NULL));
 
   INSERT INTO argosy.past_usage AS p (tenant_id, day, runs, model_calls, tool_calls, prompt_tokens, cached_tokens,
     completion_tokens, usd)
@@ -75,6 +77,36 @@ BEGIN
     completion_tokens = p.completion_tokens + EXCLUDED.completion_tokens, usd = p.usd + EXCLUDED.usd;
   RETURN NULL;
 END $$;
+
+-- Removes a corpus with its index, and those of its files that no other corpus of the tenant names. As above: what others
+-- may begin to name meanwhile is locked first, and whoever names it locks it, too.
+CREATE FUNCTION argosy.forget_corpus(tenant text, corpus text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  hashes text[];
+  loose text[];
+BEGIN
+  SELECT array_remove(ARRAY[c.segment_id], NULL) INTO loose FROM argosy.corpora c
+    WHERE c.tenant_id = tenant AND c.corpus_id = corpus FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  WITH named AS (
+    DELETE FROM argosy.corpus_files f WHERE f.tenant_id = tenant AND f.corpus_id = corpus RETURNING f.sha256
+  )
+  SELECT array_agg(DISTINCT n.sha256) INTO hashes FROM named n;
+  DELETE FROM argosy.corpora c WHERE c.tenant_id = tenant AND c.corpus_id = corpus;
+
+  PERFORM FROM argosy.files f WHERE f.tenant_id = tenant AND f.sha256 = ANY (hashes) ORDER BY f.sha256 FOR UPDATE;
+  WITH unnamed AS (
+    DELETE FROM argosy.files f WHERE f.tenant_id = tenant AND f.sha256 = ANY (hashes) AND NOT EXISTS (
+      SELECT 1 FROM argosy.corpus_files o WHERE o.tenant_id = tenant AND o.sha256 = f.sha256)
+    RETURNING f.content_id
+  )
+  SELECT loose || coalesce(array_agg(u.content_id), '{}') INTO loose FROM unnamed u;
+  DELETE FROM argosy.contents c WHERE c.tenant_id = tenant AND c.content_id = ANY (loose);
+  RETURN true;
+END $$;
+
 -- The sweep of what is older than its tenant keeps it.
 CREATE INDEX runs_ended ON argosy.runs (tenant_id, ended_at) WHERE ended_at IS NOT NULL;
 

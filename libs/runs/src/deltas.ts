@@ -18,6 +18,8 @@ export interface DeltaTail {
   append(run: string, delta: string): void;
   /** Oldest first; empty where nothing is kept. */
   recent(run: string): Promise<readonly string[]>;
+  /** Removes what is kept of a run. What cannot be reached now ends by itself. */
+  forget(run: string): Promise<void>;
 }
 
 /** What deltas travel by. */
@@ -123,5 +125,9 @@ export class LocalTail implements DeltaTail {
 
   async recent(run: string): Promise<readonly string[]> {
     return this.#tails.get(run) ?? [];
+  }
+
+  async forget(run: string): Promise<void> {
+    this.#tails.delete(run);
   }
 }

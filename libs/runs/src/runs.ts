@@ -8,6 +8,7 @@ import { type Delta, DeltaWriter, followDeltas } from './deltas.ts';
 import type { Answering } from './doorbell/doorbell.ts';
 import { answerRuns, commit, type DriveRun } from './driving.ts';
 import { EvidenceSweep } from './evidence/sweep.ts';
+import { forget, forgetOld } from './forgetting.ts';
 import { Membership } from './membership.ts';
 import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
@@ -18,6 +19,7 @@ import { type Census, takeCensus } from './store/census.ts';
 import { type Claim, Claims } from './store/claims.ts';
 import type { Statements } from './store/database.ts';
 import { flagCancel, isCancelFlagged } from './store/flags.ts';
+import type { Removal } from './store/forget.ts';
 import { type History, readHistory } from './store/history.ts';
 import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, type RunKey, takeDue } from './store/sweep.ts';
@@ -32,11 +34,14 @@ import {
   type StoredEvent,
 } from './store/views.ts';
 import { dropDuty, forgetDeadWorkers, takeDuty, type Worker } from './store/workers.ts';
+import { Tenants } from './tenants.ts';
 
 /** What a look of the reconciler put back on its way. */
 export interface Reconciled {
   readonly runs: number;
   readonly calls: number;
+  /** Runs that went because their tenants keep them no longer. */
+  readonly forgotten: number;
 }
 
 /** The duty of dispatching, which one worker has at a time. */
@@ -51,11 +56,14 @@ export class Runs {
   readonly #sweep: EvidenceSweep;
   /** Uploaded folders, which runs may search. */
   readonly corpora: CorpusShelf;
+  /** Whose runs they are. */
+  readonly tenants: Tenants;
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
     this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
     this.#sweep = new EvidenceSweep(ports.database, settings.evidenceBytes);
     this.corpora = new CorpusShelf(this.#core);
+    this.tenants = new Tenants(ports.database);
   }
 
   /** Small state that a fleet shares, for whoever the app hands it to. */
@@ -143,6 +151,14 @@ export class Runs {
     this.#tell(await endCancelledUnstarted(this.#door(tenantId)));
   }
 
+  /**
+   * Removes a run for good, with all that only it has; work on it that is under way is stopped. What it had spent counts on.
+   * @throws NotFound
+   */
+  async forget(run: RunKey & Removal): Promise<void> {
+    if (!(await forget(this.#core, run))) throw noSuchRun(run.runId);
+  }
+
   /** Calls back when the run's flags may have changed. @returns ends the subscription */
   onFlag({ tenantId, runId }: Claim, listener: () => void): () => void {
     return this.#core.bus.subscribe(topics.flagged(tenantId, runId), listener);
@@ -180,8 +196,8 @@ export class Runs {
 
   /**
    * Puts back on its way whatever should move and does not: runs whose owner is gone, rings that nobody answered, calls
-   * of lost tool workers, runs to be cancelled that nobody owns, runs that keep killing their workers. Safe to do
-   * anywhere, and twice at once.
+   * of lost tool workers, runs to be cancelled that nobody owns, runs that keep killing their workers. Removes what is not
+   * kept any longer. Safe to do anywhere, and twice at once.
    */
   async reconcile(): Promise<Reconciled> {
     const { database, settings, bus } = this.#core;
@@ -192,8 +208,9 @@ export class Runs {
     await this.corpora.reconcile();
     await forgetDeadWorkers(database);
     await this.#sweep.ifDue();
+    const forgotten = await forgetOld(this.#core);
     if (runs > 0) bus.publish(topics.backlog);
-    return { runs, calls: calls.length };
+    return { runs, calls: calls.length, forgotten };
   }
 
   /** How the fleet stands. */

@@ -13,6 +13,11 @@ export interface Caller {
   readonly ends: AbortSignal;
 }
 
+/** Whose log it goes into that a caller did something, and as what the caller stands there. */
+export function by({ tenantId, keyId }: Caller): { readonly tenantId: string; readonly actor: string } {
+  return { tenantId, actor: keyId ?? 'operator' };
+}
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Null until the caller is known, and on routes that are open to everyone. */

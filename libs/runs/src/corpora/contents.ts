@@ -31,7 +31,8 @@ export async function putFile(
   try {
     const last = await putAllButLast(draft, checked(source, file.sha256, bytes));
     if (await nameFile(database, draft, file, last)) return;
-    if (!(await knowsFile(database, file))) throw new Unavailable('The upload took too long and was swept away.');
+    if (!(await knowsFile(database, file)))
+      throw new Unavailable('The upload took too long and was swept away, or its corpus was removed meanwhile.');
   } catch (error) {
     await draft.drop().catch(() => undefined);
     throw error;
@@ -62,15 +63,18 @@ async function* checked(source: AsyncIterable<Uint8Array>, sha256: string, bytes
   if (actual !== sha256) throw new HashMismatch(`${size} bytes were sent as ${sha256}, and they hash to ${actual}.`);
 }
 
-/** @returns false when the file is known already, or its draft was swept */
+/** @returns false when the file is known already, its draft was swept, or no corpus names it any more */
 async function nameFile(database: Statements, draft: Draft, file: FileKey, last: Uint8Array): Promise<boolean> {
   const begun = draft.parts > 0;
   const { changed } = await database.query(
     `WITH draft AS MATERIALIZED (
        SELECT content_id FROM argosy.contents WHERE tenant_id = $1 AND content_id = $4 FOR UPDATE
+     ), wanted AS MATERIALIZED (
+       SELECT 1 FROM argosy.corpus_files WHERE tenant_id = $1 AND sha256 = $2
+       ORDER BY corpus_id, path LIMIT 1 FOR KEY SHARE
      ), named AS (
        INSERT INTO argosy.files (tenant_id, sha256, bytes, content_id)
-       SELECT $1, $2, $3::int, $4 WHERE NOT $7::boolean OR EXISTS (SELECT 1 FROM draft)
+       SELECT $1, $2, $3::int, $4 FROM wanted WHERE NOT $7::boolean OR EXISTS (SELECT 1 FROM draft)
        ON CONFLICT DO NOTHING RETURNING content_id
      ), settled AS (
        INSERT INTO argosy.contents (tenant_id, content_id, settled) SELECT $1, content_id, true FROM named

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CorpusFile } from '#contracts';
 import type { Statements } from '../store/database.ts';
+import type { Removal } from '../store/forget.ts';
 
 export interface CorpusKey {
   readonly tenantId: string;
@@ -56,8 +57,12 @@ export async function addCorpus(
   const hashes = files.map(({ sha256 }) => sha256);
   const sizes = files.map(({ bytes }) => bytes);
   await database.query(
-    `WITH made AS (
-       INSERT INTO argosy.corpora (tenant_id, corpus_id, name, files, bytes) VALUES ($1, $2, $3, $4, $5)
+    `WITH here AS MATERIALIZED (
+       -- Against their removal with another corpus that names them.
+       SELECT sha256 FROM argosy.files WHERE tenant_id = $1 AND sha256 = ANY ($7) ORDER BY sha256 FOR KEY SHARE
+     ), made AS (
+       INSERT INTO argosy.corpora (tenant_id, corpus_id, name, files, bytes)
+       SELECT $1, $2, $3, $4, $5 FROM (SELECT count(*) FROM here) AS locked
        ON CONFLICT DO NOTHING RETURNING tenant_id, corpus_id
      )
      INSERT INTO argosy.corpus_files (tenant_id, corpus_id, path, sha256, bytes)
@@ -157,4 +162,17 @@ export async function corpusFaults(
       faults.set(id, `the corpus ${id} is still ${corpus.status}; ask again when it is ready`);
   }
   return faults;
+}
+
+/** @returns false where there is no such corpus */
+export async function forgetCorpus(
+  database: Statements,
+  { tenantId, corpusId, actor }: CorpusKey & Removal,
+): Promise<boolean> {
+  const { changed } = await database.query(
+    `WITH gone AS MATERIALIZED (SELECT argosy.forget_corpus($1, $2) AS found)
+     INSERT INTO argosy.audit_log (tenant_id, actor, action, subject) SELECT $1, $3, 'corpus.deleted', $2 FROM gone WHERE found`,
+    [tenantId, corpusId, actor],
+  );
+  return changed > 0;
 }

@@ -4,6 +4,7 @@ import type { Answering, Ring } from '../doorbell/doorbell.ts';
 import type { Membership } from '../membership.ts';
 import { type AnswerSettings, answerOptions, type Core, ringOrLose } from '../ports.ts';
 import type { Statements } from '../store/database.ts';
+import type { Removal } from '../store/forget.ts';
 import { whileHeld } from '../while-held.ts';
 import { Draft, putFile, readContent, sweepContents } from './contents.ts';
 import { copyFiles } from './copies.ts';
@@ -23,10 +24,12 @@ import {
 import {
   addCorpus,
   beginIndexing,
+  type CorpusKey,
   type CorpusView,
   corpusFaults,
   corpusIdOf,
   findFile,
+  forgetCorpus,
   getCorpus,
   listCorpora,
   missingFiles,
@@ -77,6 +80,12 @@ export class CorpusShelf {
     if (corpus === null) throw new NotFound(`There is no corpus ${corpusId}.`);
     const missing = corpus.status === 'uploading' ? await missingFiles(this.#door(tenantId), key) : [];
     return { ...corpus, missing };
+  }
+
+  /** Removes a corpus with its index, and its files but for those that another corpus names. @throws NotFound */
+  async forget(corpus: CorpusKey & Removal): Promise<void> {
+    if (await forgetCorpus(this.#door(corpus.tenantId), corpus)) return;
+    throw new NotFound(`There is no corpus ${corpus.corpusId}.`);
   }
 
   /** Why runs cannot search some of these corpora, by id; one that they can is left out. */

@@ -29,4 +29,8 @@ export class RedisTail implements DeltaTail {
     const entries = await this.#redis.xrange(this.#prefix + run, '-', '+');
     return entries.map(([, [, delta = '']]) => delta);
   }
+
+  async forget(run: string): Promise<void> {
+    await this.#redis.del(this.#prefix + run).catch(() => undefined);
+  }
 }

@@ -56,6 +56,28 @@ describeStores((stores) => {
       expect(await countIn('runs', 'a3')).toBe(1);
     });
 
+    it('frees a key after 24 hours, for whatever comes then: one run of many at once, and its own request', async () => {
+      const idempotencyKey = 'daily';
+      await accept(database(), acceptanceOf('a5', 'monday', { idempotencyKey }));
+      const age = `UPDATE argosy.runs SET accepted_at = accepted_at - $1::interval WHERE tenant_id = 'a5'`;
+      await database().query(age, ['23 hours 59 minutes']);
+      const again = async (runId: string) => await accept(database(), acceptanceOf('a5', runId, { idempotencyKey }));
+      expect(await again('too-soon')).toEqual({ runId: 'monday', fresh: false });
+      await database().query(age, ['1 minute']);
+      const requestSha256 = 'b'.repeat(64);
+      const tuesday = await Promise.all(
+        Array.from({ length: 20 }, (_, n) =>
+          accept(database(), acceptanceOf('a5', `tuesday-${n}`, { idempotencyKey, requestSha256 })),
+        ),
+      );
+      expect(new Set(tuesday.map(({ runId }) => runId)).size).toBe(1);
+      expect(tuesday.filter(({ fresh }) => fresh)).toHaveLength(1);
+      await expect(again('wednesday')).rejects.toThrow(IdempotencyConflict);
+      expect((await listRuns(database(), 'a5', null, 10)).map(({ runId }) => runId).sort()).toEqual(
+        ['monday', tuesday[0]?.runId].sort(),
+      );
+    });
+
     it('makes a run of every request without a key', async () => {
       for (const runId of ['run-1', 'run-2']) await accept(database(), acceptanceOf('a4', runId));
       expect(await countIn('runs', 'a4')).toBe(2);
@@ -88,7 +110,8 @@ describeStores((stores) => {
 
     it('read no snapshot of each other, even by its hash', async () => {
       const sha256 = '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
-      await putTexts(database(), 'b6', new Map([[sha256, 'hello']]));
+      await accept(database(), acceptanceOf('b6', 'run-1'));
+      await putTexts(database(), { tenantId: 'b6', runId: 'run-1' }, new Map([[sha256, 'hello']]));
       expect(await getTexts(database(), 'b6', [sha256, 'unknown'])).toEqual(new Map([[sha256, 'hello']]));
       expect(await getTexts(database(), 'b7', [sha256])).toEqual(new Map());
     });
@@ -96,7 +119,9 @@ describeStores((stores) => {
 
   describe('a snapshot', () => {
     it('is refused under a hash that is not its own', async () => {
-      await expect(putTexts(database(), 'c1', new Map([['0'.repeat(64), 'hello']]))).rejects.toThrow(HashMismatch);
+      await expect(
+        putTexts(database(), { tenantId: 'c1', runId: 'r' }, new Map([['0'.repeat(64), 'hello']])),
+      ).rejects.toThrow(HashMismatch);
     });
   });
 

@@ -1,6 +1,6 @@
 import type { ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
-import { ArgosyError } from '#errors';
+import { ArgosyError, Unavailable } from '#errors';
 import { newTraceparent } from '#platform';
 import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
@@ -29,11 +29,33 @@ export class IdempotencyConflict extends ArgosyError {
   }
 }
 
+/** How long a key stands for the run that it made, as PostgreSQL reads it. */
+const keptFor = '24 hours';
+
+/** Whoever finds a key that is free again may find it taken anew; more often is not chance. */
+const mostTries = 5;
+
 /**
- * Writes run and first event in one statement. With a known idempotency key the earlier run is returned.
- * @throws IdempotencyConflict
+ * Writes run and first event in one statement. With an idempotency key of the last 24 hours the earlier run is returned; of
+ * those that come with a new one at the same time, one makes the run, and the others wait for it here.
+ * @throws IdempotencyConflict; Unavailable when a key is freed and taken again and again
  */
 export async function accept(database: Statements, acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
+  const { tenantId, runId, requestSha256, idempotencyKey: key } = acceptance;
+  for (let tries = 0; tries < mostTries; tries++) {
+    if (await insertRun(database, acceptance)) return { runId, fresh: true };
+    if (key === undefined) break;
+    const earlier = await earlierRun(database, tenantId, key);
+    if (earlier?.stands && earlier.requestSha256 !== requestSha256) throw new IdempotencyConflict(key);
+    if (earlier?.stands) return { runId: earlier.runId, fresh: false };
+    // Removed meanwhile, or made too long ago.
+    await freeKey(database, tenantId, key);
+  }
+  throw new Unavailable(`Run ${runId} could not be accepted: its Idempotency-Key changed hands meanwhile. Try again.`);
+}
+
+/** @returns false when the key is taken */
+async function insertRun(database: Statements, acceptance: Acceptance): Promise<boolean> {
   const { tenantId, runId, request, requestSha256, idempotencyKey = null } = acceptance;
   const traceparent = acceptance.traceparent ?? newTraceparent();
   const data = { question: request.question, mode: request.mode };
@@ -49,16 +71,30 @@ export async function accept(database: Statements, acceptance: Acceptance): Prom
      SELECT tenant_id, run_id, 1, 'run.accepted', $4, $7::jsonb FROM accepted RETURNING run_id`,
     [tenantId, runId, toJsonb(request), eventSchemaVersion, idempotencyKey, requestSha256, toJsonb(data), traceparent],
   );
-  if (rows.length > 0 || idempotencyKey === null) return { runId, fresh: true };
-  return { runId: await earlierRun(database, tenantId, idempotencyKey, requestSha256), fresh: false };
+  return rows.length > 0;
 }
 
-async function earlierRun(database: Statements, tenantId: string, key: string, requestSha256: string): Promise<string> {
-  const { rows } = await database.query<{ run_id: string; request_sha256: string }>(
-    'SELECT run_id, request_sha256 FROM argosy.runs WHERE tenant_id = $1 AND idempotency_key = $2',
+interface EarlierRun {
+  readonly runId: string;
+  readonly requestSha256: string;
+  /** Its key is still its own. */
+  readonly stands: boolean;
+}
+
+async function earlierRun(database: Statements, tenantId: string, key: string): Promise<EarlierRun | null> {
+  const { rows } = await database.query<EarlierRun>(
+    `SELECT run_id AS "runId", request_sha256 AS "requestSha256", accepted_at > now() - interval '${keptFor}' AS stands
+     FROM argosy.runs WHERE tenant_id = $1 AND idempotency_key = $2`,
     [tenantId, key],
   );
-  const [earlier] = rows;
-  if (earlier === undefined || earlier.request_sha256 !== requestSha256) throw new IdempotencyConflict(key);
-  return earlier.run_id;
+  return rows[0] ?? null;
+}
+
+/** Takes a key from a run that was made too long ago. Safe to do twice at once. */
+async function freeKey(database: Statements, tenantId: string, key: string): Promise<void> {
+  await database.query(
+    `UPDATE argosy.runs SET idempotency_key = NULL
+     WHERE tenant_id = $1 AND idempotency_key = $2 AND accepted_at <= now() - interval '${keptFor}'`,
+    [tenantId, key],
+  );
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ArgosyError } from '#errors';
 import type { Statements } from './database.ts';
+import type { RunKey } from './sweep.ts';
 
 /** A text was offered under a hash that is not its own. */
 export class HashMismatch extends ArgosyError {
@@ -10,12 +11,13 @@ export class HashMismatch extends ArgosyError {
 }
 
 /**
- * Stores snapshot texts by the sha256 of their UTF-8 bytes; known ones cost nothing.
+ * Stores snapshot texts of a run by the sha256 of their UTF-8 bytes, each once for all runs of the tenant. Of a run that is
+ * gone, nothing is stored.
  * @throws HashMismatch
  */
 export async function putTexts(
   database: Statements,
-  tenantId: string,
+  { tenantId, runId }: RunKey,
   texts: ReadonlyMap<string, string>,
 ): Promise<void> {
   if (texts.size === 0) return;
@@ -27,10 +29,19 @@ export async function putTexts(
     sizes.push(bytes.byteLength);
   }
   await database.query(
-    `INSERT INTO argosy.blobs (tenant_id, sha256, text, bytes)
-     SELECT $1, t.sha256, t.text, t.bytes FROM unnest($2::text[], $3::text[], $4::int[]) AS t (sha256, text, bytes)
-     ON CONFLICT DO NOTHING`,
-    [tenantId, [...texts.keys()], [...texts.values()], sizes],
+    // A run that is being removed takes the texts that only it cites: its row, and each text, is locked against that. A known
+    // text is named anew for no other reason.
+    `WITH run AS MATERIALIZED (
+       SELECT 1 FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2 FOR KEY SHARE
+     ), put AS (
+       INSERT INTO argosy.blobs (tenant_id, sha256, text, bytes)
+       SELECT $1, t.sha256, t.text, t.bytes
+       FROM run, unnest($3::text[], $4::text[], $5::int[]) AS t (sha256, text, bytes) ORDER BY t.sha256
+       ON CONFLICT (tenant_id, sha256) DO UPDATE SET bytes = EXCLUDED.bytes
+     )
+     INSERT INTO argosy.run_texts (tenant_id, run_id, sha256)
+     SELECT $1, $2, t.sha256 FROM run, unnest($3::text[]) AS t (sha256) ON CONFLICT DO NOTHING`,
+    [tenantId, runId, [...texts.keys()], [...texts.values()], sizes],
   );
 }
 

@@ -10,11 +10,11 @@ export async function flagCancel(database: Statements, tenantId: string, runId: 
   return changed > 0;
 }
 
-/** Whether a run's end was asked for. */
+/** Whether a run's end was asked for; of one that was removed, it was. */
 export async function isCancelFlagged(database: Statements, tenantId: string, runId: string): Promise<boolean> {
   const { rows } = await database.query<{ cancel_requested: boolean }>(
     'SELECT cancel_requested FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2',
     [tenantId, runId],
   );
-  return rows[0]?.cancel_requested ?? false;
+  return rows[0]?.cancel_requested ?? true;
 }

@@ -29,7 +29,7 @@ describe('migrate', () => {
   it('carries what runs have spent and lost into their rows, and keeps calls with their run', async () => {
     await database.script(`
       INSERT INTO argosy.runs (tenant_id, run_id, state, request, schema_version, request_sha256)
-      VALUES ('t', 'r1', 'queued', '{"question": "Why?"}', 1, ''), ('t', 'r2', 'queued', '{}', 1, '');
+      VALUES ('t', 'r1', 'queued', '{"question": "Why?", "sources": {}}', 1, ''), ('t', 'r2', 'queued', '{}', 1, '');
       INSERT INTO argosy.usage VALUES ('t', 'r1', 3, 2, 5000000000, 20, 30, 0.5, 1, 700);
       INSERT INTO argosy.usage (tenant_id, run_id) VALUES ('t', 'r2');
       INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args)

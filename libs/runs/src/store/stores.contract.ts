@@ -15,12 +15,14 @@ import { RedisServer } from '../fleet/redis.ts';
 import { redisBackend } from '../fleet/redis-backend.ts';
 import { RedisBus } from '../fleet/redis-bus.ts';
 import { RedisTail } from '../fleet/redis-tail.ts';
-import type { Database } from './database.ts';
+import type { Database, Statements } from './database.ts';
 import { migrate } from './migrate.ts';
 
 /** The stores of one process, migrated and empty. */
 export interface Stores {
   readonly database: Database;
+  /** The same as the owner of its tables. */
+  readonly owner: Statements;
   readonly bus: Bus;
   readonly tail: DeltaTail;
   /** Each is as another process would hold it. */
@@ -35,6 +37,7 @@ async function openEmbeddedStores(): Promise<Stores> {
   await migrate(database);
   return {
     database,
+    owner: database,
     bus: new LocalBus(),
     tail: new LocalTail(),
     doorbell: async () => new BullmqDoorbell(await embeddedBackend(database)),
@@ -50,18 +53,20 @@ async function openFleetStores(): Promise<Stores> {
   const database = await PgDatabase.open(fresh.url);
   await migrateOnce(database);
   database.actAs('argosy_fleet');
+  const owner = await PgDatabase.open(fresh.url, { connections: 2 });
   const redis = new RedisServer(sharedRedisUrl());
   const prefix = freshPrefix();
   const bus = new RedisBus(redis, `${prefix}:bus:`);
   return {
     database,
+    owner,
     bus,
     tail: new RedisTail(redis, `${prefix}:tail:`),
     doorbell: async () => new BullmqDoorbell(redisBackend(redis, prefix)),
     close: async () => {
       bus.close();
       redis.close();
-      await database.close();
+      await Promise.all([database.close(), owner.close()]);
       await fresh.drop();
     },
   };

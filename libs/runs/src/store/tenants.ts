@@ -1,0 +1,43 @@
+import type { Statements } from './database.ts';
+import { toJsonb } from './json.ts';
+
+export interface TenantRow {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly settings: unknown;
+  /** ISO 8601. */
+  readonly createdAt: string;
+}
+
+const columns = `tenant_id AS "tenantId", name, settings,
+  to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "createdAt"`;
+
+/** @returns null where there is one of that id */
+export async function addTenant(
+  database: Statements,
+  tenantId: string,
+  name: string,
+  settings: unknown,
+): Promise<TenantRow | null> {
+  const { rows } = await database.query<TenantRow>(
+    `INSERT INTO argosy.tenants (tenant_id, name, settings) VALUES ($1, $2, $3::jsonb)
+     ON CONFLICT DO NOTHING RETURNING ${columns}`,
+    [tenantId, name, toJsonb(settings)],
+  );
+  return rows[0] ?? null;
+}
+
+export async function findTenant(database: Statements, tenantId: string): Promise<TenantRow | null> {
+  const sql = `SELECT ${columns} FROM argosy.tenants WHERE tenant_id = $1`;
+  return (await database.query<TenantRow>(sql, [tenantId])).rows[0] ?? null;
+}
+
+/** @returns null where there is none */
+export async function changeTenant(
+  database: Statements,
+  tenantId: string,
+  settings: unknown,
+): Promise<TenantRow | null> {
+  const sql = `UPDATE argosy.tenants SET settings = $2::jsonb WHERE tenant_id = $1 RETURNING ${columns}`;
+  return (await database.query<TenantRow>(sql, [tenantId, toJsonb(settings)])).rows[0] ?? null;
+}
