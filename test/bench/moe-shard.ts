@@ -12,7 +12,7 @@ async function serveShard(): Promise<number> {
     spec === 'transport'
       ? new ResidentExperts(transportStore, echoBackend(), 2 ** 30)
       : new ResidentExperts(await Checkpoint.open(spec), threadBackend({ threads: 1 }), 2 ** 33);
-  const { port } = await ShardServer.start(experts, listen, { log: () => undefined });
+  const { port } = await ShardServer.start(experts, { listen }, { log: () => undefined });
   return port;
 }
 

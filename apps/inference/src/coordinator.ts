@@ -7,6 +7,7 @@ import { computeThreads } from './compute-threads.ts';
 import { openExperts } from './group/open-experts.ts';
 import { openEngine } from './service/engine.ts';
 import { InferenceServer } from './service/server.ts';
+import { tlsOf } from './tls-settings.ts';
 
 /** What waits for a place is told to come again after this time. */
 const retryAfterMs = 2_000;
@@ -40,12 +41,4 @@ function limitsOf(config: Config) {
   }
   const { ARGOSY_INFERENCE_KV_TOKENS: kvTokens, ARGOSY_INFERENCE_WAITING: waiting } = config;
   return { kvTokens, stepTokens, running, waiting, retryAfterMs };
-}
-
-function tlsOf(config: Config) {
-  return {
-    cert: config.ARGOSY_INFERENCE_TLS_CERT_FILE,
-    key: config.ARGOSY_INFERENCE_TLS_KEY_FILE,
-    ca: config.ARGOSY_INFERENCE_TLS_CA_FILE,
-  };
 }

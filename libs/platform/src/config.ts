@@ -90,6 +90,9 @@ const schema = z.object({
     )
     .refine((text) => new Set(text.split(',')).size === text.split(',').length, 'names a shard twice')
     .optional(),
+  ARGOSY_INFERENCE_SHARD_CA_FILE: z.string().min(1).optional(),
+  ARGOSY_INFERENCE_SHARD_CERT_FILE: z.string().min(1).optional(),
+  ARGOSY_INFERENCE_SHARD_KEY_FILE: z.string().min(1).optional(),
   ARGOSY_INFERENCE_REPLICAS: positive.max(64).default(1),
   ARGOSY_INFERENCE_REDUNDANT: z.coerce.number().int().min(0).max(65_536).default(0),
   ARGOSY_INFERENCE_COMBINE: z.enum(['deterministic', 'reduced']).default('reduced'),

@@ -29,7 +29,7 @@ async function groupOf(shards: readonly Shard[], mode: 'deterministic' | 'reduce
 }
 
 async function remoteShard(arithmetic: string): Promise<RemoteShard> {
-  const server = await ShardServer.start(expertsWith(arithmetic), '127.0.0.1:0', { log: () => undefined });
+  const server = await ShardServer.start(expertsWith(arithmetic), { listen: '127.0.0.1:0' }, { log: () => undefined });
   closing.push(() => server.stop(0));
   return new RemoteShard(`127.0.0.1:${server.port}`);
 }

@@ -2,8 +2,10 @@ import { inference } from '#contracts/rpc';
 import { type Checkpoint, type ComputeBackend, type Experts, localExperts } from '#moe';
 import type { Config, ServiceSurroundings } from '#platform';
 import type { GroupFacts } from '../service/engine.ts';
+import { shardTlsOf } from '../tls-settings.ts';
+import { shardCredentials } from '../transport/tls.ts';
 import { ExpertGroup } from './expert-group.ts';
-import { RemoteShard } from './remote-shard.ts';
+import { RemoteShard, usualRemoteLimits } from './remote-shard.ts';
 
 const combineModes = {
   deterministic: inference.CombineMode.COMBINE_MODE_DETERMINISTIC,
@@ -28,7 +30,8 @@ export async function openExperts(
     return { experts: await localExperts(checkpoint, backend, { format }) };
   }
   const settings = { ...settingsOf(config, checkpoint), arithmetic: backend.arithmetic };
-  const shards = addresses.map((address) => new RemoteShard(address));
+  const secured = await shardCredentials(shardTlsOf(config));
+  const shards = addresses.map((address) => new RemoteShard(address, usualRemoteLimits, secured));
   const experts = keep(await ExpertGroup.start(shards, checkpoint, { settings, logger }));
   const group = {
     expertParallelSize: shards.length,

@@ -1,4 +1,4 @@
-import { Client, credentials } from '@grpc/grpc-js';
+import { ChannelCredentials, Client } from '@grpc/grpc-js';
 import { messageOf } from '#errors';
 import type { LayerExperts } from '#moe';
 import { channelOptions, shardKeepalive } from '../transport/channel.ts';
@@ -38,15 +38,21 @@ interface Connection {
 export class RemoteShard implements Shard {
   readonly name: string;
   readonly #limits: RemoteLimits;
+  readonly #secured: ChannelCredentials;
   #arithmetic = '';
   #connection: Connection | null = null;
   #tell: (reason: ShardLost) => void = () => undefined;
   #tellDraining: () => void = () => undefined;
 
-  /** @param address `host:port` or `unix:/path` */
-  constructor(address: string, limits: RemoteLimits = usualRemoteLimits) {
+  /** @param address `host:port` or `unix:/path` @param secured plain text where not given */
+  constructor(
+    address: string,
+    limits: RemoteLimits = usualRemoteLimits,
+    secured = ChannelCredentials.createInsecure(),
+  ) {
     this.name = address;
     this.#limits = limits;
+    this.#secured = secured;
   }
 
   get arithmetic(): string {
@@ -72,7 +78,7 @@ export class RemoteShard implements Shard {
   async open(signal: AbortSignal): Promise<void> {
     this.#leave(new ShardLost(this.name, 'it is being opened anew'));
     const options = { ...channelOptions, ...keepaliveOptions(this.#limits.keepalive) };
-    const client = new Client(this.name, credentials.createInsecure(), options);
+    const client = new Client(this.name, this.#secured, options);
     const lose = (error: unknown): void => this.#lose(client, error);
     const heartbeat = new Heartbeat(client, this.#limits, { lose, draining: () => this.#tellDraining() });
     const calls = new ForwardCalls(client, this.#limits.inFlightBytes, lose);

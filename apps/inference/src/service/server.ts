@@ -1,23 +1,15 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
+import { type ChannelOptions, Server, type ServerCredentials } from '@grpc/grpc-js';
 import { health, inference, reflection, reflectionAlpha } from '#contracts/rpc';
 import { InvalidInput, messageOf } from '#errors';
 import type { Logger } from '#platform';
 import { type Keepalive, keepaliveOptions } from '../transport/keepalive.ts';
 import { readable, refuseMalformed } from '../transport/malformed.ts';
 import { removeStaleSocket } from '../transport/stale-socket.ts';
+import { serverCredentials, type TlsFiles } from '../transport/tls.ts';
 import type { Engine } from './engine.ts';
 import { HealthService } from './health.ts';
 import { InferenceService } from './inference-service.ts';
 import { reflectionHandlers } from './reflection.ts';
-
-/** Files of an identity, PEM. With `ca`, callers must show a certificate of it. */
-export interface TlsFiles {
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly ca: string | undefined;
-}
 
 export interface ServerOptions {
   /** `host:port`, port 0 for a free one, or `unix:/path`. */
@@ -65,7 +57,7 @@ export class InferenceServer {
     const { listen, tls, keepalive = usualKeepalive } = options;
     const channel = { ...channelOptions, ...keepaliveOptions(keepalive) };
     const server = new Server({ ...channel, interceptors: [refuseMalformed] });
-    const secured = await credentialsOf(tls);
+    const secured = await serverCredentials(tls);
     await removeStaleSocket(listen);
     const port = await bound(server, listen, secured);
     logger.log('info', 'listening', { listen, port, model: engine.info.model, tls: tls.cert !== undefined });
@@ -104,38 +96,6 @@ async function bound(server: Server, listen: string, credentials: ServerCredenti
       else reject(fault('ARGOSY_INFERENCE_LISTEN', `cannot listen on "${listen}": ${messageOf(error)}`, error));
     });
   });
-}
-
-async function credentialsOf({ cert, key, ca }: TlsFiles): Promise<ServerCredentials> {
-  if (cert === undefined && key === undefined && ca === undefined) return ServerCredentials.createInsecure();
-  if (cert === undefined || key === undefined) {
-    throw fault('ARGOSY_INFERENCE_TLS_CERT_FILE', 'and ARGOSY_INFERENCE_TLS_KEY_FILE are needed, both, for TLS');
-  }
-  const chain = await pem(cert, 'ARGOSY_INFERENCE_TLS_CERT_FILE', (bytes) => new X509Certificate(bytes));
-  const own = await pem(key, 'ARGOSY_INFERENCE_TLS_KEY_FILE', createPrivateKey);
-  if (!chain.read.checkPrivateKey(own.read)) {
-    throw fault('ARGOSY_INFERENCE_TLS_KEY_FILE', `${key} is not the key of the certificate in ${cert}`);
-  }
-  const root =
-    ca === undefined ? null : await pem(ca, 'ARGOSY_INFERENCE_TLS_CA_FILE', (bytes) => new X509Certificate(bytes));
-  const pair = { cert_chain: chain.bytes, private_key: own.bytes };
-  return ServerCredentials.createSsl(root?.bytes ?? null, [pair], root !== null);
-}
-
-/** A file as it is, and what it holds. @throws InvalidInput naming the setting */
-async function pem<T>(
-  file: string,
-  setting: string,
-  read: (bytes: Buffer) => T,
-): Promise<{ readonly bytes: Buffer; readonly read: T }> {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw fault(setting, `cannot be read: ${messageOf(error)}`, error);
-  });
-  try {
-    return { bytes, read: read(bytes) };
-  } catch (error) {
-    throw fault(setting, `${file} is not what it should be, PEM without a password: ${messageOf(error)}`, error);
-  }
 }
 
 function fault(path: string, message: string, cause?: unknown): InvalidInput {

@@ -9,8 +9,12 @@ import { Generator } from '#moe';
 import { readConfig } from '#platform';
 import { loadTokenizer } from '#tokens';
 import { newAuthority } from '../../../../test/support/certificates.ts';
+import { exact, layerInput, never, residentExperts, useTinyModel } from '../../../../test/support/expert-group.ts';
 import { tokenizerFolder } from '../../../../test/support/tokenizer-folder.ts';
 import { toyModel } from '../../../../test/support/toy-model.ts';
+import { RemoteShard, usualRemoteLimits } from '../group/remote-shard.ts';
+import { ShardServer } from '../shard/shard-server.ts';
+import { shardCredentials } from '../transport/tls.ts';
 import type { Engine } from './engine.ts';
 import { InferenceServer } from './server.ts';
 
@@ -115,5 +119,60 @@ describe('a group with an identity', () => {
   it('is not asked with half an identity', async () => {
     const config = readConfig({ ARGOSY_MODEL: 'grpc:localhost:1', ARGOSY_MODEL_TLS_KEY_FILE: file('client.key') });
     await expect(configuredModels(config)).rejects.toThrow(/ARGOSY_MODEL_TLS_CERT_FILE: .*set both or neither/);
+  });
+});
+
+describe('a shard with an identity', () => {
+  const model = useTinyModel();
+
+  async function withShard(use: (address: string) => Promise<void>): Promise<void> {
+    const tls = { cert: file('server.pem'), key: file('server.key'), ca: file('ca.pem') };
+    const options = { listen: '127.0.0.1:0', tls };
+    const shard = await ShardServer.start(residentExperts(model.checkpoint()), options, quiet);
+    try {
+      await use(`localhost:${shard.port}`);
+    } finally {
+      await shard.stop(0);
+    }
+  }
+
+  /** @param identity whose certificate the coordinator shows @param ca whom it trusts */
+  async function shardAt(address: string, identity: string | null, ca = 'ca.pem'): Promise<RemoteShard> {
+    const [cert, key] = identity === null ? [undefined, undefined] : [file(`${identity}.pem`), file(`${identity}.key`)];
+    const secured = await shardCredentials({ cert, key, ca: file(ca) });
+    return new RemoteShard(address, { ...usualRemoteLimits, openMs: 5_000 }, secured);
+  }
+
+  it('answers a coordinator of its authority with the bits of one machine', async () => {
+    await withShard(async (address) => {
+      const group = await model.group([await shardAt(address, 'client')], exact);
+      const { x, routing } = layerInput(5, 3);
+      expect(await group.apply(1, x, routing, never)).toEqual(await model.plain().apply(1, x, routing, never));
+      await group.close();
+    });
+  });
+
+  it('is no use to anybody else, and one that nobody vouches for is not asked', async () => {
+    await writeFile(file('stranger-ca.pem'), stranger.cert);
+    await withShard(async (address) => {
+      const plain = new RemoteShard(address);
+      const others = [plain, await shardAt(address, null), await shardAt(address, 'other')];
+      const trusting = await shardAt(address, 'client', 'stranger-ca.pem');
+      for (const shard of [...others, trusting]) {
+        await expect(shard.open(never)).rejects.toThrow(/^Shard localhost:\d+ is lost: /);
+        await shard.close();
+      }
+    });
+  });
+
+  it('is not asked with half an identity, nor without knowing whom to trust', async () => {
+    const of = async (files: object) =>
+      await shardCredentials({ cert: undefined, key: undefined, ca: undefined, ...files });
+    await expect(of({ cert: file('client.pem'), key: file('client.key') })).rejects.toThrow(
+      /^ARGOSY_INFERENCE_SHARD_CA_FILE: is needed/,
+    );
+    await expect(of({ ca: file('ca.pem'), cert: file('client.pem') })).rejects.toThrow(
+      /^ARGOSY_INFERENCE_SHARD_CERT_FILE: and ARGOSY_INFERENCE_SHARD_KEY_FILE are needed, both/,
+    );
   });
 });

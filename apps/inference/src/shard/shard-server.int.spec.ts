@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 async function shardOn(listen: string, maxBytes?: number): Promise<ShardServer> {
-  const shard = await ShardServer.start(residentExperts(model.checkpoint(), maxBytes), listen, silent);
+  const shard = await ShardServer.start(residentExperts(model.checkpoint(), maxBytes), { listen }, silent);
   cleanups.push(() => shard.stop(0));
   return shard;
 }
@@ -201,7 +201,7 @@ describe('Load', () => {
       config: model.checkpoint().config,
       expertSha256: (layer: number, id: number) => model.checkpoint().expertSha256(layer, id),
     });
-    const shard = await ShardServer.start(residentExperts(store), '127.0.0.1:0', silent);
+    const shard = await ShardServer.start(residentExperts(store), { listen: '127.0.0.1:0' }, silent);
     cleanups.push(() => shard.stop(0));
     const client = new expert.ExpertShardServiceClient(`127.0.0.1:${shard.port}`, credentials.createInsecure());
     cleanups.push(() => client.close());

@@ -5,12 +5,20 @@ import type { Logger } from '#platform';
 import { channelOptions, shardService } from '../transport/channel.ts';
 import { readable, refuseMalformed } from '../transport/malformed.ts';
 import { removeStaleSocket } from '../transport/stale-socket.ts';
+import { serverCredentials, type TlsFiles } from '../transport/tls.ts';
 import { answerForward } from './forward-stream.ts';
 import { answerLoads } from './load-stream.ts';
 import type { ResidentExperts } from './resident-experts.ts';
 
 /** A timer of more than 2^31 ms would fire all the time. */
 const longestBeatMs = 3_600_000;
+
+export interface ShardOptions {
+  /** `host:port` (port 0 for a free one) or `unix:/path`, where nobody else listens. */
+  readonly listen: string;
+  /** Absent or without files: plain text. */
+  readonly tls?: TlsFiles;
+}
 
 /** The role `shard`: some experts of a model behind `ExpertShardService`. */
 export class ShardServer {
@@ -32,14 +40,14 @@ export class ShardServer {
   }
 
   /**
-   * @param listen `host:port` (port 0 for a free one) or `unix:/path`, where nobody else listens
-   * @throws InvalidInput when it cannot be bound
+   * @throws InvalidInput when it cannot be bound, or the files of its identity cannot be used
    */
-  static async start(experts: ResidentExperts, listen: string, logger: Logger): Promise<ShardServer> {
+  static async start(experts: ResidentExperts, { listen, tls }: ShardOptions, logger: Logger): Promise<ShardServer> {
+    const secured = tls === undefined ? ServerCredentials.createInsecure() : await serverCredentials(tls);
     const shard = new ShardServer(experts);
     await removeStaleSocket(listen);
-    shard.port = await shard.#bind(listen);
-    logger.log('info', 'shard listens', { listen, port: shard.port });
+    shard.port = await shard.#bind(listen, secured);
+    logger.log('info', 'shard listens', { listen, port: shard.port, tls: tls?.cert !== undefined });
     return shard;
   }
 
@@ -60,9 +68,9 @@ export class ShardServer {
     await this.#experts.close();
   }
 
-  async #bind(listen: string): Promise<number> {
+  async #bind(listen: string, secured: ServerCredentials): Promise<number> {
     return await new Promise((resolve, reject) => {
-      this.#server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+      this.#server.bindAsync(listen, secured, (error, port) => {
         if (error === null) resolve(listen.startsWith('unix:') ? 0 : port);
         else reject(cannotListen(listen, error));
       });

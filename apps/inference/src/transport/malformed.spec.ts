@@ -101,7 +101,11 @@ describe('a request that cannot be read', () => {
   });
 
   it('is refused by a shard, in a stream as well', async () => {
-    const shard = await ShardServer.start(residentExperts(model.checkpoint()), '127.0.0.1:0', { log: () => undefined });
+    const shard = await ShardServer.start(
+      residentExperts(model.checkpoint()),
+      { listen: '127.0.0.1:0' },
+      { log: () => undefined },
+    );
     closing.push(() => shard.stop(0));
     const { load, forward } = expert.ExpertShardServiceService;
     const address = `127.0.0.1:${shard.port}`;
