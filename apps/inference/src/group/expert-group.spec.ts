@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
-import { balance, localExperts, type Placement, plainBackend, tinyShape } from '#moe';
+import { balance, localExperts, type Placement, placementOf, plainBackend, tinyShape } from '#moe';
 import {
   expertBytes,
   layerInput,
@@ -263,6 +263,38 @@ it("gets over the death of a shard's threads: it is opened with new ones", async
   const wanted = await model.plain().apply(0, input.x, input.routing, never);
   expect(await group.apply(0, input.x, input.routing, never)).toEqual(wanted);
   expect(opened).toBe(2);
+});
+
+it('asks a shard that was late after the others, layer by layer, and not the same wait again and again', async () => {
+  let [stuck, asked] = [false, 0];
+  const plain = plainBackend();
+  const sticking: typeof plain.runExpert = async (...call) => {
+    if (!stuck) return await plain.runExpert(...call);
+    asked += 1;
+    return await new Promise(() => undefined);
+  };
+  const start = () => new ResidentExperts(model.checkpoint(), { ...plain, runExpert: sticking }, 2 ** 30);
+  const shards = [new LocalShard('sticking', start), ...model.localShards(1)];
+  const group = await model.group(
+    shards,
+    {},
+    placementOf(tinyShape, () => [0, 1]),
+  );
+  const step = async (layer: number) => await group.apply(layer, input.x, input.routing, never);
+  // It has to be known how long an answer takes.
+  for (let round = 0; round < 16; round++) for (const layer of layers) await step(layer);
+  stuck = true;
+  await step(0);
+  expect(asked).toBeGreaterThan(0);
+  const first = asked;
+  for (let round = 0; round < 5; round++) {
+    for (const layer of layers) {
+      const wanted = await model.plain().apply(layer, input.x, input.routing, never);
+      expect(await step(layer)).toEqual(wanted);
+    }
+  }
+  // Once more at most while this test lasts, where each of 20 layers would have.
+  expect(asked).toBeLessThan(first * 10);
 });
 
 describe('stopping', () => {

@@ -13,6 +13,7 @@ import { AnswerTimes } from './answer-times.ts';
 import type { Members } from './members.ts';
 import type { Plan, Plans } from './plans.ts';
 import { ShardLost } from './shard.ts';
+import { SlowShards } from './slow-shards.ts';
 
 /** Some tokens of one layer and where they are to go. */
 export interface LayerWork {
@@ -98,6 +99,7 @@ export class LayerRun {
   /** Tokens by shard, then by `layer * 2^16 + expert`. */
   readonly #answered = new Map<number, Map<number, number>>();
   readonly #times = new AnswerTimes();
+  readonly #slow = new SlowShards();
 
   constructor(members: Members, plans: Plans, settings: LayerRunSettings, mending: Mending) {
     this.#members = members;
@@ -152,10 +154,7 @@ export class LayerRun {
       const plan = this.#plans.current;
       const { byShard, orphans } = assign(work.pairs, chosen, {
         layer: work.layer,
-        holdersOf: (expert) => {
-          const holders = this.#holdersOf(plan, work.index, expert);
-          return holders.length > 1 ? holders.filter((shard) => shard !== without) : holders;
-        },
+        holdersOf: (expert) => this.#briskOf(this.#holdersOf(plan, work.index, expert), without),
         outstanding: (shard) => this.#outstanding.get(shard) ?? 0,
       });
       if (orphans.length === 0) {
@@ -173,12 +172,24 @@ export class LayerRun {
     return holders.filter((shard) => this.#members.serves(shard, epoch));
   }
 
+  /** Those that are asked first: without one that has been asked already, nor any that was late of late. */
+  #briskOf(holders: number[], without: number): number[] {
+    if (holders.length < 2) return holders;
+    const nowMs = performance.now();
+    const others = holders.filter((shard) => shard !== without);
+    const brisk = others.filter((shard) => !this.#slow.rests(shard, nowMs));
+    return brisk.length > 0 ? brisk : others;
+  }
+
   /** Calls are pure: what a lost shard was asked is asked again elsewhere, what a slow one was asked is asked twice. */
   async #ask(work: Running, asked: Asked): Promise<Answer[]> {
     const own = this.#forward(work, asked);
     if (!(await this.#isLate(own, work, asked))) {
-      return (await own) ?? (await this.#answer(work, asked.pairs));
+      const inTime = await own;
+      if (inTime !== null) this.#slow.inTime(asked.shard);
+      return inTime ?? (await this.#answer(work, asked.pairs));
     }
+    this.#slow.late(asked.shard, performance.now());
     const elsewhere = this.#answer(work, asked.pairs, asked.shard);
     // A shard that is lost after all has no say.
     return await Promise.race([own.then(async (answer) => answer ?? (await elsewhere)), elsewhere]);
