@@ -23,6 +23,8 @@ export type Say = (prompt: string, request: ChatRequest) => string | null;
 export interface AnsweringGateway {
   readonly gateway: Gateway;
   readonly runs: Runs;
+  /** Starts one more over the same database. Its stop is up to who asks for it. */
+  another(options: Partial<GatewayOptions>): Promise<Gateway>;
   /** Every prompt of the model so far. */
   readonly prompts: readonly string[];
 }
@@ -55,9 +57,12 @@ export function useAnsweringGateway(say: Say, options: Partial<GatewayOptions> =
     const tools = await ToolWorker.start(runs, [search], { workerId: 'tool', concurrency: 8 }, silent);
     const stopLooking = keepLooking(runs, 20);
     const address = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey, heartbeatMs: 20 };
-    const gateway = await Gateway.start(runs, offer, { ...address, ...options }, silent);
+    const another = async (more: Partial<GatewayOptions>) =>
+      await Gateway.start(runs, offer, { ...address, ...options, ...more }, silent);
+    const gateway = await another({});
     return {
       gateway,
+      another,
       runs,
       prompts,
       close: async () => {

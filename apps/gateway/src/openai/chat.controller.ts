@@ -12,7 +12,7 @@ import { inWordsOf } from './naming.ts';
 import { createCompletion } from './operations.ts';
 import { Responses } from './responses.ts';
 import { sseHeaders, sseOf, toData } from './sse.ts';
-import { type AnswerPatience, leaving, leavingWithin } from './waiting.ts';
+import { type AnswerPatience, expectCaller, leaving, leavingWithin } from './waiting.ts';
 
 /** Runs in the form of OpenAI's chat completions: one question, one answer. */
 @Controller('v1/chat/completions')
@@ -50,10 +50,11 @@ export class ChatController {
     reply.status(200);
     if (stream) {
       const chunks = this.#chunks(caller.tenantId, runId, { includeUsage, leaves });
-      return await reply.headers(sseHeaders).send(sseOf(chunks, this.#waits.heartbeatMs));
+      return await reply.headers(sseHeaders).send(sseOf(chunks, { ...this.#waits, ends: caller.ends }));
     }
     const limit = leavingWithin(this.#waits.endMs, leaves, request);
     const response = await this.#responses.settled(caller.tenantId, runId, limit);
+    expectCaller(caller);
     await reply.send(toCompletion(answered(response)));
   }
 

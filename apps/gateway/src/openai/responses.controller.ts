@@ -23,7 +23,7 @@ import { cancelResponse, createResponse, listInputItems, retrieveResponse } from
 import { Responses } from './responses.ts';
 import { shownRun } from './shown-run.ts';
 import { sseHeaders, sseOf, toResponseSse } from './sse.ts';
-import { type AnswerPatience, leaving, leavingWithin } from './waiting.ts';
+import { type AnswerPatience, expectCaller, leaving, leavingWithin } from './waiting.ts';
 
 /** Runs in the form of OpenAI's Responses API. */
 @Controller('v1/responses')
@@ -63,7 +63,9 @@ export class ResponsesController {
     if (stream) return await this.#stream(caller, { runId, after: -1 }, reply);
     if (background) return await reply.send(await this.#responses.now(caller.tenantId, runId));
     const leaves = leavingWithin(this.#waits.endMs, leaving(this.#waits, caller, reply), request);
-    await reply.send(await this.#responses.settled(caller.tenantId, runId, leaves));
+    const response = await this.#responses.settled(caller.tenantId, runId, leaves);
+    expectCaller(caller);
+    await reply.send(response);
   }
 
   @Get(':id')
@@ -114,6 +116,6 @@ export class ResponsesController {
   ): Promise<void> {
     const leaves = leaving(this.#waits, caller, reply);
     const events = this.#responses.follow(caller.tenantId, runId, leaves);
-    await reply.headers(sseHeaders).send(sseOf(toResponseSse(events, after), this.#waits.heartbeatMs));
+    await reply.headers(sseHeaders).send(sseOf(toResponseSse(events, after), { ...this.#waits, ends: caller.ends }));
   }
 }

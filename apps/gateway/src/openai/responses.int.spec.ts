@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
 import type { Response as OpenAiResponse, ResponseStreamEvent } from 'openai/resources/responses/responses';
-import { responseResource } from '#contracts';
+import { responseResource, scopes } from '#contracts';
 import { answeringCorpus, describedFetch, useAnsweringGateway } from '../../../../test/support/answering-gateway.ts';
+import { eventually } from '../../../../test/support/argosy.ts';
 import { thinkAndAnswer, thinkAndCall } from '../../../../test/support/scripted-research.ts';
 
 const quote = 'every ninety minutes';
@@ -59,6 +60,12 @@ function textOf(response: OpenAiResponse) {
 /** What an annotation marks, as the protocol's own examples slice. */
 function marked(text: string, { start_index, end_index }: { start_index: number; end_index: number }): string {
   return [...text].slice(start_index, end_index).join('');
+}
+
+/** Ids of the runs with this label. */
+async function runsOf(label: string): Promise<string[]> {
+  const runs = await stack().runs.list('local', null, 100);
+  return runs.filter(({ metadata }) => label in metadata).map(({ runId }) => runId);
 }
 
 async function refusal(work: Promise<unknown>) {
@@ -323,7 +330,67 @@ describe('a budget', () => {
   });
 });
 
+/** What a request of its own form is answered with. */
+async function post(url: string, fields: object, init: RequestInit = {}): Promise<Response> {
+  const headers = { 'content-type': 'application/json', ...init.headers };
+  return await fetch(`${url}/v1/responses`, { ...init, method: 'POST', headers, body: JSON.stringify(asked(fields)) });
+}
+
+/** Resolves when the model was asked for the run with this in its question. */
+async function underWay(question: string): Promise<void> {
+  await eventually(async () => stack().prompts.find((prompt) => prompt.includes(question)) ?? null, question);
+}
+
 describe('the wait for an end', () => {
+  it('has a limit, after which the response is given as it is', async () => {
+    const gateway = await stack().another({ answerPatience: { endMs: 200, cancelMs: 100 } });
+    const response = (await (await post(gateway.url, { input: hold })).json()) as OpenAiResponse;
+    expect(response.status).toMatch(/^(?:queued|in_progress)$/);
+    expect(await client.responses.cancel(response.id)).toMatchObject({ status: 'cancelled' });
+    await gateway.stop();
+  });
+
+  it('ends with the server that waits, and the run goes on', async () => {
+    const gateway = await stack().another({});
+    const input = `${hold} The server stops.`;
+    const waited = post(gateway.url, { input });
+    await underWay(input);
+    await gateway.stop();
+    const response = (await (await waited).json()) as OpenAiResponse;
+    expect(response).toMatchObject({ status: 'in_progress', output: [] });
+    expect(await client.responses.retrieve(response.id)).toMatchObject({ status: 'in_progress' });
+    await client.responses.cancel(response.id);
+  });
+
+  it('of a client that leaves ends nothing: whoever sends the request again under its key is given the same run', async () => {
+    const headers = { 'idempotency-key': 'left' };
+    const metadata = { left: 'yes' };
+    const left = new AbortController();
+    const first = post(stack().gateway.url, { metadata }, { headers, signal: left.signal });
+    first.catch(() => undefined);
+    await eventually(async () => ((await runsOf('left')).length > 0 ? true : null), 'the run');
+    left.abort();
+    const again = (await (await post(stack().gateway.url, { metadata }, { headers })).json()) as OpenAiResponse;
+    expect(again.status).toBe('completed');
+    expect(await runsOf('left')).toEqual([again.id.replace('resp_', 'run_')]);
+  });
+
+  it('ends for a caller who may not go on, on a stream with a word', async () => {
+    const ends = new AbortController();
+    const caller = { tenantId: 'local', keyId: 'k', scopes: new Set(scopes), ends: ends.signal };
+    const gateway = await stack().another({ admission: { admit: async () => caller } });
+    const input = `${hold} The key goes.`;
+    const [waited, streamed] = [post(gateway.url, { input }), post(gateway.url, { input, stream: true })];
+    const reader = (await streamed).text();
+    await underWay(input);
+    ends.abort();
+    expect(await reader).toMatch(/\n\n: this key is no longer accepted\n\n$/);
+    const refused = await waited;
+    expect(refused.status).toBe(401);
+    expect(await refused.json()).toMatchObject({ error: { type: 'authentication_error', code: 'invalid_api_key' } });
+    await gateway.stop();
+  });
+
   it('answers a repeated request under one Idempotency-Key with the same response, and refuses another', async () => {
     const headers = { 'idempotency-key': 'once' };
     const create = (fields: object) => client.responses.create({ ...asked(fields), stream: false }, { headers });

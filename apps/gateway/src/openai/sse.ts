@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ResponseEvent } from '#contracts';
-import { heartbeatSse } from '../resources.ts';
+import { eventStreams } from '../instruments.ts';
+import { endedSse, heartbeatSse } from '../resources.ts';
 
 /** Data without a name, as the older protocol streams them. */
 export function toData(value: object | '[DONE]'): string {
@@ -20,26 +21,39 @@ export async function* toResponseSse(events: AsyncIterable<ResponseEvent>, after
   }
 }
 
-/**
- * Server-sent events as they are made, with a comment whenever nothing was for a while. Nothing is made that the client
- * has not taken what came before of: a slow one holds up its own stream only.
- */
-export function sseOf(chunks: AsyncIterable<string>, heartbeatMs: number): Readable {
-  return Readable.from(withHeartbeats(chunks[Symbol.asyncIterator](), heartbeatMs), { objectMode: false });
+export interface SseOptions {
+  /** Time between two comments that keep a quiet stream open. */
+  readonly heartbeatMs: number;
+  /** Fires when the client may not go on; it is told so where the events end. */
+  readonly ends: AbortSignal;
 }
 
-async function* withHeartbeats(chunks: AsyncIterator<string>, heartbeatMs: number): AsyncGenerator<string> {
+/**
+ * Server-sent events as they are made, with a comment whenever nothing was for a while. Nothing is made before the client
+ * has taken what came before: a slow one holds up its own stream only.
+ */
+export function sseOf(chunks: AsyncIterable<string>, options: SseOptions): Readable {
+  const stream = Readable.from(withHeartbeats(chunks[Symbol.asyncIterator](), options), { objectMode: false });
+  eventStreams.add(1);
+  return stream.once('close', () => eventStreams.add(-1));
+}
+
+async function* withHeartbeats(
+  chunks: AsyncIterator<string>,
+  { heartbeatMs, ends }: SseOptions,
+): AsyncGenerator<string> {
   try {
     let next = chunks.next();
     for (;;) {
       const came = await within(next, heartbeatMs);
       if (came === null) yield heartbeatSse;
-      else if (came.done) return;
+      else if (came.done) break;
       else {
         yield came.value;
         next = chunks.next();
       }
     }
+    if (ends.aborted) yield endedSse;
   } finally {
     await chunks.return?.();
   }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
+import { Refusal } from '../access/refusal.ts';
 import type { StreamSettings } from '../event-stream.ts';
 
 /** How long clients wait for answers that take as long as a run. */
@@ -21,7 +22,16 @@ export function leaving({ closing }: StreamSettings, { ends }: Caller, reply: Fa
   return AbortSignal.any([left.signal, ends, closing]);
 }
 
-/** The same, with a limit; until then the connection is not taken for a dead one, though no byte passes. */
+/** @throws Refusal when the caller lost its rights while it waited */
+export function expectCaller({ ends }: Caller): void {
+  if (!ends.aborted) return;
+  throw new Refusal('This API key was revoked or has expired. The run goes on.', {
+    status: 401,
+    code: 'invalid_api_key',
+  });
+}
+
+/** As {@link leaving}, with a limit; until then the connection is not taken for a dead one, though no byte passes. */
 export function leavingWithin(limitMs: number, leaves: AbortSignal, { raw: { socket } }: FastifyRequest): AbortSignal {
   socket.setTimeout(limitMs + 10_000);
   return AbortSignal.any([leaves, AbortSignal.timeout(limitMs)]);
