@@ -1,0 +1,329 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { scopes } from '#contracts';
+import type { Report } from '#domain';
+import { jsonLogger } from '#platform';
+import { type Claim, DataDirectory, openEmbedded, openFleet, type Runs } from '#runs';
+import { useStore } from '../../../test/support/embedded.ts';
+import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
+import { signingKey } from '../../../test/support/sealing.ts';
+import { freshDatabase, sharedRedisUrl } from '../../../test/support/servers.ts';
+import { Gateway } from './index.ts';
+
+const extractive = {
+  isLanguageModel: false,
+  profile: 'extractive-v1',
+  contextTokens: null,
+  prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
+};
+const offer = {
+  models: new Map([['extractive', extractive]]),
+  defaultModel: 'extractive',
+  providers: ['mediawiki', 'arxiv'],
+  knowsCorpus: () => false,
+};
+
+/** In everything that the first tenant writes. */
+const canary = 'canary7';
+const text = `The ${canary} lease ends after ten seconds.`;
+const file = Buffer.from(`A ${canary} file.`);
+const fileHash = createHash('sha256').update(file).digest('hex');
+const never = new AbortController().signal;
+
+/** A gateway that takes callers for whom they say they are. */
+async function gatewayOn(runs: Runs, pepper = randomBytes(32)): Promise<Gateway> {
+  const admit = async ({ headers }: { headers: Record<string, unknown> }) => {
+    const tenantId = String(headers['x-tenant']);
+    return { tenantId, keyId: `key-of-${tenantId}`, scopes: new Set(scopes), ends: never };
+  };
+  const keys = runs.keys({ pepper, env: 'test' });
+  const options = { host: '127.0.0.1', port: 0, tenantId: 'nobody', signingKey, admission: { admit }, keys };
+  return await Gateway.start(
+    runs,
+    offer,
+    options,
+    jsonLogger('gateway', 'error', () => undefined),
+  );
+}
+
+const stack = useStore(async (folder) => {
+  const directory = DataDirectory.hold(folder);
+  const store = await openEmbedded(directory);
+  const { runs } = store;
+  for (const tenantId of ['a', 'b']) await runs.tenants.create({ tenantId, name: tenantId });
+  const member = await runs.join({ workerId: 'test-worker', role: 'agent-worker', slots: 1 });
+  const calls = await runs.answerCalls(member, { concurrency: 1 }, async () => {
+    return { state: 'done', observation: observationOf(text), snapshots: new Map([[sha256Of(text), text]]) };
+  });
+  const driving = await runs.answerRuns(member, { concurrency: 1 }, async (claim) => await drive(runs, claim));
+  const gateway = await gatewayOn(runs);
+  const close = async (): Promise<void> => {
+    await gateway.stop();
+    await driving.close({ abortAfterMs: 0 });
+    await calls.close({ abortAfterMs: 0 });
+    await member.end();
+    await store.close();
+    await directory.release();
+  };
+  return { gateway, runs, close };
+});
+
+async function drive(runs: Runs, claim: Claim): Promise<void> {
+  const call = placed(searchOf(canary), 0);
+  await runs.commit(claim, { step: { number: 1, event: asked(call), answered: [] }, events: [], intents: [call] });
+  const outcomes = (await runs.callTools(claim, [call], never)) ?? [];
+  await runs.commit(claim, {
+    step: { number: 2, event: { kind: 'tools-returned', outcomes }, answered: [call] },
+    events: [],
+  });
+  const [source] = observationOf(text).sources;
+  const { uri = '', title = '', sha256 = '', bytes = 0 } = source ?? {};
+  const report: Report = {
+    ...reportOf(claim.runId),
+    answer: text,
+    claims: [{ text, verdict: 'supported', citations: [{ source: 's1', start: 0, end: text.length, quote: text }] }],
+    sources: [{ id: 's1', uri, title, sha256, bytes, fetched_at: '2026-01-31T00:00:00.000Z' }],
+  };
+  await runs.commit(claim, { events: [{ type: 'run.completed', data: {} }], outcome: { state: 'completed', report } });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly id: string;
+}
+
+interface Sent {
+  readonly json?: unknown;
+  readonly bytes?: Uint8Array;
+  readonly headers?: Record<string, string>;
+}
+
+async function send(tenant: string, route: string, sent: Sent = {}, to = stack().gateway): Promise<Answer> {
+  const [method = '', path = ''] = route.split(' ');
+  const body = sent.json === undefined ? sent.bytes : JSON.stringify(sent.json);
+  const type = sent.json === undefined ? 'application/octet-stream' : 'application/json';
+  const headers = { 'x-tenant': tenant, ...(body === undefined ? {} : { 'content-type': type }), ...sent.headers };
+  const init = {
+    method,
+    headers,
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : new Blob([new Uint8Array(body)]) }),
+  };
+  const response = await fetch(new URL(path, to.url), init);
+  // A stream of a run that has not ended would not end either.
+  const streams = response.headers.get('content-type')?.startsWith('text/event-stream') && response.ok;
+  if (streams) await response.body?.cancel();
+  const words = streams ? '' : await response.text();
+  const { id = '' } = (words.startsWith('{') ? JSON.parse(words) : {}) as { id?: string };
+  return { status: response.status, body: words, id };
+}
+
+const question = { question: `What is the ${canary} lease?`, sources: { web: true }, metadata: { note: canary } };
+const folder = {
+  name: `${canary} folder`,
+  files: [{ path: `${canary}.md`, sha256: fileHash, bytes: file.byteLength }],
+};
+const once = { 'idempotency-key': 'one' };
+
+/** One of each kind of thing that the first tenant can have. @returns their ids */
+async function possessions(): Promise<string[]> {
+  const { runs } = stack();
+  const finished = await send('a', 'POST /v1/research', { json: question, headers: once });
+  await runs.dispatch();
+  for await (const { type } of runs.events('a', finished.id, 0, never)) expect(type).not.toBe('run.failed');
+  const waiting = await send('a', 'POST /v1/research', { json: question });
+  const response = await send('a', 'POST /v1/responses', {
+    json: { model: 'extractive', input: question.question, background: true },
+  });
+  const corpus = await send('a', 'POST /v1/corpora', { json: folder });
+  expect((await send('a', `PUT /v1/corpora/files/${fileHash}`, { bytes: file })).status).toBe(204);
+  const key = await send('a', 'POST /v1/keys', { json: { name: canary } });
+  const ids = [finished.id, waiting.id, response.id, corpus.id, key.id];
+  expect(ids).not.toContain('');
+  return [...ids, sha256Of(text), fileHash];
+}
+
+/** An id of the same form that nobody has. */
+const twinOf = (id: string): string =>
+  id.replace(/[0-9a-f](?=[0-9a-f]*$)/g, (digit) => ((Number.parseInt(digit, 16) + 1) % 16).toString(16));
+
+/** What is left of an id without its prefix, which one protocol has otherwise than another. */
+const hexOf = (id: string): string => id.replace(/^.*_/, '');
+
+/** A route with every combination of these ids in the places of its parameters. */
+function placesOf(route: string, ids: readonly string[]): string[][] {
+  const places = route.split('/').filter((part) => part.startsWith(':'));
+  return places.reduce<string[][]>((all, _) => all.flatMap((some) => ids.map((id) => [...some, id])), [[]]);
+}
+const placedIn = (route: string, ids: readonly string[]): string =>
+  ids.reduce((path, id) => path.replace(/:\w+/, id), route);
+
+/** Of the deployment, and the same for everyone. */
+const common = new Set([
+  ...['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /v1/models', 'GET /v1/models/:id'],
+]);
+
+/** What the second tenant may try with the things of the first, where they are named in a body. */
+type Attempt = (ids: readonly string[]) => Promise<void>;
+const attempts: Readonly<Record<string, Attempt>> = {
+  'POST /v1/research': async (ids) => {
+    const corpus = ids.find((id) => id.startsWith('c_')) ?? '';
+    const search = async (id: string) =>
+      await send('b', 'POST /v1/research', { json: { ...question, sources: { corpora: [id] } } });
+    const [theirs, nobodys] = [await search(corpus), await search(twinOf(corpus))];
+    expect(theirs).toMatchObject({ status: 422, body: expect.stringContaining(`there is no corpus ${corpus}`) });
+    expect(nobodys.status).toBe(422);
+    const mine = await send('b', 'POST /v1/research', {
+      json: { ...question, question: 'Mine?', metadata: {} },
+      headers: once,
+    });
+    expect(mine.status).toBe(202);
+    expect(ids).not.toContain(mine.id);
+  },
+  'POST /v1/responses': async (ids) => {
+    const response = ids.find((id) => id.startsWith('resp_')) ?? '';
+    const json = { model: 'extractive', input: 'Mine?', background: true, previous_response_id: response };
+    const { status, body } = await send('b', 'POST /v1/responses', { json });
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(body).not.toContain(canary);
+  },
+  // Names nothing but a model, and waits for its run.
+  'POST /v1/chat/completions': async () => undefined,
+  'POST /v1/corpora': async (ids) => {
+    const { status, body, id } = await send('b', 'POST /v1/corpora', { json: { ...folder, name: 'mine' } });
+    expect(status).toBe(200);
+    // The bytes are here, and not for him.
+    expect(JSON.parse(body)).toMatchObject({ status: 'uploading', missing: [fileHash] });
+    expect(ids).not.toContain(id);
+    await send('b', `DELETE /v1/corpora/${id}`);
+  },
+  'POST /v1/keys': async (ids) => {
+    const { status, id } = await send('b', 'POST /v1/keys', { json: { name: 'mine' } });
+    expect(status).toBe(201);
+    expect(ids).not.toContain(id);
+    await send('b', `DELETE /v1/keys/${id}`);
+  },
+};
+
+const order = ['GET', 'PUT', 'POST', 'DELETE'];
+const bytesFor = (route: string): Sent => (route.startsWith('PUT ') ? { bytes: file } : {});
+
+describe('two tenants', () => {
+  it('never meet: whatever one has is not there for the other, by any route', async () => {
+    const ids = await possessions();
+    const routes = stack().gateway.routes.toSorted(
+      (x, y) => order.indexOf(x.split(' ')[0] ?? '') - order.indexOf(y.split(' ')[0] ?? ''),
+    );
+    const answers = new Map<string, Answer>();
+    for (const route of routes.filter((one) => one.includes('/:') && !common.has(one))) {
+      for (const place of placesOf(route, ids)) {
+        const path = placedIn(route, place);
+        const answer = await send('b', path, bytesFor(route));
+        answers.set(path, answer);
+        // As for what nobody has: nothing tells that somebody else does.
+        const twin = await send('b', placedIn(route, place.map(twinOf)), bytesFor(route));
+        const shown = place.reduce((body, id) => body.replaceAll(hexOf(id), hexOf(twinOf(id))), answer.body);
+        const told = (body: string) => body.replace(/"request_id":"[^"]*"/, '');
+        expect([path, answer.status, told(shown)]).toEqual([path, twin.status, told(twin.body)]);
+      }
+    }
+    for (const route of routes.filter((one) => !one.includes('/:') && !one.startsWith('GET '))) {
+      expect([route, attempts[route] !== undefined]).toEqual([route, true]);
+      await attempts[route]?.(ids);
+    }
+    for (const route of routes.filter((one) => !one.includes('/:') && one.startsWith('GET ') && !common.has(one))) {
+      const { status, body } = await send('b', route);
+      expect([route, status]).toEqual([route, 200]);
+      for (const secret of [canary, ...ids]) expect([route, body.includes(secret)]).toEqual([route, false]);
+      const own = await send('a', route);
+      expect([route, ids.some((id) => own.body.includes(id)) || !own.body.includes('"data":[')]).toEqual([route, true]);
+    }
+    // Whoever owns the things has them still, and by every route at least one: so the refusals above mean something.
+    for (const route of routes.filter((one) => one.includes('/:') && !common.has(one))) {
+      const served: string[] = [];
+      for (const path of placesOf(route, ids).map((place) => placedIn(route, place))) {
+        const { status } = await send('a', path, bytesFor(route));
+        if (status >= 400) continue;
+        served.push(path);
+        expect([path, answers.get(path)?.status, answers.get(path)?.body.includes(canary)]).toEqual([path, 404, false]);
+      }
+      expect([route, served.length > 0]).toEqual([route, true]);
+    }
+  }, 120_000);
+
+  it('have providers of their own choice', async () => {
+    const { runs } = stack();
+    const web = { question: 'Why?', sources: { web: true } };
+    await runs.tenants.create({ tenantId: 'chooser', name: 'Chooser' }, { providers: ['arxiv'] });
+    const refused = await send('chooser', 'POST /v1/research', {
+      json: { ...web, sources: { providers: ['mediawiki'] } },
+    });
+    expect(refused).toMatchObject({ status: 422, body: expect.stringMatching(/mediawiki.*known: arxiv/) });
+    const { id } = await send('chooser', 'POST /v1/research', { json: web });
+    expect((await runs.history('chooser', id)).request.sources.providers).toEqual(['arxiv']);
+    const { id: other } = await send('b', 'POST /v1/research', { json: web });
+    expect((await runs.history('b', other)).request.sources.providers).toEqual([]);
+  });
+});
+
+describe('a run that is deleted', () => {
+  it('is 204 once and 404 afterwards, also one that waits, whose stream ends', async () => {
+    const { id } = await send('b', 'POST /v1/research', { json: question });
+    const events = await fetch(new URL(`/v1/research/${id}/events`, stack().gateway.url), {
+      headers: { 'x-tenant': 'b' },
+    });
+    expect(await send('b', `DELETE /v1/research/${id}`)).toMatchObject({ status: 204, body: '' });
+    expect(await events.text()).not.toMatch(/event: run\.(cancelled|completed|failed)/);
+    expect((await send('b', `GET /v1/research/${id}`)).status).toBe(404);
+    expect((await send('b', `DELETE /v1/research/${id}`)).status).toBe(404);
+  });
+});
+
+const useFleet = async () => {
+  const fresh = await freshDatabase();
+  const stores = { databaseUrl: fresh.url, redisUrl: sharedRedisUrl(), role: 'argosy_gateway' } as const;
+  const { runs, close } = await openFleet(stores);
+  const gateway = await gatewayOn(runs);
+  return {
+    gateway,
+    close: async () => {
+      await gateway.stop();
+      await close();
+      await fresh.drop();
+    },
+  };
+};
+const fleet = useStore(useFleet);
+
+describe.each([
+  ['PGlite', stack],
+  ['PostgreSQL, as the gateway', fleet],
+])('an Idempotency-Key on %s', (_name, at) => {
+  const key = { 'idempotency-key': 'once' };
+  const post = async (tenant: string, json: unknown) =>
+    await send(tenant, 'POST /v1/research', { json, headers: key }, at().gateway);
+
+  it('makes one run of fifty requests at once, for each tenant its own', async () => {
+    const all = await Promise.all(
+      ['c', 'd'].flatMap((tenant) =>
+        Array.from({ length: 50 }, async () => ({ tenant, ...(await post(tenant, question)) })),
+      ),
+    );
+    expect(all.filter(({ status }) => status !== 202)).toEqual([]);
+    const idsOf = (tenant: string) => [...new Set(all.filter((one) => one.tenant === tenant).map(({ id }) => id))];
+    expect([idsOf('c').length, idsOf('d').length]).toEqual([1, 1]);
+    expect(idsOf('c')).not.toEqual(idsOf('d'));
+  });
+
+  it('refuses another request, and takes it when the first run was deleted', async () => {
+    const { id } = await post('e', question);
+    const other = { ...question, question: 'Something else?' };
+    expect(await post('e', other)).toMatchObject({
+      status: 422,
+      body: expect.stringContaining('idempotency_conflict'),
+    });
+    expect((await post('e', { ...question, metadata: { note: canary } })).id).toBe(id);
+    await send('e', `DELETE /v1/research/${id}`, {}, at().gateway);
+    expect((await post('e', other)).status).toBe(202);
+  });
+});
