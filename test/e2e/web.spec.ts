@@ -95,6 +95,7 @@ describeFleet('a question without documents, over a fleet with two search provid
     for (const url of pages()) expect(hits).toContain(`(${url})`);
     expect(hits).toContain('Source: searxng');
     expect(hits).toContain('Source: mediawiki');
+    expect(report.attributions.map(({ provider }) => provider).sort()).toEqual(['mediawiki', 'searxng']);
   }, 60_000);
 
   it('is answered without a model by passages of the pages, and by no word of what a search said of them', async () => {

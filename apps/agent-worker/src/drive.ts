@@ -3,6 +3,7 @@ import {
   advance,
   announce,
   announceEnd,
+  attributionsOf,
   buildReport,
   type Checkable,
   type Command,
@@ -255,7 +256,8 @@ class Drive {
     const usage = usageOf(state.spent, state.step, this.#elapsedSeconds());
     const model = this.#around.models.get(request.model)?.name ?? null;
     const degraded = degradedOf(request, state.turns);
-    const report: Report = buildReport({ ...request, runId, model, degraded }, verified, command, usage);
+    const attributions = attributionsOf(state.turns);
+    const report: Report = buildReport({ ...request, runId, model, degraded, attributions }, verified, command, usage);
     const outcome = { state: report.status, report };
     const last = step === null ? {} : { step, spent: state.spent, traceparent: this.#span };
     const told = step === null ? [] : announce(step.event, state, command);

@@ -27,6 +27,8 @@ function mutable(report: Report): NonNullable<RunResource['report']> {
     sources: [...report.sources],
     output_citations: report.output_citations.map((proof) => ({ ...proof, citations: [...proof.citations] })),
     output_faults: [...report.output_faults],
+    // Reports of earlier releases have none.
+    attributions: [...(report.attributions ?? [])],
   };
 }
 

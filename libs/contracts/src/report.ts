@@ -109,6 +109,10 @@ export const reportSchema = z
       .default([])
       .meta({ description: 'Proofs of fields of `output`, by JSON Pointer.' }),
     output_faults: z.array(z.string()).default([]).meta({ description: 'Why there is no `output`.' }),
+    attributions: z
+      .array(z.object({ provider: z.string(), text: z.string() }))
+      .default([])
+      .meta({ description: 'Search providers that the run was helped by, and what they ask to be said of them.' }),
   })
   .meta({
     id: 'Report',

@@ -41,7 +41,7 @@ type Kept = ReadonlyMap<Passage | SearchHit, Passage | SearchHit>;
 function clip(observation: Observation, tokens: number): Observation {
   const kept = keep(observation, tokens);
   const sections = observation.sections.map((section) => keepOf(section, kept));
-  return { sections, sources: sourcesOf(observation, kept) };
+  return { ...observation, sections, sources: sourcesOf(observation, kept) };
 }
 
 function keep({ sections, sources }: Observation, tokens: number): Kept {

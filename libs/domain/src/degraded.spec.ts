@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { hitsOf, observationOf, requestOf, searchOf } from '../../../test/support/research.ts';
 import type { Turn } from './conversation.ts';
-import { degradedOf } from './degraded.ts';
+import { attributionsOf, degradedOf } from './degraded.ts';
 import type { Observation, ToolFault } from './observation.ts';
 
 const online = requestOf({ degraded: ['no_llm'], sources: { ...requestOf().sources, web: true } });
@@ -34,5 +34,22 @@ describe('degradedOf', () => {
   it('adds nothing to a run that was never to search it', () => {
     const offline = requestOf({ degraded: ['no_web_search'] });
     expect(degradedOf(offline, searched(failed('transient')))).toEqual(['no_web_search']);
+  });
+});
+
+describe('attributionsOf', () => {
+  it('names each provider that found something once, in the order in which they came up', () => {
+    const found = (attributions: Record<string, string>) => ({ ...hitsOf('q', 'https://a.example/'), attributions });
+    const turns = searched(
+      found({ wiki: 'CC BY-SA.', exa: 'By Exa.' }),
+      documents,
+      found({ brave: 'B.', wiki: 'CC BY-SA.' }),
+    );
+    expect(attributionsOf(turns)).toEqual([
+      { provider: 'wiki', text: 'CC BY-SA.' },
+      { provider: 'exa', text: 'By Exa.' },
+      { provider: 'brave', text: 'B.' },
+    ]);
+    expect(attributionsOf(searched(documents))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import type { Turn } from './conversation.ts';
-import type { ResearchRequest } from './request.ts';
+import type { Attribution, ResearchRequest } from './request.ts';
 
 /** Tools that ask search providers. */
 const searching: ReadonlySet<string> = new Set(['search', 'scholar']);
@@ -16,4 +16,12 @@ export function degradedOf({ degraded, sources }: ResearchRequest, turns: readon
     .flatMap(({ observation }) => observation.sections);
   const answered = sections.some(({ hits, fault }) => hits !== undefined || fault?.kind === 'empty');
   return sections.length > 0 && !answered ? [...degraded, 'no_web_search'] : degraded;
+}
+
+/** The search providers that named anything to a run, in order of first appearance. Cost O(tool calls of the run). */
+export function attributionsOf(turns: readonly Turn[]): readonly Attribution[] {
+  const found = turns
+    .flatMap((turn) => (turn.role === 'tools' ? turn.results : []))
+    .flatMap(({ observation }) => Object.entries(observation.attributions ?? {}));
+  return [...new Map(found)].map(([provider, text]) => ({ provider, text }));
 }

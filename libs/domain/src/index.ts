@@ -36,7 +36,7 @@ export type {
   ToolOutcome,
   Turn,
 } from './conversation.ts';
-export { degradedOf } from './degraded.ts';
+export { attributionsOf, degradedOf } from './degraded.ts';
 export { tokenWeight } from './estimate.ts';
 export {
   announce,
@@ -68,6 +68,7 @@ export {
   usageOf,
 } from './report.ts';
 export {
+  type Attribution,
   type CitationRule,
   type ReportSetting,
   type ResearchRequest,

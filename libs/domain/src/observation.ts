@@ -89,6 +89,8 @@ export type Choice = { readonly by: 'model' } | { readonly by: 'words'; readonly
 export interface Observation {
   readonly sections: readonly Section[];
   readonly sources: readonly SourceDocument[];
+  /** Whose data the hits are and on which terms, by the name of the provider; absent where there are none. */
+  readonly attributions?: Readonly<Record<string, string>>;
   /** What the model cost that read the pages; absent where none was asked. */
   readonly reading?: ReadingUsage;
 }

@@ -57,6 +57,7 @@ describe('buildReport', () => {
         usd: 0.01234,
         seconds: 12.346,
       },
+      attributions: [],
       incomplete_details: null,
       output: null,
       removed_claims: 0,
@@ -112,6 +113,16 @@ describe('renderMarkdown', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('credits the search providers that the run was helped by', () => {
+    const attributions = [
+      { provider: 'mediawiki', text: 'Wikipedia,\nCC BY-SA 4.0.' },
+      { provider: 'openalex', text: 'OpenAlex, CC0.' },
+    ];
+    const report = { ...reportWith({ status: 'completed' }), attributions };
+    const credits = 'Searched with mediawiki (Wikipedia, CC BY-SA 4.0.); openalex (OpenAlex, CC0.)';
+    expect(renderMarkdown(report)).toContain(`\n---\n\n${credits}\n\nRun run-1: `);
   });
 
   it('is plain about a run that found nothing and had no model', () => {

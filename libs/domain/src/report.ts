@@ -1,6 +1,6 @@
 import type { Spending } from './budget.ts';
 import type { Claim, FieldProof, VerifiedAnswer } from './claims.ts';
-import type { ReportSetting } from './request.ts';
+import type { Attribution, ReportSetting } from './request.ts';
 import type { Conclusion, Ending } from './run-state.ts';
 
 /** Terminal states of a run. */
@@ -29,6 +29,8 @@ export interface Report {
   /** Proofs of the fields of `output`. */
   readonly output_citations: readonly FieldProof[];
   readonly output_faults: readonly string[];
+  /** Search providers that the run was helped by, with what they ask to be said of them. */
+  readonly attributions: readonly Attribution[];
 }
 
 export interface ReportSource {
@@ -79,6 +81,7 @@ export function buildReport(
     output: output === null ? null : output.value,
     output_citations: verified.fields,
     output_faults: outputFaults,
+    attributions: setting.attributions ?? [],
   };
 }
 
@@ -145,7 +148,7 @@ export function renderMarkdown(report: Report): string {
   }
   const quotes = quotations(report);
   if (quotes.length > 0) lines.push('## Quotations', '', ...quotes, '');
-  lines.push(`---`, '', footer(report), '');
+  lines.push(`---`, '', ...credits(report), footer(report), '');
   return lines.join('\n');
 }
 
@@ -164,6 +167,12 @@ function quotations(report: Report): string[] {
       .filter(({ quote }) => quote !== claim.text)
       .map(({ source, quote }) => `- ${oneLine(claim.text)}\n  [${source.slice(1)}] “${oneLine(quote)}”`),
   );
+}
+
+/** What a database keeps of a report of an earlier release has none. */
+function credits({ attributions = [] }: Partial<Report>): string[] {
+  const said = attributions.map(({ provider, text }) => `${oneLine(provider)} (${oneLine(text)})`);
+  return said.length === 0 ? [] : [`Searched with ${said.join('; ')}`, ''];
 }
 
 function footer({ run_id, model, usage, degraded }: Report): string {

@@ -10,6 +10,14 @@ export interface ReportSetting {
   readonly profile: string;
   /** What an honest reader must know was not there: `no_llm`, `no_web_search`. */
   readonly degraded: readonly string[];
+  /** Whose searches it was found by; absent: nobody's. */
+  readonly attributions?: readonly Attribution[];
+}
+
+/** A search provider that named pages or works to a run, and the terms on which it does so. */
+export interface Attribution {
+  readonly provider: string;
+  readonly text: string;
 }
 
 /** What a run is allowed to touch. Comes from the accepted request and never from the model. */
@@ -50,7 +58,7 @@ export function upcastRequest(stored: StoredRequest): ResearchRequest {
 export type CitationRule = 'mark' | 'strict';
 
 /** An accepted request with everything frozen that a replay needs. Stored with the run, never changed. */
-export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model'> {
+export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model' | 'attributions'> {
   /** Configured name of the model; `extractive` for none. */
   readonly model: string;
   readonly sources: SourcePolicy;

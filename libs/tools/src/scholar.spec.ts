@@ -147,6 +147,7 @@ describe('scholar', () => {
     const { observation, snapshots } = await tool(index).tool.run({ query: ['leases'] }, contextWith({ web: true }));
     const text = `${title}\nAda Writer\nSOSP, 1989\n\nWe grant leases.`;
     expect(observation.sections[0]?.hits?.map((one) => one.title)).toEqual([title, 'A work without abstract']);
+    expect(Object.keys(observation.attributions ?? {})).toEqual(observation.sections[0]?.hits?.[0]?.providers);
     expect(observation.sections[0]?.passages).toEqual([expect.objectContaining({ start: 0, end: text.length, text })]);
     expect(observation.sources).toEqual([
       {

@@ -5,7 +5,7 @@ import { clipped } from './providers/plain.ts';
 import { type FoundWork, mergeWorks } from './scholar-merge.ts';
 import type { SearchParts } from './search-ask.ts';
 import { faultOfAll } from './search-merge.ts';
-import { askAll, choose } from './search-web.ts';
+import { askAll, attributionsOf, choose } from './search-web.ts';
 import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
 
 /** What a model is shown of `scholar`. */
@@ -37,7 +37,8 @@ export function scholarTool(parts: SearchParts): Tool {
     sideEffects: false,
     async run(args, context) {
       const queries = stringsArgument(args, 'query');
-      return output(await Promise.all(queries.map((query) => searchOne(parts, query, context))));
+      const found = await Promise.all(queries.map((query) => searchOne(parts, query, context)));
+      return output(found, parts);
     },
   };
 }
@@ -89,9 +90,10 @@ function recordOf({ hit, abstract, madeAt }: FoundWork, score: number): Known {
   };
 }
 
-function output(found: readonly Found[]): ToolOutput {
+function output(found: readonly Found[], { providers }: SearchParts): ToolOutput {
   const records = new Map(found.flatMap(({ records }) => records).map((record) => [record.source.sha256, record]));
   const sources = [...records.values()].map(({ source }) => source);
   const snapshots = new Map([...records].map(([sha256, { text }]) => [sha256, text]));
-  return { observation: { sections: found.map(({ section }) => section), sources }, snapshots };
+  const sections = found.map(({ section }) => section);
+  return { observation: { sections, sources, ...attributionsOf(sections, providers) }, snapshots };
 }

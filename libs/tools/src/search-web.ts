@@ -1,4 +1,4 @@
-import type { SearchHit, SourcePolicy, ToolFault } from '#domain';
+import type { Observation, SearchHit, Section, SourcePolicy, ToolFault } from '#domain';
 import { oneLine } from './providers/plain.ts';
 import type { SearchProvider } from './providers/provider.ts';
 import { type Answer, askProviders, type SearchParts } from './search-ask.ts';
@@ -56,6 +56,16 @@ export async function askAll(
     // Beside private documents, a query may hold words of them.
     tenantId: policy.corpora.length > 0 ? tenantId : null,
   });
+}
+
+/** What is to be said of the providers that are named in what was found. */
+export function attributionsOf(
+  sections: readonly Section[],
+  providers: readonly SearchProvider[],
+): Pick<Observation, 'attributions'> {
+  const named = new Set(sections.flatMap(({ hits = [] }) => hits.flatMap((hit) => hit.providers)));
+  const said = providers.filter(({ name }) => named.has(name)).map(({ name, attribution }) => [name, attribution]);
+  return said.length === 0 ? {} : { attributions: Object.fromEntries(said) };
 }
 
 function blocked(message: string): ToolFault {

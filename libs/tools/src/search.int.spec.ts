@@ -75,6 +75,9 @@ describe('search', () => {
       expect(lock?.hits).toEqual([expect.objectContaining({ url: 'https://wiki.example/lock', providers: ['wiki'] })]);
       expect(lock?.passages[0]?.text).toContain('renews its lock');
       expect(zebra).toMatchObject({ passages: [], hits: [{ url: 'https://wiki.example/zebra' }] });
+      expect(observation.attributions).toEqual({
+        [zebra?.hits?.[0]?.providers[0] ?? '']: expect.stringMatching(/^By /),
+      });
       expect(zebra).not.toHaveProperty('fault');
       expect(observation.sources.map(({ uri }) => uri)).toEqual([
         expect.stringMatching(/^corpus:/),

@@ -4,7 +4,7 @@ import { stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
 import type { Candidate } from './corpus/types.ts';
 import type { SearchParts } from './search-ask.ts';
-import { choose, type Pages, searchWeb } from './search-web.ts';
+import { attributionsOf, choose, type Pages, searchWeb } from './search-web.ts';
 import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
 
 /** What a model is shown of `search`. */
@@ -32,7 +32,7 @@ export function searchTool(corpora: Corpora, web: SearchParts | null): Tool {
     async run(args, context) {
       const queries = stringsArgument(args, 'query');
       const found = await Promise.all(queries.map((query) => searchOne({ corpora, web }, query, context)));
-      return output(corpora, found, context);
+      return output({ corpora, web }, found, context);
     },
   };
 }
@@ -111,12 +111,18 @@ function passageOf({ sha256, start, end, text, headings, score }: Candidate) {
   return { sha256, start, end, text, headings, score };
 }
 
-async function output(corpora: Corpora, found: readonly Found[], { policy, signal }: ToolContext): Promise<ToolOutput> {
+async function output(
+  { corpora, web }: Where,
+  found: readonly Found[],
+  { policy, signal }: ToolContext,
+): Promise<ToolOutput> {
   const sources = new Map<string, SourceDocument>();
   for (const { uri, title, sha256, bytes, fetchedAt } of found.flatMap(({ candidates }) => candidates)) {
     if (!sources.has(sha256)) sources.set(sha256, { uri, title, sha256, bytes, fetchedAt });
   }
   const snapshots =
     sources.size > 0 ? await corpora.texts(policy.corpora, [...sources.keys()], signal) : new Map<string, string>();
-  return { observation: { sections: found.map(({ section }) => section), sources: [...sources.values()] }, snapshots };
+  const sections = found.map(({ section }) => section);
+  const said = attributionsOf(sections, web?.providers ?? []);
+  return { observation: { sections, sources: [...sources.values()], ...said }, snapshots };
 }

@@ -65,9 +65,10 @@ export function filesOf({ report, request, events, lost, snapshots }: BundleCont
 
 /** What the run was allowed: all that was frozen when it was accepted, but for the question and its caller's labels. */
 function policyOf({ question: _q, metadata: _m, ...frozen }: ResearchRequest): Record<string, unknown> | null {
-  const { prices: _, ...bounds } = frozen.limits;
+  const { prices: _, reading, ...bounds } = frozen.limits;
+  const limits = { ...bounds, ...(reading === undefined ? {} : { reading: publicNames(reading) }) };
   const policy = { citations: 'mark', outputSchema: null, ...frozen };
-  return publicNames({ ...policy, sources: publicNames(frozen.sources), limits: publicNames(bounds) });
+  return publicNames({ ...policy, sources: publicNames(frozen.sources), limits: publicNames(limits) });
 }
 
 /** The same under names as users meet them: `contextTokens` becomes `context_tokens`. Null stays null. */

@@ -35,7 +35,7 @@ export function providerOf(
     name,
     field: 'encyclopedic',
     hosts: [`${name}.example`],
-    attribution: '',
+    attribution: `By ${name}.`,
     rule,
     longestQuery: 200,
     search,
