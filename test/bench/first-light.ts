@@ -119,7 +119,15 @@ async function indexingRow(folder: string): Promise<Row> {
     const before = performance.now();
     await search.run(
       { query: [query] },
-      { tenantId: 'local', policy, signal: new AbortController().signal, callId: 'bench', reading: null, now: '' },
+      {
+        tenantId: 'local',
+        policy,
+        signal: new AbortController().signal,
+        callId: 'bench',
+        opens: null,
+        reading: null,
+        now: '',
+      },
     );
     times.push(performance.now() - before);
   }

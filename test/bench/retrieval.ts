@@ -66,6 +66,7 @@ export async function extractivePassages(tools: readonly Tool[], id: string, que
         policy,
         signal,
         callId: 'bench',
+        opens: null,
         reading: null,
         now: '2026-01-01T00:00:00Z',
       };

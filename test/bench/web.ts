@@ -80,6 +80,7 @@ const context: ToolContext = {
   policy: { corpora: [], web: true, providers: [], urls: [], allowDomains: [], denyDomains: [] },
   signal: new AbortController().signal,
   callId: 'bench',
+  opens: null,
   reading: null,
   now: '2026-01-01T00:00:00Z',
 };

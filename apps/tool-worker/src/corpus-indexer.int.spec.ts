@@ -67,6 +67,7 @@ describe('ToolWorker with uploaded folders', () => {
     policy: { corpora: [id], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [] },
     signal: new AbortController().signal,
     callId: 'call-1',
+    opens: null,
     reading: null,
     now: '2026-01-02T03:04:05.000Z',
   });

@@ -83,6 +83,7 @@ async function perform(
     policy: claim.sources,
     signal: AbortSignal.any([stop, deadline]),
     callId,
+    opens: claim.opens,
     reading: claim.reading,
     now: new Date().toISOString(),
   };

@@ -47,6 +47,7 @@ export {
   type RunEventType,
 } from './events.ts';
 export { quotePassage } from './evidence.ts';
+export { opensKnownOnly } from './known-pages.ts';
 export { lateOutcome } from './late.ts';
 export { type NextCall, nextCall } from './next-call.ts';
 export type {

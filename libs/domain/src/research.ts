@@ -15,6 +15,7 @@ import { clipOutcomes } from './clip.ts';
 import { type Context, digestOf, wholeContext } from './context.ts';
 import type { ModelReply, Order, ToolCall, ToolOutcome, Turn } from './conversation.ts';
 import { tooManyCalls, unaffordableCalls } from './instructions.ts';
+import { opensKnownOnly, withOpens } from './known-pages.ts';
 import { readingUsage, withReadings } from './reading.ts';
 import type { ResearchRequest } from './request.ts';
 import {
@@ -44,6 +45,7 @@ export function begin({ question, preface, sources, outputSchema }: ResearchRequ
     spent: nothingSpent,
     progress: noProgressYet,
     outputSchema: outputSchema ?? null,
+    opensKnownOnly: opensKnownOnly(sources),
     answered: null,
     outputTries: 0,
   };
@@ -167,7 +169,8 @@ function onResearch(before: Common, event: ReplyEvent, limits: Limits): [Researc
     return refuse(withCalls(after, []), unaffordableCalls, { kind: 'answer', reason: 'max_usd' });
   if (reply.calls.length > 0) {
     const placed = reply.calls.map((call, index) => ({ ...call, step: after.step - 1, index }));
-    const calls = withReadings(placed, { spent: after.spent, usage: reply.usage }, limits);
+    const granted = withReadings(placed, { spent: after.spent, usage: reply.usage }, limits);
+    const calls = after.opensKnownOnly ? withOpens(granted, after.turns) : granted;
     return [
       { ...after, phase: 'acting', calls },
       { kind: 'call-tools', calls },

@@ -10,6 +10,8 @@ export interface PlacedCall extends ToolCall {
   readonly index: number;
   /** Pages that the model may read for it; absent where it reads none in this run. */
   readonly readings?: number;
+  /** What of its addresses it may open; absent where the run may open any. */
+  readonly opens?: readonly string[];
 }
 
 /** How a run ended, before the report is rendered. */
@@ -60,6 +62,8 @@ export interface Common {
   readonly spent: Spending;
   readonly progress: Progress;
   readonly outputSchema: OutputSchema | null;
+  /** Whether pages are opened only at addresses that the run was given or found. */
+  readonly opensKnownOnly: boolean;
   /** Null until the model has answered. */
   readonly answered: Answered | null;
   /** Objects given so far that did not fit the schema. */
@@ -102,6 +106,7 @@ export class ProtocolViolation extends Error {
 }
 
 /** A state without its phase. */
-export function common({ step, turns, context, spent, progress, outputSchema, answered, outputTries }: Common): Common {
-  return { step, turns, context, spent, progress, outputSchema, answered, outputTries };
+export function common(state: Common): Common {
+  const { step, turns, context, spent, progress, outputSchema, opensKnownOnly, answered, outputTries } = state;
+  return { step, turns, context, spent, progress, outputSchema, opensKnownOnly, answered, outputTries };
 }

@@ -103,7 +103,7 @@ describeStores((stores) => {
       expect(await claimCall(database(), keyOf(run), 'tools-2')).toBeNull();
     });
 
-    it('names the model that may read its pages, and how many, where its run has pages read', async () => {
+    it('says what it may open, and how many pages which model may read for it', async () => {
       const reading = { promptTokens: 900, replyTokens: 90 };
       const limits = limitsOf({ reading });
       const call = placed({ tool: 'visit', args: { url: ['a', 'b'], goal: 'c' } }, 0);
@@ -111,13 +111,13 @@ describeStores((stores) => {
       await runs.accept(acceptanceOf(tenantId, runId, { request: requestOf({ limits }) }));
       const owner = await claim(database(), tenantId, runId, 'agent');
       if (owner === null) throw new Error('A new run can be claimed.');
-      const intents = [{ ...call, readings: 2 }, placed(searchOf('a'), 0, 1)];
+      const intents = [{ ...call, readings: 2, opens: ['a'] }, placed(searchOf('a'), 0, 1)];
       await runs.commit(owner, { step: { number: 1, event: asked(...intents), answered: [] }, events: [], intents });
       const key = { tenantId, runId, callId: callIdOf(runId, call) };
       const grant = { model: 'scripted', profile: 'tongyi-v1', pages: 2, ...reading };
-      expect((await claimCall(database(), key, 'tools-1'))?.reading).toEqual(grant);
+      expect(await claimCall(database(), key, 'tools-1')).toMatchObject({ reading: grant, opens: ['a'] });
       const other = { tenantId, runId, callId: callIdOf(runId, placed(searchOf('a'), 0, 1)) };
-      expect((await claimCall(database(), other, 'tools-1'))?.reading).toBeNull();
+      expect(await claimCall(database(), other, 'tools-1')).toMatchObject({ reading: null, opens: null });
     });
 
     it('is begun by one of many workers', async () => {

@@ -6,7 +6,7 @@ import { RenderFault } from './browser/tab.ts';
 import { canonicalUrl } from './canonical-url.ts';
 import { type Asking, Courtesy, type CourtesyParts } from './courtesy.ts';
 import type { Made } from './evidence.ts';
-import { isNamed, pageFault, redirectFault } from './policy.ts';
+import { isNamed, pageFault, redirectFault, strangeFault } from './policy.ts';
 import type { Extracted } from './text/document.ts';
 import type { RawDocument, WebPage } from './text/extract.ts';
 import type { Extraction, Page } from './text/extraction.ts';
@@ -52,8 +52,8 @@ export class Pages {
    * only, and so do all runs the pages that their users name: such an address may be a secret.
    * @throws Aborted when the context's signal fires
    */
-  async open(url: URL, { policy, tenantId, signal, now }: ToolContext): Promise<Opened | ToolFault> {
-    const fault = pageFault(url, policy);
+  async open(url: URL, { policy, opens, tenantId, signal, now }: ToolContext): Promise<Opened | ToolFault> {
+    const fault = pageFault(url, policy) ?? strangeFault(url, policy, opens);
     if (fault) return fault;
     const key = `fetch:${canonicalUrl(url.href) ?? url.href}`;
     const isPrivate = policy.corpora.length > 0 || isNamed(url, policy);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { SourcePolicy } from '#domain';
-import { pageFault, redirectFault } from './policy.ts';
+import { pageFault, redirectFault, strangeFault } from './policy.ts';
 
 const open: SourcePolicy = { corpora: [], web: true, urls: [], providers: [], allowDomains: [], denyDomains: [] };
 const blocks = (url: string, policy: Partial<SourcePolicy>) => pageFault(new URL(url), { ...open, ...policy })?.kind;
@@ -42,5 +42,23 @@ describe('redirectFault', () => {
 
   it('blocks a redirect out of the allowed domains', () => {
     expect(moved('https://a.example/', 'https://b.example/', { allowDomains: ['a.example'] })).toBe('blocked');
+  });
+});
+
+describe('strangeFault', () => {
+  const url = new URL('https://a.example/x');
+  const strange = (policy: Partial<SourcePolicy>, opens: readonly string[] | null) =>
+    strangeFault(url, { ...open, ...policy }, opens)?.kind;
+
+  it('closes a run with documents to addresses that it neither was given nor found, and to all where nobody has said', () => {
+    expect(strange({ corpora: ['c'] }, ['https://a.example/y', 'nothing'])).toBe('blocked');
+    expect(strange({ corpora: ['c'] }, [])).toBe('blocked');
+    expect(strange({ corpora: ['c'] }, null)).toBe('blocked');
+  });
+
+  it('opens those that it found, those that its user named, and any to a run without documents', () => {
+    expect(strange({ corpora: ['c'] }, ['https://a.example/x#part'])).toBeUndefined();
+    expect(strange({ corpora: ['c'], urls: ['https://a.example/x'] }, null)).toBeUndefined();
+    expect(strange({}, null)).toBeUndefined();
   });
 });

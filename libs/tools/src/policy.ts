@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url';
-import type { SourcePolicy, ToolFault } from '#domain';
+import { opensKnownOnly, type SourcePolicy, type ToolFault } from '#domain';
 
 /** Whether it is one of the pages that the user named. */
 export function isNamed(url: URL, { urls }: SourcePolicy): boolean {
@@ -14,6 +14,18 @@ export function pageFault(url: URL, policy: SourcePolicy): ToolFault | null {
   if (!policy.web)
     return blocked('The web is not allowed in this run; only the pages that the user named can be visited.');
   return hostFault(url, policy);
+}
+
+/**
+ * Why a run with documents of its own may not open an address of the web that it neither was given nor found; null when it
+ * may. What nobody has said is not allowed.
+ */
+export function strangeFault(url: URL, policy: SourcePolicy, opens: readonly string[] | null): ToolFault | null {
+  if (!opensKnownOnly(policy) || isNamed(url, policy)) return null;
+  if (opens?.some((known) => samePage(known, url))) return null;
+  return blocked(
+    'This run has documents of its own, whose words an address could carry away. So it opens only addresses that stand in the question or its sources, that a search named, or that a page it read on the web names. Search for the page and visit it as the search names it.',
+  );
 }
 
 /**

@@ -9,6 +9,11 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** Stable over retries of the same call: the idempotency key for providers. */
   readonly callId: string;
+  /**
+   * What of its addresses the call may open besides those that the user named, where its run has documents of its own and
+   * the web; null where nobody has said.
+   */
+  readonly opens: readonly string[] | null;
   /** How the run's model may read pages for the call; null where it reads none. */
   readonly reading: ReadingGrant | null;
   /** The instant to stamp on fetched sources, ISO 8601. */

@@ -19,7 +19,11 @@ const filler = (n: number) => `<h2>Part ${n}</h2><p>${`Part ${n} speaks of somet
 const long = `<html><head><title>Long</title></head><body><h1>Long</h1>${Array.from({ length: 30 }, (_, n) => filler(n)).join('')}
 <h2>Locks</h2><p>${'The lock lasts thirty seconds and is renewed. '.repeat(8)}</p>${filler(31)}</body></html>`;
 
+/** Paths that were asked for. */
+const asked: (string | undefined)[] = [];
+
 const site: RequestListener = (request, response) => {
+  asked.push(request.url);
   const send = (status: number, headers: Record<string, string>, body: string | Uint8Array = '') => {
     response.writeHead(status, headers).end(body);
   };
@@ -164,6 +168,16 @@ describe('visit', () => {
     const named = { web: false, urls: [`${origin}/page`] };
     const { observation } = await visit([`${origin}/page`, `${origin}/data.json`], named);
     expect(observation.sections.map((s) => s.fault?.kind)).toEqual([undefined, 'blocked']);
+  });
+
+  it('opens no address that the model of a run with documents made up, whatever else is in the call', async () => {
+    const tool = visitTool({ corpora, extraction, pages: pagesWith() });
+    const context = { ...contextWith({ corpora: [corpus], web: true }), opens: [`${origin}/data.json`] };
+    const url = [`${origin}/page?words=secret`, `${origin}/data.json`, 'corpus:locks.md/locks.md'];
+    const { observation } = await tool.run({ url, goal: 'lock' }, context);
+    expect(observation.sections.map(({ fault }) => fault?.kind)).toEqual(['blocked', undefined, undefined]);
+    expect(observation.sections[0]?.fault?.message).toMatch(/^This run has documents of its own/);
+    expect(asked).not.toContain('/page?words=secret');
   });
 
   it('reports what egress forbids as blocked', async () => {

@@ -25,6 +25,8 @@ export interface CallClaim extends CallKey {
   readonly attempt: number;
   /** What the call's run may touch. */
   readonly sources: SourcePolicy;
+  /** Addresses that it may open, where its run opens known ones only; null where nobody has said. */
+  readonly opens: readonly string[] | null;
   /** How the run's model may read pages for the call; null where it reads none. */
   readonly reading: ReadingGrant | null;
   /** The span that asked for it, as W3C `traceparent`. */
@@ -60,7 +62,7 @@ export async function claimCall(database: Statements, key: CallKey, workerId: st
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
            AND NOT r.cancel_requested)
        AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $4 AND w.lease_until > now())
-     RETURNING tool, args, attempt,
+     RETURNING tool, args, attempt, opens,
        (SELECT r.request -> 'sources' FROM argosy.runs r
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources,
        (SELECT (r.request #> '{limits,reading}') || jsonb_build_object('model', r.request -> 'model',

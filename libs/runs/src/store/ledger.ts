@@ -163,10 +163,10 @@ WITH input AS MATERIALIZED (
   SELECT h.tenant_id, h.run_id, h.last_seq + e.place, e.event ->> 'type', $2, e.event -> 'data'
   FROM held h CROSS JOIN LATERAL jsonb_array_elements(h.events) WITH ORDINALITY AS e (event, place)
 ), new_calls AS (
-  INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args, readings, traceparent)
-  SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args, c.readings, h.trace
+  INSERT INTO argosy.tool_calls (tenant_id, run_id, call_id, step, index, tool, args, readings, opens, traceparent)
+  SELECT h.tenant_id, h.run_id, c.call_id, c.step, c.index, c.tool, c.args, c.readings, c.opens, h.trace
   FROM held h CROSS JOIN LATERAL jsonb_to_recordset(h.calls)
-    AS c (call_id text, step integer, index integer, tool text, args jsonb, readings integer)
+    AS c (call_id text, step integer, index integer, tool text, args jsonb, readings integer, opens jsonb)
 )
 UPDATE argosy.runs r SET
   last_seq = r.last_seq + jsonb_array_length(h.events),

@@ -8,6 +8,7 @@ export function contextWith(policy: Partial<SourcePolicy>): ToolContext {
     policy: { corpora: [], web: false, urls: [], providers: [], allowDomains: [], denyDomains: [], ...policy },
     signal: new AbortController().signal,
     callId: 'call-1',
+    opens: null,
     reading: null,
     now: '2026-01-02T03:04:05.000Z',
   };
