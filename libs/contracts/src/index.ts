@@ -36,7 +36,7 @@ export { type ModelList, type ModelResource, modelList, modelResource } from './
 export { renaming } from './openai/order.ts';
 export { type ResponseEvent, type ResponseState, runIdOf, tell, unopened } from './openai/projection.ts';
 export { itemsQuery, retrievalQuery } from './openai/queries.ts';
-export { type ResponseResource, responseResource } from './openai/response.ts';
+export { type DeletedResponse, deletedResponse, type ResponseResource, responseResource } from './openai/response.ts';
 export {
   type ResponseEcho,
   readResponsesBody,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   chatBody,
   chatCompletion,
+  deletedResponse,
   idempotencyKey,
   inputItemList,
   itemsQuery,
@@ -64,6 +65,14 @@ export const cancelResponse: Operation = {
   params,
   answers: { 200: responseResource },
   faults: ['invalid_state'],
+  errors: openAiErrors,
+};
+
+export const deleteResponse: Operation = {
+  summary: 'Delete a response',
+  description: 'The run behind it is gone, with its events and its report. One that has not ended is stopped.',
+  params,
+  answers: { 200: deletedResponse },
   errors: openAiErrors,
 };
 

@@ -1,6 +1,7 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
+  type DeletedResponse,
   type InputItemList,
   inputItems,
   itemPage,
@@ -13,13 +14,13 @@ import {
 } from '#contracts';
 import { InvalidState } from '#errors';
 import type { Runs } from '#runs';
-import { type Caller, From, Needs } from '../access/caller.ts';
+import { by, type Caller, From, Needs } from '../access/caller.ts';
 import type { StreamSettings } from '../event-stream.ts';
 import { Intake } from '../intake.ts';
 import { Describes } from '../openapi/operation.ts';
 import { PATIENCE, RUNS, STREAMS } from '../tokens.ts';
 import { inWordsOf } from './naming.ts';
-import { cancelResponse, createResponse, listInputItems, retrieveResponse } from './operations.ts';
+import { cancelResponse, createResponse, deleteResponse, listInputItems, retrieveResponse } from './operations.ts';
 import { Responses } from './responses.ts';
 import { shownRun } from './shown-run.ts';
 import { sseHeaders, sseOf, toResponseSse } from './sse.ts';
@@ -98,6 +99,15 @@ export class ResponsesController {
       throw error;
     }
     return await this.#responses.settled(tenantId, runId, AbortSignal.timeout(this.#waits.cancelMs));
+  }
+
+  @Delete(':id')
+  @Needs('research:write')
+  @Describes(deleteResponse)
+  async remove(@From() caller: Caller, @Param('id') id: string): Promise<DeletedResponse> {
+    const { runId } = await this.#responses.run(caller.tenantId, id);
+    await this.#runs.forget({ ...by(caller), runId });
+    return { id, object: 'response', deleted: true };
   }
 
   @Get(':id/input_items')

@@ -287,6 +287,11 @@ describe('a stream', () => {
   });
 });
 
+/** Resolves when the model was asked for the run with this in its question. */
+async function underWay(question: string): Promise<void> {
+  await eventually(async () => stack().prompts.find((prompt) => prompt.includes(question)) ?? null, question);
+}
+
 describe('a response in the background', () => {
   it('is there at once, and can be cancelled, twice', async () => {
     const { id, status, output_text } = await answered({ input: hold, background: true });
@@ -306,6 +311,25 @@ describe('a response in the background', () => {
       code: 'invalid_state',
       message: expect.stringContaining('is completed'),
     });
+  });
+});
+
+describe('a response that is deleted', () => {
+  it('is gone, with its run, once and for all', async () => {
+    const { id } = await answered();
+    await client.responses.delete(id);
+    const gone = { status: 404, code: 'not_found', type: 'invalid_request_error' };
+    expect(await refusal(client.responses.retrieve(id))).toMatchObject(gone);
+    expect(await refusal(client.responses.inputItems.list(id))).toMatchObject(gone);
+    expect(await refusal(client.responses.delete(id))).toMatchObject(gone);
+  });
+
+  it('while it runs ends those who follow it', async () => {
+    const { id } = await answered({ input: `${hold} Delete me.`, background: true });
+    const stream = eventsOf(await client.responses.retrieve(id, { stream: true }));
+    await underWay('Delete me.');
+    await client.responses.delete(id);
+    expect((await stream).at(-1)).toMatchObject({ type: 'response.in_progress' });
   });
 });
 
@@ -334,11 +358,6 @@ describe('a budget', () => {
 async function post(url: string, fields: object, init: RequestInit = {}): Promise<Response> {
   const headers = { 'content-type': 'application/json', ...init.headers };
   return await fetch(`${url}/v1/responses`, { ...init, method: 'POST', headers, body: JSON.stringify(asked(fields)) });
-}
-
-/** Resolves when the model was asked for the run with this in its question. */
-async function underWay(question: string): Promise<void> {
-  await eventually(async () => stack().prompts.find((prompt) => prompt.includes(question)) ?? null, question);
 }
 
 describe('the wait for an end', () => {

@@ -155,3 +155,13 @@ export const responseResource = z
   .meta({ id: 'Response', description: 'A run, in the form of the Responses API.', examples: [example] });
 export type ResponseResource = z.infer<typeof responseResource>;
 export type OutputItem = ResponseResource['output'][number];
+
+/** The answer to `DELETE /v1/responses/{id}`. */
+export const deletedResponse = z
+  .object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
+  .meta({
+    id: 'DeletedResponse',
+    description: 'A response that is gone.',
+    examples: [{ id: example.id, object: 'response', deleted: true }],
+  });
+export type DeletedResponse = z.infer<typeof deletedResponse>;
