@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Report } from '#domain';
@@ -223,4 +225,18 @@ it('has the id of its run, and no other id is one', () => {
   expect(responseIdOf('run_00ff')).toBe('resp_00ff');
   expect(runIdOf('resp_00ff')).toBe('run_00ff');
   for (const id of ['run_00ff', 'resp_', 'resp_xyz', 'resp_00ff\n', '']) expect(runIdOf(id)).toBeNull();
+});
+
+/** What clients of a past release were told, and what of. Never changed: they come back with its numbers. */
+interface Golden {
+  readonly run: ShownRun;
+  readonly log: readonly LoggedEvent[];
+  readonly report: Report;
+  readonly events: readonly ResponseEvent[];
+}
+
+it('tells of a run what clients were told of it before', () => {
+  const file = join(import.meta.dirname, 'golden', 'first-release.json');
+  const golden = JSON.parse(readFileSync(file, 'utf8')) as Golden; // as this test describes it
+  expect(project(golden.log, golden.report, unopened(golden.run)).told).toEqual(golden.events);
 });
