@@ -1281,7 +1281,7 @@ export const ExpertShardServiceService = {
   /**
    * Changes which experts are resident; one response or more per command, in order. Retries are safe: what is resident
    * already is answered at once. NOT_FOUND: the checkpoint has no such expert, never retry. RESOURCE_EXHAUSTED: no
-   * memory, unload first. UNAVAILABLE: ending, place the experts elsewhere.
+   * memory, unload first. A shard that is draining still loads; UNAVAILABLE: gone, place the experts elsewhere.
    */
   load: {
     path: "/argosy.expert.v1.ExpertShardService/Load" as const,
@@ -1296,7 +1296,8 @@ export const ExpertShardServiceService = {
    * Runs experts over one layer's tokens; one long-lived stream per coordinator. A response may overtake another. A
    * status ends the stream; batches without a response may be sent again, here or to a replica: Forward is pure and
    * holds no state. FAILED_PRECONDITION: unknown plan_epoch or an expert that is not resident, fetch the placement.
-   * INVALID_ARGUMENT: lengths do not fit, a bug of the caller. UNAVAILABLE: ending, use a replica.
+   * INVALID_ARGUMENT: lengths do not fit, a bug of the caller. A shard that is draining answers to its end; UNAVAILABLE:
+   * gone, use a replica.
    */
   forward: {
     path: "/argosy.expert.v1.ExpertShardService/Forward" as const,
@@ -1323,14 +1324,15 @@ export interface ExpertShardServiceServer extends UntypedServiceImplementation {
   /**
    * Changes which experts are resident; one response or more per command, in order. Retries are safe: what is resident
    * already is answered at once. NOT_FOUND: the checkpoint has no such expert, never retry. RESOURCE_EXHAUSTED: no
-   * memory, unload first. UNAVAILABLE: ending, place the experts elsewhere.
+   * memory, unload first. A shard that is draining still loads; UNAVAILABLE: gone, place the experts elsewhere.
    */
   load: handleBidiStreamingCall<LoadRequest, LoadResponse>;
   /**
    * Runs experts over one layer's tokens; one long-lived stream per coordinator. A response may overtake another. A
    * status ends the stream; batches without a response may be sent again, here or to a replica: Forward is pure and
    * holds no state. FAILED_PRECONDITION: unknown plan_epoch or an expert that is not resident, fetch the placement.
-   * INVALID_ARGUMENT: lengths do not fit, a bug of the caller. UNAVAILABLE: ending, use a replica.
+   * INVALID_ARGUMENT: lengths do not fit, a bug of the caller. A shard that is draining answers to its end; UNAVAILABLE:
+   * gone, use a replica.
    */
   forward: handleBidiStreamingCall<ForwardRequest, ForwardResponse>;
   /** The shard's state now and after each interval, which is also its heartbeat. Retries are safe. */
@@ -1341,7 +1343,7 @@ export interface ExpertShardServiceClient extends Client {
   /**
    * Changes which experts are resident; one response or more per command, in order. Retries are safe: what is resident
    * already is answered at once. NOT_FOUND: the checkpoint has no such expert, never retry. RESOURCE_EXHAUSTED: no
-   * memory, unload first. UNAVAILABLE: ending, place the experts elsewhere.
+   * memory, unload first. A shard that is draining still loads; UNAVAILABLE: gone, place the experts elsewhere.
    */
   load(): ClientDuplexStream<LoadRequest, LoadResponse>;
   load(options: Partial<CallOptions>): ClientDuplexStream<LoadRequest, LoadResponse>;
@@ -1350,7 +1352,8 @@ export interface ExpertShardServiceClient extends Client {
    * Runs experts over one layer's tokens; one long-lived stream per coordinator. A response may overtake another. A
    * status ends the stream; batches without a response may be sent again, here or to a replica: Forward is pure and
    * holds no state. FAILED_PRECONDITION: unknown plan_epoch or an expert that is not resident, fetch the placement.
-   * INVALID_ARGUMENT: lengths do not fit, a bug of the caller. UNAVAILABLE: ending, use a replica.
+   * INVALID_ARGUMENT: lengths do not fit, a bug of the caller. A shard that is draining answers to its end; UNAVAILABLE:
+   * gone, use a replica.
    */
   forward(): ClientDuplexStream<ForwardRequest, ForwardResponse>;
   forward(options: Partial<CallOptions>): ClientDuplexStream<ForwardRequest, ForwardResponse>;

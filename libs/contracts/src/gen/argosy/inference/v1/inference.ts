@@ -169,11 +169,11 @@ export interface GenerateRequest {
     { $case: "regex"; value: string }
     | { $case: "choice"; value: Choice }
     | undefined;
-  /** higher goes first within a tenant; 0 unless told */
+  /** of those who wait for a place, higher goes first; 0 unless told */
   priority: number;
   /** from arrival to the last token; 0 = the call's own gRPC deadline */
   deadlineMs: number;
-  /** shares the group fairly with other tenants; also salts the KV cache */
+  /** sessions of different tenants share no KV cache, whatever their ids */
   tenant: string;
 }
 
@@ -224,7 +224,7 @@ export interface TokenLogprobs {
   top: TokenLogprob[];
 }
 
-/** A piece of a tool call as the model writes it. */
+/** A piece of a tool call as the model writes it, from an engine that reads calls; argosy-ep gives them as text. */
 export interface ToolCallDelta {
   /** which call of this reply, from 0 */
   index: number;
