@@ -1,11 +1,20 @@
 /** What one caller does, by mischief or by misfortune, and what it costs the others: the service over real gRPC. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type ClientReadableStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ClientReadableStream,
+  credentials,
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import { describe, expect, it } from '@jest/globals';
 import { inference } from '#contracts/rpc';
 import { relayTo } from '../../../../test/support/relay.ts';
 import { ask, useToyGroup } from '../../../../test/support/toy-group.ts';
+import { answer, leavingOf } from './streams.ts';
 
 const group = useToyGroup();
 
@@ -45,6 +54,38 @@ describe('a request above the limit of 32 MiB', () => {
     expect(await infoOf(client)).toMatchObject({ model: 'toy' });
     for (const watch of watches) watch.cancel();
   }, 30_000);
+});
+
+describe('a caller that neither reads nor leaves', () => {
+  it('has the work for it ended after a while', async () => {
+    const ended = Promise.withResolvers<number>();
+    async function* endless(): AsyncGenerator<inference.GenerateResponse> {
+      const value = { text: 'x'.repeat(2 ** 16), tokenIds: [], channel: 2 as const, logprobs: [] };
+      let seq = 0;
+      try {
+        for (;;) yield { seq: seq++, event: { $case: 'delta', value } };
+      } finally {
+        ended.resolve(seq);
+      }
+    }
+    const server = new Server();
+    type Call = ServerWritableStream<inference.GenerateRequest, inference.GenerateResponse>;
+    const { generate } = inference.InferenceServiceService;
+    server.addService({ generate }, { generate: (call: Call) => void answer(call, endless(), leavingOf(call), 300) });
+    const port = await new Promise<number>((resolve, reject) => {
+      const insecure = ServerCredentials.createInsecure();
+      server.bindAsync('127.0.0.1:0', insecure, (error, bound) => (error ? reject(error) : resolve(bound)));
+    });
+    group.closing(() => server.forceShutdown());
+    const relay = await relayTo(port);
+    group.closing(() => relay.close());
+    const call = clientAt(relay.address).generate(ask());
+    call.on('error', () => undefined);
+    await once(call, 'metadata');
+    relay.silence();
+    expect(await ended.promise).toBeGreaterThan(0);
+    call.cancel();
+  }, 20_000);
 });
 
 describe('keepalive', () => {
