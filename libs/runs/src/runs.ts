@@ -1,7 +1,7 @@
-import { isTerminal, type PlacedCall, type ToolOutcome } from '#domain';
+import type { PlacedCall, ToolOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import { ApiKeys, type KeySettings } from './access/api-keys.ts';
-import { awaitHint, type Bus, topics } from './bus.ts';
+import { type Bus, topics } from './bus.ts';
 import { answerCalls, callTools, type PerformCall, ringCalls } from './calling.ts';
 import { CorpusShelf } from './corpora/shelf.ts';
 import { type Delta, DeltaWriter, followDeltas } from './deltas.ts';
@@ -25,16 +25,17 @@ import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, type RunKey, takeDue } from './store/sweep.ts';
 import {
   getRun,
-  hasEnded,
   listRuns,
+  type Position,
   type RunRecord,
   type RunView,
   readAllEvents,
-  readEvents,
+  readPositions,
   type StoredEvent,
 } from './store/views.ts';
 import { dropDuty, forgetDeadWorkers, takeDuty, type Worker } from './store/workers.ts';
 import { Tenants } from './tenants.ts';
+import { Watching } from './watching.ts';
 
 /** What a look of the reconciler put back on its way. */
 export interface Reconciled {
@@ -54,6 +55,7 @@ const ringsAtOnce = 100;
 export class Runs {
   readonly #core: Core;
   readonly #sweep: EvidenceSweep;
+  readonly #watching: Watching;
   /** Uploaded folders, which runs may search. */
   readonly corpora: CorpusShelf;
   /** Whose runs they are. */
@@ -61,6 +63,7 @@ export class Runs {
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
     this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
+    this.#watching = new Watching(this.#core);
     this.#sweep = new EvidenceSweep(ports.database, settings.evidenceBytes);
     this.corpora = new CorpusShelf(this.#core);
     this.tenants = new Tenants(ports.database);
@@ -111,31 +114,17 @@ export class Runs {
 
   /**
    * Durable events after number `after`, as they come, until the run has ended or the signal fires. Never a gap, never a
-   * repeat; the last one is the terminal event.
+   * repeat; the last one is the terminal event. All who watch one run in this process share its looks at the database.
    */
   async *events(tenantId: string, runId: string, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
-    let last = after;
-    while (!signal.aborted) {
-      const hint = awaitHint(this.#core.bus, topics.moved(tenantId, runId), this.#core.settings.pollMs, signal);
-      try {
-        const events = await readEvents(this.#door(tenantId), tenantId, runId, last);
-        yield* events;
-        const latest = events.at(-1);
-        if (latest !== undefined) {
-          if (isTerminal(latest.type)) return;
-          last = latest.seq;
-          continue;
-        }
-        if (await hasEnded(this.#door(tenantId), tenantId, runId)) {
-          // Whatever was committed between the look and the end.
-          yield* await readEvents(this.#door(tenantId), tenantId, runId, last);
-          return;
-        }
-        await hint.came;
-      } finally {
-        hint.drop();
-      }
-    }
+    yield* this.#watching.events({ tenantId, runId }, after, signal);
+  }
+
+  /** How far the durable events of a run go. @throws NotFound */
+  async position(tenantId: string, runId: string): Promise<Position> {
+    const position = (await readPositions(this.#door(tenantId), tenantId, [runId])).get(runId);
+    if (position === undefined) throw noSuchRun(runId);
+    return position;
   }
 
   /**

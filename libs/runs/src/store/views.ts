@@ -78,17 +78,30 @@ export async function listRuns(
   return rows.map(toView);
 }
 
-/** Whether a run is in a terminal state, or gone. */
-export async function hasEnded(database: Statements, tenantId: string, runId: string): Promise<boolean> {
-  const { rows } = await database.query(
-    'SELECT 1 FROM argosy.runs WHERE tenant_id = $1 AND run_id = $2 AND ended_at IS NULL',
-    [tenantId, runId],
+/** How far the durable events of a run go. */
+export interface Position {
+  /** Number of the last one. */
+  readonly last: number;
+  /** Whether that is the terminal one. */
+  readonly ended: boolean;
+}
+
+/** Positions of some of a tenant's runs, by run id. A run that is gone is left out. */
+export async function readPositions(
+  database: Statements,
+  tenantId: string,
+  runIds: readonly string[],
+): Promise<Map<string, Position>> {
+  const { rows } = await database.query<{ run_id: string; last_seq: number | string; ended: boolean }>(
+    `SELECT run_id, last_seq, ended_at IS NOT NULL AS ended FROM argosy.runs
+     WHERE tenant_id = $1 AND run_id = ANY($2::text[])`,
+    [tenantId, runIds],
   );
-  return rows.length === 0;
+  return new Map(rows.map(({ run_id, last_seq, ended }) => [run_id, { last: Number(last_seq), ended }]));
 }
 
 /** Most events of one look at the database. */
-const eventPage = 500;
+export const eventPage = 500;
 
 /** Durable events after number `after`, oldest first, at most 500. */
 export async function readEvents(
