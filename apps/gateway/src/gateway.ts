@@ -17,7 +17,7 @@ import { BundleController } from './bundle.controller.ts';
 import { connectionOptions, type Patience, patience, refuseExpectations } from './connections.ts';
 import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
-import type { StreamSettings } from './event-stream.ts';
+import { EventStreams, type StreamSettings } from './event-stream.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
@@ -32,7 +32,7 @@ import { OpenApiController } from './openapi/openapi.controller.ts';
 import { RequestGuard } from './request-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
-import { DOCUMENT, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
+import { DOCUMENT, EVENT_STREAMS, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -48,6 +48,8 @@ export interface GatewayOptions {
   readonly signingKey: KeyObject;
   /** Time between two comments that keep a quiet event stream open. Default 15,000. */
   readonly heartbeatMs?: number;
+  /** How long a client of an event stream may take nothing, while there is something for it. Default 30,000. */
+  readonly stallMs?: number;
   /** How long a request for an answer waits for its run. */
   readonly answerPatience?: AnswerPatience;
   /** What the health routes tell; without it, always ready. */
@@ -76,7 +78,8 @@ class GatewayModule {
       HealthController,
       OpenApiController,
     ];
-    const streams: StreamSettings = { heartbeatMs: options.heartbeatMs ?? 15_000, closing };
+    const { heartbeatMs = 15_000, stallMs = 30_000 } = options;
+    const streams: StreamSettings = { heartbeatMs, stallMs, closing };
     return {
       module: GatewayModule,
       controllers,
@@ -87,6 +90,7 @@ class GatewayModule {
         { provide: APP_GUARD, useValue: new ScopeGuard() },
         { provide: APP_GUARD, useValue: new RequestGuard() },
         { provide: STREAMS, useValue: streams },
+        { provide: EVENT_STREAMS, useValue: new EventStreams(runs, streams) },
         { provide: PATIENCE, useValue: options.answerPatience ?? answerPatience },
         { provide: KEYS, useValue: options.keys ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },

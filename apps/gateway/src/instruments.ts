@@ -13,6 +13,13 @@ export const refusals = counter('argosy_gateway_refusals_total', 'Requests answe
 /** Clients that follow a run now. */
 export const eventStreams = upDownCounter('argosy_gateway_event_streams', 'Open event streams.');
 
+/** Clients that were cut off because they took nothing. */
+export const slowClients = counter(
+  'argosy_gateway_slow_clients_total',
+  'Event streams cut off: the client took nothing.',
+  [],
+);
+
 /** Clients may send any method that HTTP knows. */
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 

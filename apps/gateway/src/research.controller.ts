@@ -20,11 +20,11 @@ import { renderMarkdown } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import type { Runs } from '#runs';
 import { by, type Caller, From, Needs } from './access/caller.ts';
-import { eventStream, type StreamSettings } from './event-stream.ts';
+import type { EventStreams } from './event-stream.ts';
 import { Intake } from './intake.ts';
 import { Describes, runParam } from './openapi/operation.ts';
 import { toResource } from './resources.ts';
-import { RUNS, STREAMS } from './tokens.ts';
+import { EVENT_STREAMS, RUNS } from './tokens.ts';
 
 const startHeaders = z.object({
   'idempotency-key': idempotencyKey,
@@ -37,6 +37,12 @@ const startHeaders = z.object({
     }),
 });
 
+const streamHeaders = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no',
+} as const;
+
 const eventList = Object.entries(eventMeanings)
   .map(([type, meaning]) => `- \`${type}\`: ${meaning}`)
   .join('\n');
@@ -45,9 +51,9 @@ const eventList = Object.entries(eventMeanings)
 export class ResearchController {
   readonly #runs: Runs;
   readonly #intake: Intake;
-  readonly #streams: StreamSettings;
+  readonly #streams: EventStreams;
 
-  constructor(@Inject(RUNS) runs: Runs, @Inject(Intake) intake: Intake, @Inject(STREAMS) streams: StreamSettings) {
+  constructor(@Inject(RUNS) runs: Runs, @Inject(Intake) intake: Intake, @Inject(EVENT_STREAMS) streams: EventStreams) {
     this.#runs = runs;
     this.#intake = intake;
     this.#streams = streams;
@@ -103,14 +109,16 @@ export class ResearchController {
   @Describes({
     summary: 'Follow a run',
     description: `The last event is the terminal one. Text comes as \`delta\` events while a model writes it; these have no
-number, and the event of the finished step makes them good. A comment keeps a quiet stream open. A client that reads too
-slowly is cut off; come back with the number of the last event that you have. The durable events:
+number, and the event of the finished step makes them good. A comment keeps a quiet stream open. A client that takes
+nothing for 30 s is cut off; come back with the number of the last event that you have. 204 says that there is none behind
+it: the run has ended. The durable events:
 
 ${eventList}`,
     params: runParam,
     query: eventQuery,
     headers: eventHeaders,
     answers: {
+      204: null,
       200: {
         type: 'text/event-stream',
         description: 'Server-sent events: `id` is the number of the event, `event` its type, `data` JSON.',
@@ -120,19 +128,18 @@ ${eventList}`,
   })
   async events(
     @From() { tenantId, ends }: Caller,
-    @Param('id') id: string,
-    @Req() { headers, query }: FastifyRequest,
+    @Param('id') runId: string,
+    @Req() { headers, query, method }: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.#runs.get(tenantId, id);
     const { after } = parseInput(eventQuery, query);
-    const { 'last-event-id': last } = parseInput(eventHeaders, headers);
-    const stream = eventStream(this.#runs, { tenantId, runId: id, ends, after: last ?? after ?? 0, ...this.#streams });
-    await reply
-      .header('content-type', 'text/event-stream; charset=utf-8')
-      .header('cache-control', 'no-store')
-      .header('x-accel-buffering', 'no')
-      .send(stream);
+    const { 'last-event-id': number = after ?? 0 } = parseInput(eventHeaders, headers);
+    const { last, ended } = await this.#runs.position(tenantId, runId);
+    if (ended && number >= last) return await reply.status(204).send();
+    reply.headers(streamHeaders);
+    // Fastify would follow the run to its end for nobody.
+    if (method === 'HEAD') return await reply.send('');
+    await reply.send(this.#streams.open({ tenantId, runId, after: number, ends }));
   }
 
   @Post(':id/cancel')

@@ -32,9 +32,17 @@ function mutable(report: Report): NonNullable<RunResource['report']> {
   };
 }
 
-/** A durable event as server-sent event: `id` is what a client sends back as Last-Event-ID. */
-export function toSse({ seq, type, data, at }: StoredEvent): string {
-  return `id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ ...data, at })}\n\n`;
+/** Many clients are told of the same event. */
+const written = new WeakMap<StoredEvent, Buffer>();
+
+/** A durable event as server-sent event, in UTF-8: `id` is what a client sends back as Last-Event-ID. */
+export function toSse(event: StoredEvent): Buffer {
+  const known = written.get(event);
+  if (known !== undefined) return known;
+  const { seq, type, data, at } = event;
+  const bytes = Buffer.from(`id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ ...data, at })}\n\n`);
+  written.set(event, bytes);
+  return bytes;
 }
 
 /** Text as a model writes it. Without an id: never replayed, and made good by the event of the finished step. */

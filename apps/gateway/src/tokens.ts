@@ -2,6 +2,7 @@
 export const RUNS = Symbol('runs');
 export const OFFER = Symbol('offer');
 export const STREAMS = Symbol('streams');
+export const EVENT_STREAMS = Symbol('event streams');
 export const HEALTH = Symbol('health');
 export const DOCUMENT = Symbol('document');
 export const KEYS = Symbol('keys');
