@@ -26,7 +26,7 @@ export function contentsOf(runId = 'run_1', changes: Partial<BundleContents> = {
   const part = { text: 'Silence costs the lease.', claim: true, citations: [{ source: sha256, quote }] };
   return {
     report,
-    request: requestOf({ metadata: { team: 'a' } }),
+    request: requestOf({ metadata: { team: 'a' }, preface: 'Be brief.', echo: { input: 'as the team put it' } }),
     events: [asked(call), { kind: 'tools-returned', outcomes }, answered(part)],
     lost: { modelCalls: 1, promptTokens: 7 },
     endedAt: '2026-01-31T00:00:05.250Z',

@@ -69,6 +69,8 @@ describe('a bundle', () => {
       sources: { web: false, allow_domains: [], deny_domains: [] },
       limits: { budget: { steps: 10 }, answer_tokens: 200 },
     });
+    expect(textOf(bundle, 'transcript.jsonl')).toContain('"preface":"Be brief."');
+    expect(textOf(bundle, 'policy.json')).not.toContain('preface');
     for (const path of paths) expect(textOf(bundle, path)).not.toContain('team');
   });
 

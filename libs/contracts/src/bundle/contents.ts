@@ -63,8 +63,14 @@ export function filesOf({ report, request, events, lost, snapshots }: BundleCont
   return new Map(texts.map(([path, text]) => [path, encoder.encode(text)]));
 }
 
-/** What the run was allowed: all that was frozen when it was accepted, but for the question and its caller's labels. */
-function policyOf({ question: _q, metadata: _m, ...frozen }: ResearchRequest): Record<string, unknown> | null {
+/** What the run was allowed: all that was frozen when it was accepted, but for what was asked and what is its caller's own. */
+function policyOf({
+  question: _q,
+  preface: _p,
+  metadata: _m,
+  echo: _e,
+  ...frozen
+}: ResearchRequest): Record<string, unknown> | null {
   const { prices: _, reading, ...bounds } = frozen.limits;
   const limits = { ...bounds, ...(reading === undefined ? {} : { reading: publicNames(reading) }) };
   const policy = { citations: 'mark', outputSchema: null, ...frozen };
