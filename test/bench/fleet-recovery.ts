@@ -101,7 +101,7 @@ async function endWorkers(stage: Stage, baseUrl: string, say: (line: string) => 
 async function watchMoves(client: Client): Promise<void> {
   await client.query(`
     CREATE TABLE public.moves (run_id text, epoch integer, state text, at timestamptz NOT NULL DEFAULT clock_timestamp());
-    CREATE FUNCTION public.note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    CREATE FUNCTION public.note_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
       INSERT INTO public.moves (run_id, epoch, state) VALUES (NEW.run_id, NEW.epoch, NEW.state);
       RETURN NULL;
     END $$;

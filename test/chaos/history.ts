@@ -2,7 +2,8 @@
 import type { Client } from 'pg';
 
 /**
- * Makes the database keep `chaos.history` from now on. Needs the schema of the newest release; costs a row per change.
+ * Makes the database keep `chaos.history` from now on, whoever writes. Needs the schema of the newest release; costs a row
+ * per change.
  * `port` is the client's end of the connection that made the change, which tells the process. `worker_id` is whoever
  * owned the row before, and of `joined` the worker itself. `run_epoch` is the run's when a step of `epoch` was written.
  * `was` and `became` are states; the kind of a step; the table that was rewritten; the role that joined.
@@ -25,7 +26,7 @@ CREATE INDEX history_by_run ON chaos.history (run_id, n);
 CREATE FUNCTION chaos.alive(worker text) RETURNS boolean LANGUAGE sql VOLATILE AS
   'SELECT EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = worker AND w.lease_until > clock_timestamp())';
 
-CREATE FUNCTION chaos.on_run() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.on_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   IF NEW.epoch <> OLD.epoch THEN
     INSERT INTO chaos.history (what, tenant_id, run_id, epoch, run_epoch, worker_id, owner_alive, was, became)
@@ -42,7 +43,7 @@ BEGIN
 END $$;
 CREATE TRIGGER chaos_on_run AFTER UPDATE ON argosy.runs FOR EACH ROW EXECUTE FUNCTION chaos.on_run();
 
-CREATE FUNCTION chaos.on_step() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.on_step() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO chaos.history (what, tenant_id, run_id, epoch, run_epoch, became)
   SELECT 'step', NEW.tenant_id, NEW.run_id, NEW.epoch, r.epoch, NEW.payload ->> 'kind'
@@ -51,7 +52,7 @@ BEGIN
 END $$;
 CREATE TRIGGER chaos_on_step AFTER INSERT ON argosy.steps FOR EACH ROW EXECUTE FUNCTION chaos.on_step();
 
-CREATE FUNCTION chaos.on_call() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.on_call() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   IF NEW.state <> OLD.state OR NEW.attempt <> OLD.attempt THEN
     INSERT INTO chaos.history (what, tenant_id, run_id, worker_id, owner_alive, was, became, call_id, attempt)
@@ -61,14 +62,14 @@ BEGIN
 END $$;
 CREATE TRIGGER chaos_on_call AFTER UPDATE ON argosy.tool_calls FOR EACH ROW EXECUTE FUNCTION chaos.on_call();
 
-CREATE FUNCTION chaos.on_worker() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.on_worker() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO chaos.history (what, worker_id, became) VALUES ('joined', NEW.worker_id, NEW.role);
   RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_on_worker AFTER INSERT ON argosy.workers FOR EACH ROW EXECUTE FUNCTION chaos.on_worker();
 
-CREATE FUNCTION chaos.on_log() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.on_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO chaos.history (what, tenant_id, run_id, was) VALUES ('rewritten', OLD.tenant_id, OLD.run_id, TG_TABLE_NAME);
   RETURN NULL;

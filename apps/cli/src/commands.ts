@@ -13,6 +13,7 @@ import { Contact, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
+import { tenants } from './tenants.ts';
 import { verifyReport } from './verify.ts';
 
 /** Everything a command may use of the process. */
@@ -40,6 +41,9 @@ const usage = `Argosy answers research questions from documents and the web, quo
   argosy runs delete ID                                  removes a run for good, and stops it if it has not ended
   argosy keys create --name NAME [--scope S] [--expires 90d] [--replace] | list | revoke ID
     [--tenant TENANT]                                    keys of the server at hand, or of a tenant in ARGOSY_DATABASE_URL
+  argosy tenants create ID | show ID | set ID            what a tenant in ARGOSY_DATABASE_URL may; none or all: as all may
+    [--name NAME] [--retention-days N] [--providers A,B] [--concurrent-runs N] [--requests-per-minute N]
+    [--tokens-per-day N] [--usd-per-day X]
   argosy audit verify --tenant TENANT [--head HASH]      looks for changes in the log of what was done for a tenant
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
@@ -64,6 +68,8 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await runs(rest, around);
     case 'keys':
       return await keys(rest, around.config, async () => await serverElsewhere(around), around.terminal);
+    case 'tenants':
+      return await tenants(rest, around.config, around.terminal);
     case 'audit':
       return await audit(rest, around.config, around.terminal);
     case 'verify':

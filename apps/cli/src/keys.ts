@@ -154,7 +154,8 @@ async function direct(config: Config, tenantId: string): Promise<KeyPlace> {
   };
 }
 
-function databaseOf({ ARGOSY_DATABASE_URL: url }: Config): string {
+/** @throws InvalidInput */
+export function databaseOf({ ARGOSY_DATABASE_URL: url }: Config): string {
   if (url !== undefined) return url;
   const message = 'is required to work on the database of a fleet itself';
   throw new InvalidInput([{ path: 'ARGOSY_DATABASE_URL', message }]);

@@ -136,8 +136,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON argosy.runs, argosy.steps, argosy.events
   argosy.corpus_files TO argosy_gateway;
 -- Shared by all who look something up, which a gateway does not; it only forgets what was looked up for a run.
 GRANT SELECT, DELETE ON argosy.evidence TO argosy_gateway;
--- What a tenant may is not for its own requests to say.
+-- What a tenant may is for operators to say, who have the database itself.
 GRANT SELECT ON argosy.tenants TO argosy_gateway;
+REVOKE UPDATE, DELETE ON argosy.tenants FROM argosy_fleet;
 -- Of no tenant, and nothing that a client asks needs them.
 GRANT SELECT, INSERT, UPDATE, DELETE ON argosy.workers, argosy.leaders TO argosy_fleet;
 GRANT SELECT ON argosy.migrations TO argosy_fleet;

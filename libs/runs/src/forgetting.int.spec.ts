@@ -20,6 +20,7 @@ import { forgetOldRuns } from './store/forget.ts';
 import { callIdOf } from './store/log.ts';
 import { describeStores } from './store/stores.contract.ts';
 import { renewLease } from './store/workers.ts';
+import { Tenants } from './tenants.ts';
 
 const never = new AbortController().signal;
 
@@ -196,8 +197,8 @@ describeStores((stores) => {
     const left = async (tenantId: string) => (await runs.list(tenantId, null, 100)).map(({ runId }) => runId).reverse();
 
     it('go when their tenant keeps them no longer, and nobody else’s do', async () => {
-      await runs.tenants.create({ tenantId: 'h', name: 'H' }, { retention_days: 30 });
-      await runs.tenants.create({ tenantId: 'h-ever', name: 'For ever' });
+      await new Tenants(stores().owner).create({ tenantId: 'h', name: 'H' }, { retention_days: 30 });
+      await new Tenants(stores().owner).create({ tenantId: 'h-ever', name: 'For ever' });
       await endedRuns('h', [31, 29, 400]);
       await endedRuns('h-ever', [400]);
       await endedRuns('h-none', [400]);
@@ -210,7 +211,7 @@ describeStores((stores) => {
     });
 
     it('go oldest first, so many at a time, also when two remove them', async () => {
-      await runs.tenants.create({ tenantId: 'i', name: 'I' }, { retention_days: 1 });
+      await new Tenants(stores().owner).create({ tenantId: 'i', name: 'I' }, { retention_days: 1 });
       await endedRuns(
         'i',
         [...Array(25).keys()].map((n) => 2 + n),

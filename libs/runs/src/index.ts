@@ -23,4 +23,5 @@ export type { History } from './store/history.ts';
 export type { Commit, Committed } from './store/ledger.ts';
 export type { RunRecord, RunStateName, RunView, StoredEvent } from './store/views.ts';
 export type { Worker } from './store/workers.ts';
+export type { SettingChanges } from './tenants.ts';
 export { Working } from './working.ts';

@@ -10,7 +10,8 @@ const nothingOfItsOwn = {
 };
 
 describeStores((stores) => {
-  const tenants = (nowMs?: () => number) => new Tenants(stores().database, nowMs);
+  /** As an operator has them. */
+  const tenants = (nowMs?: () => number) => new Tenants(stores().owner, nowMs);
 
   describe('a tenant', () => {
     it('is made once, with what it has of its own', async () => {
@@ -33,6 +34,17 @@ describeStores((stores) => {
       await expect(tenants().update('nobody', {})).rejects.toThrow(NotFound);
     });
 
+    it('is for operators to change, who leave a trace in its audit log', async () => {
+      await tenants().create({ tenantId: 'f', name: 'F' });
+      await tenants().update('f', { retention_days: 9 });
+      const sql = `SELECT actor, action, subject, details FROM argosy.audit_log WHERE tenant_id = 'f'`;
+      const { rows } = await stores().owner.query<{ details: string }>(sql);
+      expect(rows).toMatchObject([{ actor: 'operator', action: 'tenant.changed', subject: 'f' }]);
+      expect(JSON.parse(rows[0]?.details ?? '')).toMatchObject({ retention_days: 9 });
+      const change = `UPDATE argosy.tenants SET settings = '{}' WHERE tenant_id = 'f'`;
+      await expect(stores().database.forTenant('f').query(change)).rejects.toThrow(/permission denied/);
+    });
+
     it.each([
       [{ retention_days: 0 }, 'retention_days'],
       [{ retention_days: 1.5 }, 'retention_days'],
@@ -45,7 +57,7 @@ describeStores((stores) => {
       await expect(making).rejects.toThrow(path);
     });
 
-    it.each(['', 'A', 'a b', '-a', 'ä', 'a'.repeat(64), '../a'])('takes no id %j', async (tenantId) => {
+    it.each(['', 'A', 'a b', '-a', 'ä', 'a'.repeat(64), '../a', 'a/b'])('takes no id %j', async (tenantId) => {
       await expect(tenants().create({ tenantId, name: 'x' })).rejects.toThrow(InvalidInput);
     });
 
@@ -68,7 +80,7 @@ describeStores((stores) => {
 
     it('goes by what this release knows of the settings that a later one stored', async () => {
       await tenants().create({ tenantId: 'e', name: 'E' });
-      await stores().database.query(
+      await stores().owner.query(
         `UPDATE argosy.tenants SET settings = '{"retention_days": 3, "colour": "red", "limits": {"moons": 1}}'
          WHERE tenant_id = 'e'`,
       );

@@ -71,7 +71,7 @@ export class Tenants {
     this.#nowMs = nowMs;
   }
 
-  /** For operators, as all that changes a tenant. @throws InvalidInput; InvalidState when there is one of that id */
+  /** As the owner of the tables, as all that changes a tenant: for operators. @throws InvalidInput; InvalidState when there is one of that id */
   async create(
     tenant: { readonly tenantId: string; readonly name: string },
     changes: SettingChanges = {},

@@ -1,6 +1,7 @@
 import { LocalBus } from '../bus.ts';
 import { migrateOnce } from '../fleet/open.ts';
 import { PgDatabase } from '../fleet/pg-database.ts';
+import { Tenants } from '../tenants.ts';
 import { ApiKeys, type KeySettings } from './api-keys.ts';
 import { type AuditHead, verifyAudit } from './audit.ts';
 
@@ -8,6 +9,8 @@ import { type AuditHead, verifyAudit } from './audit.ts';
 export interface Operator {
   /** Gateways hear of a revoked key within five seconds. */
   keys(settings: KeySettings): ApiKeys;
+  /** Gateways and workers hear of a change within five seconds. */
+  readonly tenants: Tenants;
   /** See {@link verifyAudit}. @throws AuditBroken */
   verifyAudit(tenantId: string, known?: string): Promise<AuditHead>;
   close(): Promise<void>;
@@ -32,6 +35,7 @@ export async function openOperator(databaseUrl: string): Promise<Operator> {
       opened.push(keys);
       return keys;
     },
+    tenants: new Tenants(database),
     verifyAudit: async (tenantId, known) => await verifyAudit(database, tenantId, known),
     close: async () => {
       for (const keys of opened) await keys.close();

@@ -15,14 +15,14 @@ import { RedisServer } from '../fleet/redis.ts';
 import { redisBackend } from '../fleet/redis-backend.ts';
 import { RedisBus } from '../fleet/redis-bus.ts';
 import { RedisTail } from '../fleet/redis-tail.ts';
-import type { Database, Statements } from './database.ts';
+import type { Database } from './database.ts';
 import { migrate } from './migrate.ts';
 
 /** The stores of one process, migrated and empty. */
 export interface Stores {
   readonly database: Database;
   /** The same as the owner of its tables. */
-  readonly owner: Statements;
+  readonly owner: Database;
   readonly bus: Bus;
   readonly tail: DeltaTail;
   /** Each is as another process would hold it. */

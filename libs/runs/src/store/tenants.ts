@@ -32,12 +32,21 @@ export async function findTenant(database: Statements, tenantId: string): Promis
   return (await database.query<TenantRow>(sql, [tenantId])).rows[0] ?? null;
 }
 
-/** @returns null where there is none */
+/** Into the tenant's audit log, too. @returns null where there is none */
 export async function changeTenant(
   database: Statements,
   tenantId: string,
   settings: unknown,
 ): Promise<TenantRow | null> {
-  const sql = `UPDATE argosy.tenants SET settings = $2::jsonb WHERE tenant_id = $1 RETURNING ${columns}`;
-  return (await database.query<TenantRow>(sql, [tenantId, toJsonb(settings)])).rows[0] ?? null;
+  const { rows } = await database.query<TenantRow>(
+    `WITH changed AS (
+       UPDATE argosy.tenants SET settings = $2::text::jsonb WHERE tenant_id = $1 RETURNING ${columns}
+     ), told AS (
+       INSERT INTO argosy.audit_log (tenant_id, actor, action, subject, details)
+       SELECT $1, 'operator', 'tenant.changed', $1, $2::text FROM changed
+     )
+     SELECT * FROM changed`,
+    [tenantId, toJsonb(settings)],
+  );
+  return rows[0] ?? null;
 }
