@@ -2,7 +2,7 @@ import { parseAllow, parseDeny } from '#egress';
 import { InvalidInput, type Problem } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, readConfig } from '#platform';
-import { parsePepper } from '#runs';
+import { parseLimits, parsePepper } from '#runs';
 import { parseBrowser, parseProviders } from '#tools';
 import type { RemoteServer } from './connection.ts';
 
@@ -24,6 +24,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       ARGOSY_EGRESS_ALLOW: parseAllow,
       ARGOSY_EGRESS_DENY: parseDeny,
       ARGOSY_KEY_PEPPER: parsePepper,
+      ARGOSY_LIMITS: parseLimits,
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_BROWSER: parseBrowser,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,

@@ -2,6 +2,8 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { QuotaExceeded } from '#runs';
+import { retryAfter } from './access/rate-limits.ts';
 import { Refusal } from './access/refusal.ts';
 import { type Fault, faultFor, faultOf, toErrorResource } from './faults.ts';
 import { refusals } from './instruments.ts';
@@ -36,6 +38,7 @@ export class ErrorFilter implements ExceptionFilter {
     if (fault.status === 405) reply.header('allow', allowed.join(', '));
     if (fault.status === 503) reply.header('retry-after', '5');
     if (thrown instanceof Refusal) reply.headers(thrown.headers);
+    if (thrown instanceof QuotaExceeded) reply.headers(retryAfter(thrown.retryAfterMs));
     await reply.status(fault.status).type('application/json; charset=utf-8').send(toErrorResource(fault, id));
   }
 }

@@ -140,6 +140,7 @@ describe('an event stream', () => {
         tenantId,
         keyId: 'key',
         scopes: new Set(['research:read'] as const),
+        limits: null,
         ends: revoked.signal,
       }),
     };

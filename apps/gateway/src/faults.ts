@@ -22,12 +22,18 @@ export const faultCodes = {
   idempotency_conflict: { status: 422, meaning: 'The Idempotency-Key came with another request before.' },
   hash_mismatch: { status: 422, meaning: 'The bytes do not have the hash that was announced.' },
   headers_too_large: { status: 431, meaning: 'The headers have more than 16 KiB.' },
+  rate_limited: { status: 429, meaning: 'Too many requests; try again after `Retry-After` seconds.' },
+  quota_exceeded: {
+    status: 429,
+    meaning: 'The tenant has all that it may have; the message says what, and until when.',
+  },
   internal: { status: 500, meaning: 'A fault of the server; its log has it under the `request_id`.' },
   run_failed: { status: 500, meaning: 'The run behind the answer failed; the message says why.' },
   unavailable: {
     status: 503,
     meaning: 'Something that the server needs is away; try again after `Retry-After` seconds.',
   },
+  overloaded: { status: 503, meaning: 'The server works on enough already; try again after `Retry-After` seconds.' },
   deadline_exceeded: { status: 503, meaning: 'Something took too long; try again after `Retry-After` seconds.' },
 } as const satisfies Readonly<Record<string, { status: number; meaning: string }>>;
 export type FaultCode = keyof typeof faultCodes;

@@ -10,7 +10,9 @@ import { alwaysReady, type Health, type Logger } from '#platform';
 import type { ApiKeys, Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
 import { type Admission, admitRequests, expectLoopback, localAdmission } from './access/admission.ts';
+import { limitCrowd, usualCrowd } from './access/crowd.ts';
 import { keyAdmission } from './access/key-admission.ts';
+import type { Allowance } from './access/rate-limits.ts';
 import { ScopeGuard } from './access/scope-guard.ts';
 import { takeBodies } from './bodies.ts';
 import { BundleController } from './bundle.controller.ts';
@@ -33,6 +35,7 @@ import { RequestGuard } from './request-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
 import { DOCUMENT, EVENT_STREAMS, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
+import { UsageController } from './usage.controller.ts';
 
 export interface GatewayOptions {
   readonly host: string;
@@ -42,6 +45,10 @@ export interface GatewayOptions {
   readonly tenantId: string;
   /** With them, every caller shows one, and is served as its tenant. */
   readonly keys?: ApiKeys;
+  /** How much holders of keys may do. Default: as much as they like. */
+  readonly allowance?: Allowance;
+  /** Requests that are worked on at the same time. */
+  readonly crowd?: number;
   /** Who is served as whom. Default: holders of keys, else callers on this machine as `tenantId`. */
   readonly admission?: Admission;
   /** Private, ed25519: what bundles are sealed with. */
@@ -75,6 +82,7 @@ class GatewayModule {
       BundleController,
       CorporaController,
       KeysController,
+      UsageController,
       HealthController,
       OpenApiController,
     ];
@@ -129,6 +137,7 @@ export class Gateway {
     const application = await createApp(module, logger, options.patience ?? patience);
     const { app } = application;
     const server = app.getHttpAdapter().getInstance();
+    limitCrowd(server, options.crowd ?? usualCrowd);
     admitRequests(server, admission);
     try {
       await app.listen(options.port, options.host);
@@ -188,9 +197,9 @@ async function createApp(module: DynamicModule, logger: Logger, limits: Patience
 }
 
 /** @throws InvalidInput where other machines could reach a server that asks for no keys */
-function admissionOf({ admission, keys, host, tenantId }: GatewayOptions): Admission {
+function admissionOf({ admission, keys, allowance, host, tenantId }: GatewayOptions): Admission {
   if (admission !== undefined) return admission;
-  if (keys !== undefined) return keyAdmission(keys.ring);
+  if (keys !== undefined) return keyAdmission(keys.ring, allowance ?? null);
   expectLoopback(host);
   return localAdmission(tenantId);
 }

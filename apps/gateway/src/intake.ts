@@ -35,9 +35,9 @@ export class Intake {
 
   /**
    * Makes an order a run, or finds the run that it was made before. @returns its id, after the commit
-   * @throws InvalidInput, ModelUnavailable, IdempotencyConflict
+   * @throws InvalidInput, ModelUnavailable, IdempotencyConflict, QuotaExceeded
    */
-  async accept({ tenantId }: Caller, order: Order, headers: OrderHeaders): Promise<string> {
+  async accept({ tenantId, limits }: Caller, order: Order, headers: OrderHeaders): Promise<string> {
     const { body, sent, preface, echo } = order;
     const key = parseInput(idempotencyKey, headers.idempotencyKey);
     await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
@@ -55,6 +55,7 @@ export class Intake {
       },
       requestSha256: bodyHash(sent),
       traceparent: childOf(headers.traceparent),
+      quota: limits,
       ...(key === undefined ? {} : { idempotencyKey: key }),
     });
     return runId;

@@ -1,6 +1,6 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { openSigningKey, serve } from '#platform';
-import { fleetSettings, openFleet, parsePepper } from '#runs';
+import { fleetSettings, openFleet, parseLimits, parsePepper } from '#runs';
 import { parseProviders } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
@@ -20,7 +20,7 @@ await serve(
     const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
     const signingKey = await openSigningKey(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
-    const { runs } = keep(
+    const { runs, rates } = keep(
       await openFleet({ databaseUrl, redisUrl, role: 'argosy_gateway' }, fleetSettings(config.ARGOSY_LEASE_MS)),
     );
     const offer = {
@@ -34,11 +34,17 @@ await serve(
     const { ARGOSY_KEY_PEPPER: pepper, ARGOSY_KEY_ENV: env } = config;
     // Without keys there is one tenant, for callers on this machine.
     const keys = pepper === undefined ? null : keep(runs.keys({ pepper: parsePepper(pepper), env }));
+    const allowance = { rates, limits: parseLimits(config.ARGOSY_LIMITS) };
     const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', signingKey, health };
-    return await Gateway.start(runs, offer, { ...address, ...(keys === null ? {} : { keys }) }, logger);
+    return await Gateway.start(runs, offer, { ...address, ...(keys === null ? {} : { keys, allowance }) }, logger);
   },
   {
     api: true,
-    checks: { ARGOSY_MODEL: parseModelSpec, ARGOSY_SEARCH_PROVIDERS: parseProviders, ARGOSY_KEY_PEPPER: parsePepper },
+    checks: {
+      ARGOSY_MODEL: parseModelSpec,
+      ARGOSY_SEARCH_PROVIDERS: parseProviders,
+      ARGOSY_KEY_PEPPER: parsePepper,
+      ARGOSY_LIMITS: parseLimits,
+    },
   },
 );

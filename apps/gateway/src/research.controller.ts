@@ -68,7 +68,7 @@ export class ResearchController {
     headers: startHeaders,
     body: researchBody,
     answers: { 202: acceptedResource },
-    faults: ['model_unavailable', 'idempotency_conflict'],
+    faults: ['model_unavailable', 'idempotency_conflict', 'quota_exceeded'],
   })
   async create(
     @From() caller: Caller,

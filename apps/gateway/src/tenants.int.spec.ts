@@ -34,7 +34,7 @@ const never = new AbortController().signal;
 async function gatewayOn(runs: Runs, pepper = randomBytes(32)): Promise<Gateway> {
   const admit = async ({ headers }: { headers: Record<string, unknown> }) => {
     const tenantId = String(headers['x-tenant']);
-    return { tenantId, keyId: `key-of-${tenantId}`, scopes: new Set(scopes), ends: never };
+    return { tenantId, keyId: `key-of-${tenantId}`, scopes: new Set(scopes), limits: null, ends: never };
   };
   const keys = runs.keys({ pepper, env: 'test' });
   const options = { host: '127.0.0.1', port: 0, tenantId: 'nobody', signingKey, admission: { admit }, keys };

@@ -60,3 +60,4 @@ export {
   runList,
   runResource,
 } from './research.ts';
+export { type UsageResource, usageQuery, usageResource } from './usage.ts';

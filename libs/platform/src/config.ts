@@ -45,6 +45,7 @@ const schema = z.object({
     .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
     .optional(),
   ARGOSY_KEY_PEPPER: z.string().min(1).optional(),
+  ARGOSY_LIMITS: z.string().min(1).optional(),
   ARGOSY_KEY_ENV: z
     .string()
     .regex(/^[a-z0-9]{1,16}$/, 'is not 1 to 16 of a-z and 0-9')

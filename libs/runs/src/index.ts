@@ -1,7 +1,11 @@
 export type { ApiKeys } from './access/api-keys.ts';
 export { parsePepper } from './access/key-text.ts';
 export { type KeyHolder, KeyRefused, type Keyring } from './access/keyring.ts';
+export { claimsOf, type Limits, limitsFor, parseLimits } from './access/limits.ts';
 export { openOperator } from './access/operator.ts';
+export { QuotaExceeded } from './access/quota.ts';
+export type { Rates } from './access/rates.ts';
+export type { DayUsage } from './access/usage.ts';
 export { type Bus, topics } from './bus.ts';
 export type { CallResult } from './calling.ts';
 export type { CorpusClaim } from './corpora/indexing.ts';

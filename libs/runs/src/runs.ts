@@ -1,6 +1,7 @@
 import type { PlacedCall, ToolOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import { ApiKeys, type KeySettings } from './access/api-keys.ts';
+import { countUnfinished, type DayUsage, usageByDay } from './access/usage.ts';
 import { type Bus, topics } from './bus.ts';
 import { answerCalls, callTools, type PerformCall, ringCalls } from './calling.ts';
 import { CorpusShelf } from './corpora/shelf.ts';
@@ -77,6 +78,13 @@ export class Runs {
   /** Keys of all tenants; close them before the stores. */
   keys(settings: KeySettings): ApiKeys {
     return new ApiKeys(this.#core.database, this.#core.bus, settings);
+  }
+
+  /** What a tenant's runs have used, by the UTC day on which they were accepted, and how many have not ended. */
+  async usage(tenantId: string, from: string, to: string): Promise<{ days: DayUsage[]; unfinished: number }> {
+    const door = this.#door(tenantId);
+    const [days, unfinished] = [usageByDay(door, tenantId, from, to), countUnfinished(door, tenantId)];
+    return { days: await days, unfinished: await unfinished };
   }
 
   /**

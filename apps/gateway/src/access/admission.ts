@@ -25,7 +25,13 @@ export function admitRequests(server: FastifyInstance, admission: Admission): vo
 
 /** Without keys: whoever is on this machine may do everything, as the one tenant. */
 export function localAdmission(tenantId: string): Admission {
-  const local: Caller = { tenantId, keyId: null, scopes: new Set(scopes), ends: new AbortController().signal };
+  const local: Caller = {
+    tenantId,
+    keyId: null,
+    scopes: new Set(scopes),
+    limits: null,
+    ends: new AbortController().signal,
+  };
   return {
     admit: async ({ headers }) => {
       const reason = foreignCaller(headers);

@@ -2,6 +2,7 @@ import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetada
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import type { Scope } from '#contracts';
+import type { Limits } from '#runs';
 
 /** Who sent a request. Whatever a route reads or writes belongs to this tenant; no request names another. */
 export interface Caller {
@@ -9,6 +10,8 @@ export interface Caller {
   /** Null where no keys are asked for. Names the caller in the audit log. */
   readonly keyId: string | null;
   readonly scopes: ReadonlySet<Scope>;
+  /** What its tenant may use; null: as much as it likes. */
+  readonly limits: Limits | null;
   /** Fires when this caller may do nothing any more: whatever was begun for it is to end. */
   readonly ends: AbortSignal;
 }

@@ -1,19 +1,22 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopes } from '#contracts';
-import type { KeyHolder, Keyring } from '#runs';
-import { KeyRefused } from '#runs';
+import { type KeyHolder, KeyRefused, type Keyring, type Limits } from '#runs';
 import type { Admission } from './admission.ts';
 import type { Caller } from './caller.ts';
+import { type Allowance, countRequest } from './rate-limits.ts';
 import { Refusal } from './refusal.ts';
 
-/** Lets in whoever shows a key, as `Authorization: Bearer <key>`, for as long as it is accepted. */
-export function keyAdmission(ring: Keyring): Admission {
+/**
+ * Lets in whoever shows a key, as `Authorization: Bearer <key>`, for as long as it is accepted.
+ * @param allowance null: as often as they like
+ */
+export function keyAdmission(ring: Keyring, allowance: Allowance | null): Admission {
   return {
     admit: async (request, reply) => {
       if (request.routeOptions.config.open === true) return null;
       const holder = await holderOf(request, ring);
       whenAnswered(reply, () => holder.leave());
-      return callerOf(holder);
+      return callerOf(holder, allowance === null ? null : await countRequest(allowance, holder, reply));
     },
   };
 }
@@ -42,8 +45,8 @@ function unnamed(hasHeader: boolean): Refusal {
   return new Refusal(message, { ...unauthorized, code: 'missing_api_key', headers: { 'www-authenticate': realm } });
 }
 
-function callerOf({ tenantId, keyId, scopes: given, ends }: KeyHolder): Caller {
-  return { tenantId, keyId, scopes: new Set(scopes.filter((scope) => given.includes(scope))), ends };
+function callerOf({ tenantId, keyId, scopes: given, ends }: KeyHolder, limits: Limits | null): Caller {
+  return { tenantId, keyId, scopes: new Set(scopes.filter((scope) => given.includes(scope))), limits, ends };
 }
 
 /** An event stream is answered when it has ended. */

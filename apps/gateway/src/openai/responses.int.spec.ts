@@ -396,7 +396,7 @@ describe('the wait for an end', () => {
 
   it('ends for a caller who may not go on, on a stream with a word', async () => {
     const ends = new AbortController();
-    const caller = { tenantId: 'local', keyId: 'k', scopes: new Set(scopes), ends: ends.signal };
+    const caller = { tenantId: 'local', keyId: 'k', scopes: new Set(scopes), limits: null, ends: ends.signal };
     const gateway = await stack().another({ admission: { admit: async () => caller } });
     const input = `${hold} The key goes.`;
     const [waited, streamed] = [post(gateway.url, { input }), post(gateway.url, { input, stream: true })];

@@ -15,7 +15,13 @@ const anywhere: readonly FaultCode[] = [
   'unavailable',
   'deadline_exceeded',
 ];
-const behindKeys: readonly FaultCode[] = ['missing_api_key', 'invalid_api_key', 'forbidden'];
+const behindKeys: readonly FaultCode[] = [
+  'missing_api_key',
+  'invalid_api_key',
+  'forbidden',
+  'rate_limited',
+  'overloaded',
+];
 const withParams: readonly FaultCode[] = ['not_found'];
 const withBody: readonly FaultCode[] = ['request_timeout', 'too_large', 'unsupported_media_type', 'validation_failed'];
 

@@ -1,10 +1,12 @@
 import { DeadlineExceeded, messageOf } from '#errors';
 import type { Logger } from '#platform';
+import { LocalRates, type Rates, SteadyRates } from '../access/rates.ts';
 import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
 import { Evidence } from '../evidence/evidence.ts';
 import { LocalGate } from '../pace/local-gate.ts';
 import { Pacing } from '../pace/pacing.ts';
-import { type GateWatch, SteadyGate } from '../pace/steady-gate.ts';
+import type { SharedWatch } from '../pace/steady.ts';
+import { SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
 import { fleetSettings, type RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
@@ -14,6 +16,7 @@ import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
 import { RedisBus } from './redis-bus.ts';
 import { RedisGate } from './redis-gate.ts';
+import { RedisRates } from './redis-rates.ts';
 import { RedisTail } from './redis-tail.ts';
 
 /** Where a fleet keeps its record and rings its doorbell. */
@@ -31,6 +34,8 @@ export interface FleetRuns {
   readonly runs: Runs;
   /** Turns at hosts and providers, counted over the whole fleet. */
   readonly pace: Pacing;
+  /** Requests of callers, counted over the whole fleet. */
+  readonly rates: Rates;
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
   /** What an operator should know of the stores and mend; for the log. */
@@ -69,7 +74,8 @@ export async function openFleet(
     const doorbell = new BullmqDoorbell(redisBackend(redis));
     const bus = new RedisBus(redis);
     const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis) }, settings);
-    const gate = new SteadyGate(new RedisGate(redis), new LocalGate(() => Date.now()), watchFor(logger));
+    const gate = new SteadyGate(new RedisGate(redis), new LocalGate(() => Date.now()), watchFor('pace', logger));
+    const rates = new SteadyRates(new RedisRates(redis), new LocalRates(() => Date.now()), watchFor('rate', logger));
     const evidence = new Evidence(database, bus, { pollMs: settings.pollMs });
     const close = async (): Promise<void> => {
       try {
@@ -83,7 +89,7 @@ export async function openFleet(
     const check = async (): Promise<void> => {
       await database.query('SELECT 1');
     };
-    return { runs, pace: new Pacing(gate, bus), evidence, warnings, check, close };
+    return { runs, pace: new Pacing(gate, bus), rates, evidence, warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();
@@ -91,10 +97,10 @@ export async function openFleet(
   }
 }
 
-function watchFor(logger: Logger | undefined): GateWatch {
+function watchFor(what: 'pace' | 'rate', logger: Logger | undefined): SharedWatch {
   return {
-    away: (cause) => logger?.log('warn', 'pace is kept by each process for itself', { message: messageOf(cause) }),
-    back: () => logger?.log('info', 'pace is kept by the fleet again'),
+    away: (cause) => logger?.log('warn', `${what} is kept by each process for itself`, { message: messageOf(cause) }),
+    back: () => logger?.log('info', `${what} is kept by the fleet again`),
   };
 }
 

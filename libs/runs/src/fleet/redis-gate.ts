@@ -10,6 +10,13 @@ const defaultPrefix = '{argosy}:pace:';
 /** How long Redis may take to answer, the first connection included. */
 const answerMs = 1_000;
 
+/** For what is only asked now: an answer that nobody waits for any more would only keep others out. */
+export const gateConnection = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  commandTimeout: answerMs,
+} as const;
+
 const reasons = ['resting', 'quota', 'rate', 'full'] as const satisfies readonly Refusal['why'][];
 
 /**
@@ -66,12 +73,7 @@ export class RedisGate implements Gate {
   constructor(redis: RedisServer, prefix = defaultPrefix, holdMs = usualHoldMs) {
     this.#prefix = prefix;
     this.#holdMs = holdMs;
-    // A turn that is granted when nobody waits for it any more would only keep others out.
-    this.#redis = redis.connect({
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      commandTimeout: answerMs,
-    });
+    this.#redis = redis.connect(gateConnection);
     this.#connected = firstReady(this.#redis);
   }
 
@@ -101,7 +103,7 @@ export class RedisGate implements Gate {
 }
 
 /** Waits for a connection that is only being made; one that does not come is away. */
-async function firstReady(redis: Redis): Promise<void> {
+export async function firstReady(redis: Redis): Promise<void> {
   if (redis.status === 'ready') return;
   const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
   const enough = new AbortController();

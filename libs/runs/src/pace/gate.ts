@@ -84,7 +84,7 @@ export function count(standing: Standing, rule: PaceRule, now: number): void {
   standing.day = today;
 }
 
-export function intervalMs({ perSecond }: PaceRule): number {
+export function intervalMs({ perSecond }: Pick<PaceRule, 'perSecond'>): number {
   return 1000 / perSecond;
 }
 

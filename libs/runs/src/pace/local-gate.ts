@@ -1,30 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import {
-  count,
-  type Gate,
-  type Grant,
-  isIdle,
-  newStanding,
-  type PaceRule,
-  type Refusal,
-  refusalOf,
-  type Standing,
-  usualHoldMs,
-} from './gate.ts';
-
-/** Keys beyond which those that nobody uses are forgotten. */
-const manyKeys = 1_000;
+import { count, type Gate, type Grant, type PaceRule, type Refusal, refusalOf, usualHoldMs } from './gate.ts';
+import { Standings } from './standings.ts';
 
 /** The gate of a single process. */
 export class LocalGate implements Gate {
-  readonly #standings = new Map<string, Standing>();
+  readonly #standings: Standings;
   readonly #now: () => number;
   readonly #holdMs: number;
-  #sweepAt = manyKeys;
 
   /** @param now milliseconds since 1970 */
   constructor(now: () => number, holdMs = usualHoldMs) {
     this.#now = now;
+    this.#standings = new Standings(now);
     this.#holdMs = holdMs;
   }
 
@@ -34,7 +21,7 @@ export class LocalGate implements Gate {
   }
 
   async take(key: string, rule: PaceRule): Promise<Grant | Refusal> {
-    const standing = this.#standing(key);
+    const standing = this.#standings.of(key);
     const now = this.#now();
     for (const [holder, until] of standing.held) if (until <= now) standing.held.delete(holder);
     const refusal = refusalOf(standing, rule, now);
@@ -46,23 +33,7 @@ export class LocalGate implements Gate {
   }
 
   async rest(key: string, ms: number): Promise<void> {
-    const standing = this.#standing(key);
+    const standing = this.#standings.of(key);
     standing.restUntil = Math.max(standing.restUntil, this.#now() + ms);
-  }
-
-  #standing(key: string): Standing {
-    const standing = this.#standings.get(key) ?? newStanding();
-    this.#standings.set(key, standing);
-    if (this.#standings.size > this.#sweepAt) this.#sweep(key);
-    return standing;
-  }
-
-  /** Looks through all of them only when their number has doubled since the last time. */
-  #sweep(wanted: string): void {
-    const now = this.#now();
-    for (const [key, standing] of this.#standings) {
-      if (key !== wanted && isIdle(standing, now)) this.#standings.delete(key);
-    }
-    this.#sweepAt = Math.max(manyKeys, 2 * this.#standings.size);
   }
 }

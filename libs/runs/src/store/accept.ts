@@ -2,6 +2,7 @@ import type { ResearchRequest } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { ArgosyError, Unavailable } from '#errors';
 import { newTraceparent } from '#platform';
+import { type Quota, quotaSql, refusalFor } from '../access/quota.ts';
 import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
 
@@ -15,6 +16,8 @@ export interface Acceptance {
   readonly idempotencyKey?: string;
   /** The trace that the run belongs to. Default: a new one. */
   readonly traceparent?: string;
+  /** What the tenant may have. Default: no limit. */
+  readonly quota?: Quota | null;
 }
 
 /** The same Idempotency-Key came with another request before. */
@@ -38,38 +41,58 @@ const mostTries = 5;
 /**
  * Writes run and first event in one statement. With an idempotency key of the last 24 hours the earlier run is returned; of
  * those that come with a new one at the same time, one makes the run, and the others wait for it here.
- * @throws IdempotencyConflict; Unavailable when a key is freed and taken again and again
+ * @throws IdempotencyConflict; QuotaExceeded, which no repeated request meets; Unavailable when a key is freed and taken
+ * again and again
  */
 export async function accept(database: Statements, acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
-  const { tenantId, runId, requestSha256, idempotencyKey: key } = acceptance;
+  const { tenantId, runId, requestSha256, idempotencyKey: key, quota = null } = acceptance;
   for (let tries = 0; tries < mostTries; tries++) {
     if (await insertRun(database, acceptance)) return { runId, fresh: true };
-    if (key === undefined) break;
-    const earlier = await earlierRun(database, tenantId, key);
-    if (earlier?.stands && earlier.requestSha256 !== requestSha256) throw new IdempotencyConflict(key);
-    if (earlier?.stands) return { runId: earlier.runId, fresh: false };
-    // Removed meanwhile, or made too long ago.
-    await freeKey(database, tenantId, key);
+    const earlier = key === undefined ? null : await standingRun(database, tenantId, key, requestSha256);
+    if (earlier !== null) return { runId: earlier, fresh: false };
+    const refusal = quota === null ? null : await refusalFor(database, tenantId, quota, Date.now());
+    if (refusal !== null) throw refusal;
   }
-  throw new Unavailable(`Run ${runId} could not be accepted: its Idempotency-Key changed hands meanwhile. Try again.`);
+  throw new Unavailable(
+    `Run ${runId} could not be accepted: its Idempotency-Key, or the place for it, changed hands meanwhile. Try again.`,
+  );
 }
 
-/** @returns false when the key is taken */
+/** @returns null where the key is free now @throws IdempotencyConflict */
+async function standingRun(
+  database: Statements,
+  tenantId: string,
+  key: string,
+  requestSha256: string,
+): Promise<string | null> {
+  const earlier = await earlierRun(database, tenantId, key);
+  if (earlier?.stands && earlier.requestSha256 !== requestSha256) throw new IdempotencyConflict(key);
+  if (earlier?.stands) return earlier.runId;
+  // Removed meanwhile, or made too long ago.
+  await freeKey(database, tenantId, key);
+  return null;
+}
+
+/** @returns false when the key is taken, or a limit reached */
 async function insertRun(database: Statements, acceptance: Acceptance): Promise<boolean> {
-  const { tenantId, runId, request, requestSha256, idempotencyKey = null } = acceptance;
+  const { tenantId, runId, request, requestSha256, idempotencyKey = null, quota = null } = acceptance;
   const traceparent = acceptance.traceparent ?? newTraceparent();
   const data = { question: request.question, mode: request.mode };
   const { rows } = await database.query(
     `WITH accepted AS (
        INSERT INTO argosy.runs
          (tenant_id, run_id, state, request, schema_version, idempotency_key, request_sha256, last_seq, traceparent)
-       VALUES ($1, $2, 'queued', $3::jsonb, $4, $5, $6, 1, $8)
+       SELECT $1::text, $2::text, 'queued', $3::jsonb, $4::integer, $5::text, $6::text, 1, $8::text
+       WHERE $9::jsonb IS NULL OR argosy.limit_reached($1, $9::jsonb) IS NULL
        ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
        RETURNING tenant_id, run_id
      )
      INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
      SELECT tenant_id, run_id, 1, 'run.accepted', $4, $7::jsonb FROM accepted RETURNING run_id`,
-    [tenantId, runId, toJsonb(request), eventSchemaVersion, idempotencyKey, requestSha256, toJsonb(data), traceparent],
+    [
+      ...[tenantId, runId, toJsonb(request), eventSchemaVersion, idempotencyKey, requestSha256],
+      ...[toJsonb(data), traceparent, quotaSql(quota)],
+    ],
   );
   return rows.length > 0;
 }
