@@ -99,4 +99,4 @@ GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON argosy.api_keys TO ar
 GRANT INSERT (tenant_id, actor, action, subject, details) ON argosy.audit_log TO argosy_gateway;
 
 -- What is under way for a tenant.
-CREATE INDEX runs_unfinished_of_tenant ON argosy.runs (tenant_id) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX runs_unfinished_of_tenant ON argosy.runs (tenant_id, run_id) WHERE state IN ('queued', 'running', 'waiting');

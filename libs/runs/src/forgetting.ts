@@ -13,16 +13,32 @@ export async function forget(core: Core, run: RunKey & Removal): Promise<boolean
   return true;
 }
 
-/** Removes runs that their tenants keep no longer. @returns how many */
-export async function forgetOld(core: Core): Promise<number> {
-  let forgotten = 0;
-  for (let n = 0; n < mostBatches; n++) {
-    const gone = await forgetOldRuns(core.database);
-    for (const run of gone) await tell(core, run);
-    if (gone.length === 0) break;
-    forgotten += gone.length;
+/** How often one process looks for runs that are kept no longer, which asks for each tenant. */
+const everyMs = 60_000;
+
+/** Removes runs that their tenants keep no longer, at the pace that this needs, however often it is called. */
+export class Retention {
+  readonly #core: Core;
+  #dueAt = Number.NEGATIVE_INFINITY;
+
+  constructor(core: Core) {
+    this.#core = core;
   }
-  return forgotten;
+
+  /** @returns how many were removed; where more are left, the next call goes on */
+  async ifDue(): Promise<number> {
+    if (performance.now() < this.#dueAt) return 0;
+    let forgotten = 0;
+    for (let n = 0; n < mostBatches; n++) {
+      const gone = await forgetOldRuns(this.#core.database);
+      for (const run of gone) await tell(this.#core, run);
+      forgotten += gone.length;
+      if (gone.length > 0) continue;
+      this.#dueAt = performance.now() + everyMs;
+      break;
+    }
+    return forgotten;
+  }
 }
 
 /** Whoever works on it stops, whoever follows it ends, and its place is free. */

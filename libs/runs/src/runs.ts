@@ -9,7 +9,7 @@ import { type Delta, DeltaWriter, followDeltas } from './deltas.ts';
 import type { Answering } from './doorbell/doorbell.ts';
 import { answerRuns, commit, type DriveRun } from './driving.ts';
 import { EvidenceSweep } from './evidence/sweep.ts';
-import { forget, forgetOld } from './forgetting.ts';
+import { forget, Retention } from './forgetting.ts';
 import { Membership } from './membership.ts';
 import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
@@ -56,6 +56,7 @@ const ringsAtOnce = 100;
 export class Runs {
   readonly #core: Core;
   readonly #sweep: EvidenceSweep;
+  readonly #retention: Retention;
   readonly #watching: Watching;
   /** Uploaded folders, which runs may search. */
   readonly corpora: CorpusShelf;
@@ -66,6 +67,7 @@ export class Runs {
     this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
     this.#watching = new Watching(this.#core);
     this.#sweep = new EvidenceSweep(ports.database, settings.evidenceBytes);
+    this.#retention = new Retention(this.#core);
     this.corpora = new CorpusShelf(this.#core);
     this.tenants = new Tenants(ports.database);
   }
@@ -205,7 +207,7 @@ export class Runs {
     await this.corpora.reconcile();
     await forgetDeadWorkers(database);
     await this.#sweep.ifDue();
-    const forgotten = await forgetOld(this.#core);
+    const forgotten = await this.#retention.ifDue();
     if (runs > 0) bus.publish(topics.backlog);
     return { runs, calls: calls.length, forgotten };
   }

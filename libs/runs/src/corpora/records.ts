@@ -176,3 +176,9 @@ export async function forgetCorpus(
   );
   return changed > 0;
 }
+
+/** Those of these corpora that there are, of whichever tenant. */
+export async function knownCorpora(database: Statements, ids: readonly string[]): Promise<Set<string>> {
+  const sql = 'SELECT corpus_id FROM argosy.corpora WHERE corpus_id = ANY ($1)';
+  return new Set((await database.query<{ corpus_id: string }>(sql, [ids])).rows.map((row) => row.corpus_id));
+}

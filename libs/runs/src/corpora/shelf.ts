@@ -31,6 +31,7 @@ import {
   findFile,
   forgetCorpus,
   getCorpus,
+  knownCorpora,
   listCorpora,
   missingFiles,
 } from './records.ts';
@@ -156,6 +157,11 @@ export class CorpusShelf {
     const rings = await rebuildSegment(database, key, place.contentId);
     if (rings !== null) await this.#ring({ ...key, rings });
     throw new Unavailable(`The index of corpus ${corpusId} is of another release and is being built anew.`);
+  }
+
+  /** Those of these corpora that are still there, of whichever tenant: for workers, which keep copies of indexes. */
+  async known(ids: readonly string[]): Promise<Set<string>> {
+    return await knownCorpora(this.#core.database, ids);
   }
 
   /** Puts back on its way whatever should be indexed and is not, and sweeps what broke off. @returns corpora rung for */

@@ -4,7 +4,7 @@ import { NotFound, Unavailable } from '#errors';
 import { Thread } from '../thread/thread.ts';
 import type { IndexRequest } from './index-thread.ts';
 import type { ReadRequest } from './reader-thread.ts';
-import { SegmentCache, type SegmentSource, sweepDrafts } from './segments.ts';
+import { SegmentCache, type SegmentSource, sweepCopies, sweepDrafts } from './segments.ts';
 import type {
   Candidate,
   CorpusDocument,
@@ -23,6 +23,9 @@ export interface CorporaOptions {
   /** Where indexes come from that were made elsewhere; without it there are only those of this folder. */
   readonly segments?: SegmentSource;
 }
+
+/** How often copies of deleted corpora are looked for. */
+const sweepMs = 60_000;
 
 /** An index to be made at `file` of files that lie anywhere; their paths name the documents. */
 export interface BuildRequest {
@@ -52,6 +55,7 @@ export class Corpora {
   readonly #names = new Map<string, string>();
   #writer: Thread | null = null;
   #reader: Thread | null = null;
+  #sweeping: NodeJS.Timeout | undefined;
   #naming: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -66,8 +70,18 @@ export class Corpora {
   static async open(dir: string, options: CorporaOptions = {}): Promise<Corpora> {
     const absolute = resolve(dir);
     await mkdir(absolute, { recursive: true });
-    if (options.segments !== undefined) await sweepDrafts(absolute);
-    return new Corpora(absolute, options);
+    const corpora = new Corpora(absolute, options);
+    const { segments } = options;
+    if (segments === undefined) return corpora;
+    await sweepDrafts(absolute);
+    // What a look could not ask, the next one does.
+    corpora.#sweeping = setInterval(() => corpora.forgetGone(segments).catch(() => undefined), sweepMs).unref();
+    return corpora;
+  }
+
+  /** Removes copies of indexes whose corpora were deleted where they came from; done once a minute, too. */
+  async forgetGone(segments: SegmentSource): Promise<void> {
+    for (const id of await sweepCopies(this.#dir, segments)) this.#names.delete(id);
   }
 
   /**
@@ -174,6 +188,7 @@ export class Corpora {
   /** Ends the threads; a sync under way keeps what it had written. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#sweeping);
     await this.#segments?.close();
     await Promise.all([this.#writer?.terminate(), this.#reader?.terminate()]);
   }

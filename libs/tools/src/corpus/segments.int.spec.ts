@@ -66,6 +66,10 @@ class Source implements SegmentSource {
       .digest('hex');
     return this.change({ sha256, parts: createReadStream(file) });
   }
+
+  async known(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(ids.filter((one) => Object.hasOwn(this.files, one)));
+  }
 }
 
 describe('an index that is built', () => {
@@ -97,7 +101,7 @@ describe('an index from elsewhere', () => {
     await Promise.all([1, 2, 3, 4].map(() => reader.provide('acme', [id, id])));
     await reader.provide('acme', [id]);
     expect(source.asked).toHaveLength(1);
-    expect(await readdir(join(base, 'reader'))).toEqual([`${id}.sqlite`]);
+    expect((await readdir(join(base, 'reader'))).sort()).toEqual([`${id}.sqlite`, `${id}.sqlite.copy`]);
   });
 
   it.each<[string, (segment: StoredSegment) => StoredSegment]>([
@@ -233,5 +237,29 @@ describe('surveyFolder', () => {
     await rm(join(root, 'sub'), { recursive: true });
     await expect(surveyFolder(root)).rejects.toThrow(/docs: holds no document/);
     await expect(surveyFolder(join(base, 'nowhere'))).rejects.toThrow(/no such file or folder/);
+  });
+});
+
+describe('a copy of an index', () => {
+  it('goes when its corpus is gone where it came from, and no folder of this machine goes with it', async () => {
+    const { file } = await build({ 'a.md': 'A worker renews its lock.\n' });
+    const { file: second } = await build({ 'b.md': 'A lock outlasts its lease.\n' }, 'more', other);
+    const source = new Source({ [id]: file, [other]: second });
+    const reader = await open('reader', source);
+    await reader.provide('acme', [id, other]);
+    const local = join(base, 'local');
+    await mkdir(local);
+    await writeFile(join(local, 'c.md'), 'A folder of this machine has locks, too.\n');
+    const { id: own } = await reader.sync(local);
+    expect(await reader.search([id, other, own], 'lock')).toHaveLength(3);
+
+    const left = new Source({ [other]: second });
+    await reader.forgetGone(left);
+
+    expect((await readdir(join(base, 'reader'))).filter((name) => name.startsWith(id))).toEqual([]);
+    await expect(reader.search([id], 'lock')).rejects.toThrow(NotFound);
+    expect(await reader.search([other, own], 'lock')).toHaveLength(2);
+    await reader.forgetGone(left);
+    expect(await reader.search([other, own], 'lock')).toHaveLength(2);
   });
 });

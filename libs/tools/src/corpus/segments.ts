@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Aborted, ArgosyError, messageOf, Unavailable } from '#errors';
@@ -21,6 +21,8 @@ export interface SegmentSource {
    * @throws Unavailable while it is not ready
    */
   segment(tenantId: string, corpusId: string, format: number): Promise<StoredSegment | null>;
+  /** Those of these corpora that are still there, of whichever tenant. */
+  known(ids: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 /** An index that is wanted, and where. */
@@ -41,6 +43,27 @@ export async function sweepDrafts(dir: string): Promise<void> {
     const { mtimeMs } = await stat(join(dir, name)).catch(() => ({ mtimeMs: Infinity }));
     if (Date.now() - mtimeMs > 3_600_000) await rm(join(dir, name), { force: true });
   }
+}
+
+/** Stands beside an index that was fetched: it is a copy, and goes when the corpus goes. */
+const copyMark = '.copy';
+
+/**
+ * Removes copies of indexes whose corpora are gone.
+ * @param dir folder of the indexes
+ * @returns the ids
+ */
+export async function sweepCopies(dir: string, source: SegmentSource): Promise<string[]> {
+  const marks = (await readdir(dir)).filter((name) => name.endsWith(`.sqlite${copyMark}`));
+  const fileOf = new Map(marks.map((name) => [name.split('.')[0] ?? '', join(dir, name.slice(0, -copyMark.length))]));
+  if (fileOf.size === 0) return [];
+  const known = await source.known([...fileOf.keys()]);
+  const gone = [...fileOf].filter(([id]) => !known.has(id));
+  for (const [, file] of gone) {
+    removeIndex(file);
+    await rm(file + copyMark, { force: true });
+  }
+  return gone.map(([id]) => id);
 }
 
 /** Fetches indexes into files that are there whole or not at all; each once, however many ask for it at a time. */
@@ -88,6 +111,7 @@ export class SegmentCache {
       await pipeline(hashed(), createWriteStream(draft, { flush: true }), { signal });
       if (hash.digest('hex') !== segment.sha256) throw new Unavailable('it did not arrive as it was stored');
       removeIndex(file);
+      await writeFile(file + copyMark, '');
       await rename(draft, file);
     } catch (cause) {
       await rm(draft, { force: true });
