@@ -43,6 +43,7 @@ export class ApiDocument {
   readonly text: string;
   readonly routes: readonly DescribedRoute[];
   readonly #ajv: Ajv2020;
+  readonly #schemas: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
   constructor(text: string) {
     this.text = text;
@@ -50,6 +51,7 @@ export class ApiDocument {
     this.routes = Object.entries(parsed.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, described]) => ({ method: method.toUpperCase(), path, ...described })),
     );
+    this.#schemas = parsed.components.schemas;
     this.#ajv = new Ajv2020({ strict: false, allErrors: true, logger: false });
     addFormats.default(this.#ajv);
     // Closed, so that a field of an answer that nobody describes is found.
@@ -58,6 +60,13 @@ export class ApiDocument {
 
   static async of(url: string): Promise<ApiDocument> {
     return new ApiDocument(await (await fetch(new URL('/openapi.json', url))).text());
+  }
+
+  /** The schema that a `$ref` of the document names. */
+  named(ref: string): Readonly<Record<string, unknown>> {
+    const schema = this.#schemas[ref.replace('#/components/schemas/', '')];
+    if (schema === undefined) throw new Error(`The document has no ${ref}.`);
+    return schema;
   }
 
   /** What of a value does not fit a schema of the document. */

@@ -25,6 +25,8 @@ const newRequestId = (): string => `req_${randomUUID()}`;
 /** Limits of the server's connections, and its answers to what never becomes a request. */
 export function connectionOptions({ headersMs, requestMs, silenceMs }: Patience): FastifyHttpOptions<Server> {
   return {
+    // The headers' own limit is reached first, so that a long id is an id that nothing has.
+    routerOptions: { maxParamLength: 16 * 1024 },
     connectionTimeout: silenceMs,
     requestTimeout: requestMs,
     http: {

@@ -52,7 +52,6 @@ export function faultOf(thrown: unknown): Fault {
   if (thrown instanceof Refusal) return { status: thrown.status, code: thrown.code, message: thrown.message };
   if (thrown instanceof ArgosyError) return known(thrown);
   const status = httpStatus(thrown);
-  if (status === 414) return faultFor('not_found', 'There is nothing under a name as long as the one in this path.');
   const code = codeOf(status);
   if (code === undefined)
     return faultFor('internal', 'Something went wrong inside; the log has it under this request_id.');

@@ -146,12 +146,13 @@ function exampleOf(schema: z.ZodType): readonly unknown[] {
 
 /** By status: every code that may come with it, and what it means. */
 function faultsOf(operation: Operation, isOpen: boolean, schemas: NamedSchemas): Json {
-  const { faults = [], params, query, body, errors = ownErrors } = operation;
+  const { faults = [], params, body, errors = ownErrors } = operation;
   const possible = new Set<FaultCode>([
     ...anywhere,
-    ...(isOpen ? [] : [...behindKeys, 'validation_failed' as const]),
+    ...(isOpen ? [] : behindKeys),
     ...(params === undefined ? [] : withParams),
-    ...(query === undefined ? [] : ['validation_failed' as const]),
+    // What a route does not describe, it refuses.
+    ...(operation.lenient ? [] : ['validation_failed' as const]),
     ...(body === undefined ? [] : withBody),
     ...faults,
   ]);
