@@ -1,9 +1,10 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EgressProxy, parseAllow } from '#egress';
@@ -44,6 +45,13 @@ const pages: Record<string, string> = {
   ),
   '/moves': page(`location.href = '/fetches'`),
 };
+
+/** A process that has ended. */
+async function killed(): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  return child;
+}
 
 const inBrowser = program === null ? describe.skip : describe;
 
@@ -135,6 +143,31 @@ inBrowser(`Browser${program === null ? ' [needs Chromium]' : ''}`, () => {
     asked.length = 0;
     await render('/heavy');
     expect(asked.toSorted()).toEqual(['/heavy', '/style.css']);
+  });
+
+  it('takes away what browsers of killed processes left, and nothing of the living', async () => {
+    const { pid: dead = 0 } = await killed();
+    const folder = await mkdtemp(join(profiles, 'left-'));
+    const [here, other] = [hostname(), 'another-machine'];
+    const owners = [
+      { host: here, pid: dead },
+      { host: here, pid: process.pid },
+      { host: here, pid: process.ppid },
+      { host: other, pid: dead },
+    ];
+    for (const [index, owner] of owners.entries()) {
+      const profile = join(folder, `argosy-browser-${index}`);
+      await mkdir(join(profile, 'Default'), { recursive: true });
+      await writeFile(join(profile, 'argosy-owner.json'), JSON.stringify({ ...owner, mark: 'of before' }));
+    }
+    await mkdir(join(folder, 'argosy-browser-unknown'));
+    await open({ profiles: folder }).close();
+    expect((await readdir(folder)).toSorted()).toEqual([
+      'argosy-browser-2',
+      'argosy-browser-3',
+      'argosy-browser-unknown',
+    ]);
+    await rm(folder, { recursive: true });
   });
 
   it('reaches nothing private, whatever the page tries and however it spells the address', async () => {

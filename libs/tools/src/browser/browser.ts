@@ -1,5 +1,7 @@
+import { tmpdir } from 'node:os';
 import { Aborted, Unavailable } from '#errors';
 import { Chromium, type ChromiumOptions } from './chromium.ts';
+import { sweepProfiles } from './profiles.ts';
 import { type Rendered, RenderFault, Tab, type TabLimits } from './tab.ts';
 
 /** How pages are rendered. */
@@ -37,7 +39,8 @@ interface Lease {
 
 /**
  * Renders pages with the machine's Chromium, each in a context of its own. The browser starts with the first page, is
- * replaced from time to time, and ends when it is idle; one that hangs is killed with all its processes.
+ * replaced from time to time, and ends when it is idle; one that hangs is killed with all its processes. What browsers of
+ * killed processes left on this machine is taken away at the start.
  */
 export class Browser {
   readonly #options: BrowserOptions;
@@ -48,9 +51,12 @@ export class Browser {
   #free: number;
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #swept: Promise<void>;
 
   constructor(options: BrowserOptions) {
     this.#options = options;
+    // A folder that cannot be read holds nothing that could be swept.
+    this.#swept = sweepProfiles(options.profiles ?? tmpdir()).catch(() => undefined);
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#free = options.pages ?? 2;
   }
@@ -76,6 +82,7 @@ export class Browser {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#idle);
+    await this.#swept;
     await Promise.all([...this.#leases].map((lease) => this.#end(lease)));
   }
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { Unavailable } from '#errors';
 import { DevTools } from './devtools.ts';
+import { newProfile } from './profiles.ts';
 
 /** How Chromium is started. */
 export interface ChromiumOptions {
@@ -86,7 +86,7 @@ export class Chromium {
 
   /** @throws Unavailable with what Chromium says when it does not start */
   static async start({ program, userAgent, profiles }: ChromiumOptions): Promise<Chromium> {
-    const profile = await mkdtemp(join(profiles ?? tmpdir(), 'argosy-browser-'));
+    const profile = await newProfile(profiles ?? tmpdir());
     const flags = [`--user-data-dir=${profile}`, `--user-agent=${userAgent}`, ...FLAGS];
     // Its own sandbox refuses to run as root.
     if (process.getuid?.() === 0) flags.unshift('--no-sandbox');
