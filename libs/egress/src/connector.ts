@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import { faultOf, troubled } from './faults.ts';
+import { Lookups } from './lookups.ts';
 import type { EgressPolicy } from './policy.ts';
 import { defaultPort, vetAnswers } from './policy.ts';
 import { within } from './waiting.ts';
@@ -19,11 +20,16 @@ const MAX_ATTEMPTS = 3;
  * What the machine's own resolver says, hosts file included, every family. `localhost` and names below it are this
  * machine without asking (RFC 6761): bare containers have no hosts file, and nobody's DNS should be asked for them.
  */
-export async function resolveByLookup(host: string): Promise<string[]> {
+export async function resolveByLookup(host: string): Promise<readonly string[]> {
   if (host === 'localhost' || host.endsWith('.localhost')) return ['127.0.0.1', '::1'];
+  return await lookups.addressesOf(host);
+}
+
+/** One for the process, as its threads are. */
+const lookups = new Lookups(async (host) => {
   const answers = await lookup(host, { all: true });
   return answers.map((answer) => answer.address);
-}
+}, 3);
 
 /** Dials by undici's own connector, without HTTP/2: its streams and header frames would escape our bounds. */
 export function dialer(): Dial {
