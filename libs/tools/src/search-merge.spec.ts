@@ -116,11 +116,11 @@ describe('faultOfAll', () => {
     expect(told).toEqual({ kind: 'quota', message: 'blocked. quota.', retryAfterMs: 5 });
   });
 
-  it('is invalid where nobody takes the query, and empty where one who did found nothing', () => {
+  it('is invalid where somebody does not take the query: only who was asked can have found nothing', () => {
     expect(faultOfAll([answer('x', [], fault('invalid'))], 0).kind).toBe('invalid');
     expect(faultOfAll([answer('x', [], fault('invalid')), answer('y', [])], 0)).toMatchObject({
-      kind: 'empty',
-      message: 'Nothing was found for this query. Try other words. invalid.',
+      kind: 'invalid',
+      message: 'invalid. The others found nothing for it.',
     });
   });
 

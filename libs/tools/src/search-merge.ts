@@ -92,10 +92,13 @@ export function faultOfAll(answers: readonly Answer[], outside: number): ToolFau
   const first = ['transient', 'quota', 'blocked'].flatMap((kind) => faults.filter((fault) => fault.kind === kind))[0];
   const told = faults.map(({ message }) => message).join(' ');
   if (first) return { ...first, message: told };
-  if (faults.length > 0 && faults.length === answers.length) return { kind: 'invalid', message: told };
+  if (faults.length > 0) {
+    const others = faults.length < answers.length ? ' The others found nothing for it.' : '';
+    return { kind: 'invalid', message: `${told}${others}` };
+  }
   if (outside > 0) {
     const message = `${outside} pages were found, all outside the sites or days that this run may use. Try other words.`;
     return { kind: 'empty', message };
   }
-  return { kind: 'empty', message: ['Nothing was found for this query. Try other words.', told].join(' ').trim() };
+  return { kind: 'empty', message: 'Nothing was found for this query. Try other words.' };
 }
