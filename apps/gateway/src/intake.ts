@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { idempotencyKey, parseInput, type ResearchBody } from '#contracts';
 import type { ResearchRequest } from '#domain';
-import { InvalidInput } from '#errors';
+import { ArgosyError, InvalidInput } from '#errors';
 import { childOf } from '#platform';
 import type { Runs } from '#runs';
 import { bodyHash, newRunId, type Offer, offerTo, toRequest } from './acceptance.ts';
@@ -37,9 +37,25 @@ export class Intake {
    * Makes an order a run, or finds the run that it was made before. @returns its id, after the commit
    * @throws InvalidInput, ModelUnavailable, IdempotencyConflict, QuotaExceeded
    */
-  async accept({ tenantId, limits }: Caller, order: Order, headers: OrderHeaders): Promise<string> {
-    const { body, sent, preface, echo } = order;
+  async accept(caller: Caller, order: Order, headers: OrderHeaders): Promise<string> {
     const key = parseInput(idempotencyKey, headers.idempotencyKey);
+    try {
+      return await this.#acceptNew(caller, order, key, headers.traceparent);
+    } catch (error) {
+      if (key === undefined || !(error instanceof ArgosyError)) throw error;
+      // What was accepted once stays so, though its corpus is gone by now, or its tenant may ask others.
+      const earlier = await this.#runs.acceptedBefore(caller.tenantId, key, bodyHash(order.sent));
+      if (earlier === null) throw error;
+      return earlier;
+    }
+  }
+
+  async #acceptNew(
+    { tenantId, limits }: Caller,
+    { body, sent, preface, echo }: Order,
+    key: string | undefined,
+    traceparent: unknown,
+  ): Promise<string> {
     await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
     const now = new Date();
     const { providers } = await this.#runs.tenants.settings(tenantId);
@@ -54,7 +70,7 @@ export class Intake {
         ...(echo === undefined ? {} : { echo }),
       },
       requestSha256: bodyHash(sent),
-      traceparent: childOf(headers.traceparent),
+      traceparent: childOf(traceparent),
       quota: limits,
       ...(key === undefined ? {} : { idempotencyKey: key }),
     });

@@ -266,6 +266,22 @@ describe('two tenants', () => {
   });
 });
 
+describe('a request that is repeated', () => {
+  it('is the same run, though its tenant may not ask for the same by now', async () => {
+    const { runs } = stack();
+    await runs.tenants.create({ tenantId: 'narrowed', name: 'Narrowed' });
+    const json = { question: 'Why?', sources: { providers: ['mediawiki'] } };
+    const post = async (sent: unknown, key: string) =>
+      await send('narrowed', 'POST /v1/research', { json: sent, headers: { 'idempotency-key': key } });
+    const first = await post(json, 'one');
+    await runs.tenants.update('narrowed', { providers: [] });
+    expect(await post(json, 'two')).toMatchObject({ status: 422, body: expect.stringContaining('validation_failed') });
+    expect(await post(json, 'one')).toMatchObject({ status: 202, id: first.id });
+    const other = await post({ ...json, question: 'Why not?' }, 'one');
+    expect(other).toMatchObject({ status: 422, body: expect.stringContaining('idempotency_conflict') });
+  });
+});
+
 describe('a run that is deleted', () => {
   it('is 204 once and 404 afterwards, also one that waits, whose stream ends', async () => {
     const { id } = await send('b', 'POST /v1/research', { json: question });

@@ -13,7 +13,7 @@ import { forget, Retention } from './forgetting.ts';
 import { Membership } from './membership.ts';
 import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
-import { type Acceptance, accept } from './store/accept.ts';
+import { type Acceptance, accept, standingRun } from './store/accept.ts';
 import { getTexts } from './store/blobs.ts';
 import { takeStrandedCalls } from './store/calls.ts';
 import { type Census, takeCensus } from './store/census.ts';
@@ -97,6 +97,11 @@ export class Runs {
     const accepted = await accept(this.#door(acceptance.tenantId), acceptance);
     this.#core.bus.publish(topics.backlog);
     return accepted;
+  }
+
+  /** The run that a request of this hash made under a key in the last 24 hours, or null. @throws IdempotencyConflict */
+  async acceptedBefore(tenantId: string, key: string, requestSha256: string): Promise<string | null> {
+    return await standingRun(this.#door(tenantId), tenantId, key, requestSha256);
   }
 
   /** @throws NotFound */

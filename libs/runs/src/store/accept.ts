@@ -58,8 +58,8 @@ export async function accept(database: Statements, acceptance: Acceptance): Prom
   );
 }
 
-/** @returns null where the key is free now @throws IdempotencyConflict */
-async function standingRun(
+/** The run that a key stands for. @returns null where the key is free now @throws IdempotencyConflict */
+export async function standingRun(
   database: Statements,
   tenantId: string,
   key: string,

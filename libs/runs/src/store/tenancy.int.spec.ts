@@ -51,6 +51,17 @@ describeStores((stores) => {
       }
     });
 
+    it('goes with its run, where it has one', async () => {
+      const { rows } = await stores().owner.query<{ name: string; goes: boolean }>(
+        `SELECT c.relname AS name,
+           position('DELETE FROM argosy.' || c.relname || ' ' IN pg_get_functiondef('argosy.forget_history'::regproc)) > 0 AS goes
+         FROM pg_class c JOIN pg_attribute r ON r.attrelid = c.oid AND r.attname = 'run_id'
+         WHERE c.relkind = 'r' AND c.relnamespace = 'argosy'::regnamespace AND c.relname <> 'runs' ORDER BY 1`,
+      );
+      expect(rows.length).toBeGreaterThanOrEqual(4);
+      expect(rows.filter(({ goes }) => !goes)).toEqual([]);
+    });
+
     it('is left alone by roles that may not log in, own nothing and are not above the rules', async () => {
       const { rows } = await database().query(
         `SELECT r.rolname, r.rolcanlogin OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole
