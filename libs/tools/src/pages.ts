@@ -10,7 +10,6 @@ import { isNamed, pageFault, redirectFault, strangeFault } from './policy.ts';
 import type { Extracted } from './text/document.ts';
 import type { RawDocument, WebPage } from './text/extract.ts';
 import type { Extraction, Page } from './text/extraction.ts';
-import type { PageFacts } from './text/facts.ts';
 import type { ToolContext } from './tool.ts';
 import { ACCEPT, documentOf, keepMsOf, LEAST_KEEP_MS, MOST_KEEP_MS, statusFault, toldBy } from './web-page.ts';
 
@@ -85,7 +84,7 @@ export class Pages {
     const read = still.page.thin ? await this.#inBrowser(still, asking) : still;
     if ('kind' in read) return { value: { url: reply.url, fault: read }, keepMs: 0 };
     if (!read.page.extracted) return { value: { url: read.url, fault: noText }, keepMs: GONE_KEEP_MS };
-    const opened = openedAs(read.url, read.page.extracted, read.page.facts, now);
+    const opened = openedAs(read.url, read.page, read.page.extracted, now);
     return { value: { url: read.url, opened }, keepMs: this.#keepMs(url, reply.headers, asking.now) };
   }
 
@@ -150,10 +149,11 @@ const needsBrowser: ToolFault = {
 
 const noText: ToolFault = { kind: 'invalid', message: 'The page shows no text, even in a browser.' };
 
-function openedAs(url: string, extracted: Extracted, facts: PageFacts | null, now: string): Opened {
+function openedAs(url: string, { facts, part }: WebPage, extracted: Extracted, now: string): Opened {
   const { sha256, bytes, text, spans } = extracted;
   const { pathname, host } = new URL(url);
-  const title = extracted.title ?? (decoded(pathname.split('/').pop() ?? '') || host);
+  const name = extracted.title ?? (decoded(pathname.split('/').pop() ?? '') || host);
+  const title = part === undefined ? name : `${name} (${part})`;
   const told = facts ? toldBy(facts, url) : {};
   return { source: { uri: url, title, sha256, bytes, fetchedAt: now, ...told }, page: { text, spans } };
 }

@@ -38,6 +38,12 @@ const site: RequestListener = (request, response) => {
       );
     case '/paper':
       return send(200, { 'content-type': 'application/octet-stream' }, smallPdf(['About locks']));
+    case '/book.pdf':
+      return send(
+        200,
+        { 'content-type': 'application/pdf' },
+        smallPdf(Array.from({ length: 201 }, (_, n) => `Leaf ${n}.`)),
+      );
     case '/data.json':
       return send(200, { 'content-type': 'application/json' }, '{"lock": 30}');
     case '/picture':
@@ -112,6 +118,13 @@ describe('visit', () => {
   ])('reads %s by its type', async (path, text) => {
     const { observation } = await visit([origin + path]);
     expect(observation.sections[0]).toMatchObject({ passages: [{ text }] });
+  });
+
+  it('reads the first pages of a PDF that is too long, and says so', async () => {
+    const { observation, snapshots } = await visit([`${origin}/book.pdf`]);
+    expect(observation.sources[0]?.title).toBe('book.pdf (the first 200 of 201 pages)');
+    const pages = [...snapshots.values()].join().split('\f');
+    expect([pages.length, pages.at(-1)?.trim()]).toEqual([200, 'Leaf 199.']);
   });
 
   it('names the address that a redirect led to', async () => {

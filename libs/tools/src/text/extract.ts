@@ -22,7 +22,12 @@ export interface WebPage {
   readonly facts: PageFacts | null;
   /** Whether the page is a shell that its scripts fill: a browser would show more. */
   readonly thin: boolean;
+  /** What of a document was read that is longer than what is read of one; absent: all of it. */
+  readonly part?: string;
 }
+
+/** Of a PDF of the web, so that even a slow machine reads it in the time that it has. */
+const WEB_PDF_PAGES = 200;
 
 /**
  * Turns bytes into the snapshot text and its passages. CPU-bound for HTML and PDF: run it in a worker thread.
@@ -52,6 +57,12 @@ function htmlOf(raw: RawDocument): HtmlText {
  * @throws InvalidInput when the document cannot be read, or holds no text and no scripts that would make some
  */
 export async function readWebPage(raw: RawDocument): Promise<WebPage> {
+  if (raw.type === 'pdf') {
+    const { title, text, pages, pagesInAll } = await pdfToText(raw.bytes, WEB_PDF_PAGES);
+    const extracted = snapshotOf(title === null ? null : visible(title), visible(text), raw.type);
+    const part = pages < pagesInAll ? { part: `the first ${pages} of ${pagesInAll} pages` } : {};
+    return { extracted, facts: null, thin: false, ...part };
+  }
   if (raw.type !== 'html') {
     const { title, text } = await textOf(raw);
     const extracted = snapshotOf(title === null ? null : visible(title), visible(text), raw.type);
