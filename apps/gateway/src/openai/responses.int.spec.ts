@@ -25,7 +25,7 @@ const stack = useAnsweringGateway(
     if (!turns.some(({ role }) => role === 'tools')) return thinkAndCall('search', { query: ['ferry', 'Halloway'] });
     return thinkAndAnswer(`## Ahoi 🚢\n\n${claim} <cite source="s1">${quote}</cite>`);
   },
-  { answerPatience: { endMs: 20_000, cancelMs: 10_000 } },
+  { answerPatience: { endMs: 60_000, cancelMs: 60_000 } },
 );
 
 let client: OpenAI;
