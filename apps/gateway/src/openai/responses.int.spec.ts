@@ -5,6 +5,7 @@ import { responseResource, scopes } from '#contracts';
 import { answeringCorpus, describedFetch, useAnsweringGateway } from '../../../../test/support/answering-gateway.ts';
 import { eventually } from '../../../../test/support/argosy.ts';
 import { thinkAndAnswer, thinkAndCall } from '../../../../test/support/scripted-research.ts';
+import { Refusal } from '../access/refusal.ts';
 
 const quote = 'every ninety minutes';
 const claim = 'Die Fähre 🚢 fährt alle neunzig Minuten.';
@@ -494,6 +495,19 @@ describe('a request that cannot be served', () => {
     const none = { status: 404, code: 'not_found', type: 'invalid_request_error', param: null };
     expect(await refusal(client.responses.retrieve(id))).toMatchObject(none);
     expect(await refusal(client.responses.cancel(id))).toMatchObject(none);
+  });
+
+  it('is told by its own form of who may not ask now, and when to come again', async () => {
+    const refuse = async () => {
+      throw new Refusal('Too many.', { status: 429, code: 'rate_limited', headers: { 'retry-after': '7' } });
+    };
+    const gateway = await stack().another({ admission: { admit: refuse } });
+    const response = await post(gateway.url, {});
+    expect([response.status, response.headers.get('retry-after')]).toEqual([429, '7']);
+    expect(await response.json()).toEqual({
+      error: { message: 'Too many.', type: 'rate_limit_error', param: null, code: 'rate_limited' },
+    });
+    await gateway.stop();
   });
 
   it('is told by its own form also of what never reached a handler', async () => {
