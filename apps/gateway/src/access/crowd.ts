@@ -8,9 +8,16 @@ export const usualCrowd = 500;
 /** How long a client that found too many before it is to wait. */
 const patienceMs = 1_000;
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Nothing is worked on for this request any more: it only waits. */
+    leaveCrowd(): void;
+  }
+}
+
 /**
- * Refuses requests while `most` others are worked on. An event stream counts until it is open; what answers for the
- * health of the process is always let in.
+ * Refuses requests while `most` others are worked on. An event stream counts until it is open, and a request that waits
+ * for a run until then; what answers for the health of the process is always let in.
  */
 export function limitCrowd(server: FastifyInstance, most: number): void {
   const inside = new Set<FastifyReply['raw']>();
@@ -22,6 +29,9 @@ export function limitCrowd(server: FastifyInstance, most: number): void {
     }
     inside.add(reply.raw);
     reply.raw.once('close', () => inside.delete(reply.raw));
+  });
+  server.decorateReply('leaveCrowd', function (this: FastifyReply): void {
+    inside.delete(this.raw);
   });
   server.addHook('onSend', async (_request, reply) => {
     inside.delete(reply.raw);

@@ -52,7 +52,7 @@ export class ChatController {
       const chunks = this.#chunks(caller.tenantId, runId, { includeUsage, leaves });
       return await reply.headers(sseHeaders).send(sseOf(chunks, { ...this.#waits, ends: caller.ends }));
     }
-    const limit = leavingWithin(this.#waits.endMs, leaves, request);
+    const limit = leavingWithin(this.#waits.endMs, leaves, reply);
     const response = await this.#responses.settled(caller.tenantId, runId, limit);
     expectCaller(caller);
     await reply.send(toCompletion(answered(response)));

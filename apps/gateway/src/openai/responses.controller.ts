@@ -63,7 +63,7 @@ export class ResponsesController {
     reply.status(200);
     if (stream) return await this.#stream(caller, { runId, after: -1 }, reply);
     if (background) return await reply.send(await this.#responses.now(caller.tenantId, runId));
-    const leaves = leavingWithin(this.#waits.endMs, leaving(this.#waits, caller, reply), request);
+    const leaves = leavingWithin(this.#waits.endMs, leaving(this.#waits, caller, reply), reply);
     const response = await this.#responses.settled(caller.tenantId, runId, leaves);
     expectCaller(caller);
     await reply.send(response);

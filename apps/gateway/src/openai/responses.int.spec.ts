@@ -382,6 +382,18 @@ describe('the wait for an end', () => {
     await client.responses.cancel(response.id);
   });
 
+  it('is no work: others are served while as many wait as may be worked on', async () => {
+    const gateway = await stack().another({ crowd: 1 });
+    const input = `${hold} Everybody waits.`;
+    const waited = post(gateway.url, { input });
+    await underWay(input);
+    const others = await fetch(`${gateway.url}/v1/models`);
+    await gateway.stop();
+    const { id } = (await (await waited).json()) as OpenAiResponse;
+    expect(others.status).toBe(200);
+    await client.responses.cancel(id);
+  });
+
   it('of a client that leaves ends nothing: whoever sends the request again under its key is given the same run', async () => {
     const headers = { 'idempotency-key': 'left' };
     const metadata = { left: 'yes' };

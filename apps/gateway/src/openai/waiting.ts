@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { Refusal } from '../access/refusal.ts';
 import type { StreamSettings } from '../event-stream.ts';
@@ -31,8 +31,12 @@ export function expectCaller({ ends }: Caller): void {
   });
 }
 
-/** As {@link leaving}, with a limit; until then the connection is not taken for a dead one, though no byte passes. */
-export function leavingWithin(limitMs: number, leaves: AbortSignal, { raw: { socket } }: FastifyRequest): AbortSignal {
-  socket.setTimeout(limitMs + 10_000);
+/**
+ * As {@link leaving}, with a limit; until then the connection is not taken for a dead one, though no byte passes, nor the
+ * request for work.
+ */
+export function leavingWithin(limitMs: number, leaves: AbortSignal, reply: FastifyReply): AbortSignal {
+  reply.leaveCrowd();
+  reply.request.raw.socket.setTimeout(limitMs + 10_000);
   return AbortSignal.any([leaves, AbortSignal.timeout(limitMs)]);
 }
