@@ -189,4 +189,12 @@ describe('questions to a server that runs already', () => {
     const shown = await argosy(['runs', 'show', readReport('short.json').run_id], { cwd });
     expect(JSON.parse(shown.stdout)).toMatchObject({ status: 'incomplete', question });
   });
+
+  it('are deleted for good', async () => {
+    const id = readReport('short.json').run_id;
+    const gone = await argosy(['runs', 'delete', id], { cwd });
+    expect(gone).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringContaining(`run ${id} is gone`) });
+    const shown = await argosy(['runs', 'show', id], { cwd });
+    expect(shown).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(`There is no run ${id}`) });
+  });
 });
