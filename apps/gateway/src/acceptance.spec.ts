@@ -79,6 +79,19 @@ describe('toRequest', () => {
     expect(permit(nothing, 1_500, 0, limits).kind).toBe('research');
   });
 
+  it('bounds tool calls and output, and lets a small output hold research and an answer, too', () => {
+    const budget = { output_tokens: 400, tool_calls: 3 };
+    const { limits } = toRequest({ ...good, model: 'big', budget }, offer, '');
+    expect(limits).toMatchObject({
+      budget: { steps: 100, outputTokens: 400, toolCalls: 3 },
+      replyTokens: 100,
+      answerTokens: 100,
+    });
+    const spent = { modelCalls: 0, toolCalls: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, usd: 0 };
+    expect(permit(spent, 1_000, 0, limits).kind).toBe('research');
+    expect(permit({ ...spent, toolCalls: 3 }, 1_000, 0, limits)).toMatchObject({ reason: 'max_tool_calls' });
+  });
+
   it('freezes what tools cost, as the operator wrote it', () => {
     expect(toRequest(good, { ...offer, ...toolPrices('search=0.001,visit=2') }, '').limits.toolUsd).toEqual({
       search: 0.001,
