@@ -148,7 +148,10 @@ export const runResource = z
     created_at: z.string(),
     started_at: z.string().nullable(),
     ended_at: z.string().nullable(),
-    queue_position: z.int().nullable().meta({ description: 'Runs before it that wait; null once it has started.' }),
+    queue_position: z
+      .int()
+      .nullable()
+      .meta({ description: 'Runs of the same tenant before it that wait; null once it has started.' }),
     metadata: z.record(z.string(), z.string()),
     report: reportSchema.nullable(),
   })
@@ -173,7 +176,7 @@ export const acceptedResource = z
   .object({
     id: z.string(),
     status: runResource.shape.status,
-    queue_position: z.int().nullable().meta({ description: 'Runs before it that wait.' }),
+    queue_position: z.int().nullable().meta({ description: 'Runs of the same tenant before it that wait.' }),
   })
   .meta({
     id: 'Accepted',

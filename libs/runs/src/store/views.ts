@@ -14,7 +14,7 @@ export interface RunView {
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Runs accepted before it that still wait; null once it has started. */
+  /** Runs of its tenant accepted before it that still wait: tenants take turns. Null once it has started. */
   readonly queuePosition: number | null;
   readonly report: Report | null;
   /** Model calls whose replies were lost with a worker, and their estimated prompt tokens: bought again, not charged. */
