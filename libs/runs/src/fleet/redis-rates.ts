@@ -7,6 +7,9 @@ import { firstReady, gateConnection } from './redis-gate.ts';
 
 const defaultPrefix = '{argosy}:rate:';
 
+/** How long Redis may take to answer: every request waits for it. */
+const answerMs = 250;
+
 /**
  * What `refusalOf` and `count` do with each of some keys at once, on Redis' own clock: all are counted, or none.
  * KEYS: for each, when all that came is paid off. ARGV: for each, interval in ms and burst.
@@ -40,7 +43,7 @@ export class RedisRates implements Rates {
   /** `redis` owns the connection. */
   constructor(redis: RedisServer, prefix = defaultPrefix) {
     this.#prefix = prefix;
-    this.#redis = redis.connect(gateConnection);
+    this.#redis = redis.connect({ ...gateConnection, commandTimeout: answerMs });
     this.#connected = firstReady(this.#redis);
   }
 
