@@ -3,13 +3,14 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { firstLight } from './first-light.ts';
 import { fleet } from './fleet.ts';
+import { gateway } from './gateway.ts';
 import { loop } from './loop.ts';
 import { moe } from './moe.ts';
 import type { Benchmark } from './result.ts';
 import { web } from './web.ts';
 
 /** Every benchmark, by the name it is called with. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, loop, moe, web };
+const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, gateway, loop, moe, web };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
 const [name = ''] = positionals;

@@ -78,7 +78,7 @@ export class ResearchController {
   ): Promise<AcceptedResource> {
     const body = parseInput(researchBody, raw);
     const id = await this.#intake.accept(caller, { body, sent: body }, { idempotencyKey, traceparent });
-    const { status, queuePosition } = await this.#runs.get(caller.tenantId, id);
+    const { status, queuePosition } = await this.#runs.standing(caller.tenantId, id);
     return { id, status, queue_position: queuePosition };
   }
 

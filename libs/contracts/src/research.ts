@@ -151,7 +151,7 @@ export const runResource = z
     queue_position: z
       .int()
       .nullable()
-      .meta({ description: 'Runs of the same tenant before it that wait; null once it has started.' }),
+      .meta({ description: 'Runs of the same tenant before it that wait, counted to 1,000; null once it has started.' }),
     metadata: z.record(z.string(), z.string()),
     report: reportSchema.nullable(),
   })
@@ -176,7 +176,7 @@ export const acceptedResource = z
   .object({
     id: z.string(),
     status: runResource.shape.status,
-    queue_position: z.int().nullable().meta({ description: 'Runs of the same tenant before it that wait.' }),
+    queue_position: z.int().nullable().meta({ description: 'Runs of the same tenant before it that wait, counted to 1,000.' }),
   })
   .meta({
     id: 'Accepted',

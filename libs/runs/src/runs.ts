@@ -26,12 +26,14 @@ import { type Commit, type Committed, Ledger } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, type RunKey, takeDue } from './store/sweep.ts';
 import {
   getRun,
+  getStanding,
   listRuns,
   type Position,
   type RunRecord,
   type RunView,
   readAllEvents,
   readPositions,
+  type Standing,
   type StoredEvent,
 } from './store/views.ts';
 import { dropDuty, forgetDeadWorkers, takeDuty, type Worker } from './store/workers.ts';
@@ -109,6 +111,13 @@ export class Runs {
     const run = await getRun(this.#door(tenantId), tenantId, runId);
     if (run === null) throw noSuchRun(runId);
     return run;
+  }
+
+  /** Where a run stands, and nothing else of it. @throws NotFound */
+  async standing(tenantId: string, runId: string): Promise<Standing> {
+    const standing = await getStanding(this.#door(tenantId), tenantId, runId);
+    if (standing === null) throw noSuchRun(runId);
+    return standing;
   }
 
   /** What a run is the replay of, up to its last committed step. @throws NotFound */

@@ -14,7 +14,7 @@ export interface RunView {
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Runs of its tenant accepted before it that still wait: tenants take turns. Null once it has started. */
+  /** Runs of its tenant accepted before it that still wait, counted to 1,000: tenants take turns. Null once it has started. */
   readonly queuePosition: number | null;
   readonly report: Report | null;
   /** Model calls whose replies were lost with a worker, and their estimated prompt tokens: bought again, not charged. */
@@ -52,11 +52,31 @@ interface RunRow {
 const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
   r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
 
+/** Runs before one that are counted: whoever waits behind more than these has no use for the figure. */
+const mostAhead = 1_000;
+
+const ahead = `CASE WHEN r.state = 'queued' THEN (SELECT count(*)::int FROM (
+    SELECT 1 FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at LIMIT ${mostAhead}) AS before) END AS ahead`;
+
+/** Where a run stands, without all that is kept of it. */
+export interface Standing {
+  readonly status: RunStateName;
+  readonly queuePosition: number | null;
+}
+
+/** Where a run stands, or null. */
+export async function getStanding(database: Statements, tenantId: string, runId: string): Promise<Standing | null> {
+  const { rows } = await database.query<{ state: RunStateName; ahead: number | null }>(
+    `SELECT r.state, ${ahead} FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
+    [tenantId, runId],
+  );
+  return rows[0] === undefined ? null : { status: rows[0].state, queuePosition: rows[0].ahead };
+}
+
 /** One run with its request and its report, or null. */
 export async function getRun(database: Statements, tenantId: string, runId: string): Promise<RunRecord | null> {
   const { rows } = await database.query<RunRow & { readonly request: StoredRequest }>(
-    `SELECT ${columns}, r.request, r.report, CASE WHEN r.state = 'queued' THEN (
-       SELECT count(*)::int FROM argosy.runs b WHERE b.state = 'queued' AND b.accepted_at < r.accepted_at) END AS ahead
+    `SELECT ${columns}, r.request, r.report, ${ahead}
      FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
     [tenantId, runId],
   );
