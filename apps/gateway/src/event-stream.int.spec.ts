@@ -20,20 +20,20 @@ class Watched {
   onLeft: () => void = () => undefined;
 
   constructor(runs: Runs) {
-    const events = (...args: Parameters<Runs['events']>) => this.#follow(runs.events(...args));
+    const batches = (...args: Parameters<Runs['eventBatches']>) => this.#follow(runs.eventBatches(...args));
     this.runs = new Proxy(runs, {
       get: (target, name) => {
-        if (name === 'events') return events;
+        if (name === 'eventBatches') return batches;
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
   }
 
-  async *#follow(events: ReturnType<Runs['events']>): ReturnType<Runs['events']> {
+  async *#follow(batches: ReturnType<Runs['eventBatches']>): ReturnType<Runs['eventBatches']> {
     this.opened += 1;
     try {
-      yield* events;
+      yield* batches;
     } finally {
       this.onLeft();
     }

@@ -148,10 +148,9 @@ export const runResource = z
     created_at: z.string(),
     started_at: z.string().nullable(),
     ended_at: z.string().nullable(),
-    queue_position: z
-      .int()
-      .nullable()
-      .meta({ description: 'Runs of the same tenant before it that wait, counted to 1,000; null once it has started.' }),
+    queue_position: z.int().nullable().meta({
+      description: 'Runs of the same tenant before it that wait, counted to 1,000; null once it has started.',
+    }),
     metadata: z.record(z.string(), z.string()),
     report: reportSchema.nullable(),
   })
@@ -176,7 +175,10 @@ export const acceptedResource = z
   .object({
     id: z.string(),
     status: runResource.shape.status,
-    queue_position: z.int().nullable().meta({ description: 'Runs of the same tenant before it that wait, counted to 1,000.' }),
+    queue_position: z
+      .int()
+      .nullable()
+      .meta({ description: 'Runs of the same tenant before it that wait, counted to 1,000.' }),
   })
   .meta({
     id: 'Accepted',

@@ -108,23 +108,17 @@ export class Runs {
 
   /** @throws NotFound */
   async get(tenantId: string, runId: string): Promise<RunRecord> {
-    const run = await getRun(this.#door(tenantId), tenantId, runId);
-    if (run === null) throw noSuchRun(runId);
-    return run;
+    return (await getRun(this.#door(tenantId), tenantId, runId)) ?? refuse(runId);
   }
 
   /** Where a run stands, and nothing else of it. @throws NotFound */
   async standing(tenantId: string, runId: string): Promise<Standing> {
-    const standing = await getStanding(this.#door(tenantId), tenantId, runId);
-    if (standing === null) throw noSuchRun(runId);
-    return standing;
+    return (await getStanding(this.#door(tenantId), tenantId, runId)) ?? refuse(runId);
   }
 
   /** What a run is the replay of, up to its last committed step. @throws NotFound */
   async history(tenantId: string, runId: string): Promise<History> {
-    const history = await readHistory(this.#door(tenantId), tenantId, runId);
-    if (history === null) throw noSuchRun(runId);
-    return history;
+    return (await readHistory(this.#door(tenantId), tenantId, runId)) ?? refuse(runId);
   }
 
   async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
@@ -137,24 +131,24 @@ export class Runs {
   }
 
   /**
-   * Durable events after number `after`, as they come, until the run has ended or the signal fires. Never a gap, never a
-   * repeat; the last one is the terminal event. All who watch one run in this process share its looks at the database.
+   * Durable events after number `after`, as they come, until the run has ended or the signal fires. Never a gap or a
+   * repeat; the last one is the terminal event. All who watch a run in this process share its looks at the database.
    */
-  async *events(tenantId: string, runId: string, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
-    yield* this.#watching.events({ tenantId, runId }, after, signal);
+  events(tenantId: string, runId: string, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
+    return this.#watching.events({ tenantId, runId }, after, signal);
+  }
+
+  /** The same, as many at a time as there are: a watcher that is behind catches up at once. */
+  eventBatches(run: Pick<Claim, 'tenantId' | 'runId'>, after: number, signal: AbortSignal) {
+    return this.#watching.batches(run, after, signal);
   }
 
   /** How far the durable events of a run go. @throws NotFound */
   async position(tenantId: string, runId: string): Promise<Position> {
-    const position = (await readPositions(this.#door(tenantId), tenantId, [runId])).get(runId);
-    if (position === undefined) throw noSuchRun(runId);
-    return position;
+    return (await readPositions(this.#door(tenantId), tenantId, [runId])).get(runId) ?? refuse(runId);
   }
 
-  /**
-   * Asks for the end of a run: at once when nobody works on it, else at its owner's next look.
-   * @throws NotFound; InvalidState when it has ended already
-   */
+  /** Asks for the end of a run, at once or at its owner's next look. @throws NotFound; InvalidState where it has ended */
   async requestCancel(tenantId: string, runId: string): Promise<void> {
     if (!(await flagCancel(this.#door(tenantId), tenantId, runId))) {
       const { status } = await this.get(tenantId, runId);
@@ -169,7 +163,7 @@ export class Runs {
    * @throws NotFound
    */
   async forget(run: RunKey & Removal): Promise<void> {
-    if (!(await forget(this.#core, run))) throw noSuchRun(run.runId);
+    if (!(await forget(this.#core, run))) refuse(run.runId);
   }
 
   /** Calls back when the run's flags may have changed. @returns ends the subscription */
@@ -300,6 +294,7 @@ export class Runs {
   }
 }
 
-function noSuchRun(runId: string): NotFound {
-  return new NotFound(`There is no run ${runId}.`);
+/** @throws NotFound */
+function refuse(runId: string): never {
+  throw new NotFound(`There is no run ${runId}.`);
 }

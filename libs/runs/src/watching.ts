@@ -80,8 +80,8 @@ export class Watching {
     this.#core = core;
   }
 
-  /** Durable events behind number `after` until the terminal one, or until the signal fires. Ends early when the run is gone. */
-  async *events(place: Place, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
+  /** What there is, whenever there is something: durable events behind number `after` until the terminal one, or until the signal fires. Ends early when the run is gone. */
+  async *batches(place: Place, after: number, signal: AbortSignal): AsyncGenerator<readonly StoredEvent[]> {
     let [isNew, wake, last] = [false, () => {}, after];
     const onNews = (): void => {
       isNew = true;
@@ -95,18 +95,29 @@ export class Watching {
         if (watch.failure !== null) throw watch.failure;
         const { ended } = watch;
         const events = watch.since(last) ?? (await this.#past(watch, last));
-        for (const event of events) {
+        const latest = events.at(-1);
+        if (latest !== undefined) {
           if (signal.aborted) return;
-          last = event.seq;
-          yield event;
+          last = latest.seq;
+          yield events;
+          continue;
         }
-        if (events.length > 0) continue;
         if (ended) return;
         if (!isNew) await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
       signal.removeEventListener('abort', onNews);
       this.#leave(watch, onNews);
+    }
+  }
+
+  /** The same, one by one. */
+  async *events(place: Place, after: number, signal: AbortSignal): AsyncGenerator<StoredEvent> {
+    for await (const events of this.batches(place, after, signal)) {
+      for (const event of events) {
+        if (signal.aborted) return;
+        yield event;
+      }
     }
   }
 
