@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { jsonLogger } from '#platform';
 import type { Runs } from '#runs';
 import { ApiDocument } from '../../../../test/support/api-document.ts';
@@ -24,6 +25,14 @@ describe('/openapi.json', () => {
     const served = gateway.routes.map((route) => route.replaceAll(/:(\w+)/g, '{$1}'));
     expect(document.routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(served.sort());
     expect(served.length).toBeGreaterThan(10);
+  });
+
+  it('is OpenAPI 3.1', async () => {
+    const validator = new Validator();
+    expect(await validator.validate(JSON.parse(document.text))).toEqual({ valid: true });
+    expect(validator.version).toBe('3.1');
+    const broken = document.text.replace('"summary":', '"sumary":');
+    expect(await validator.validate(JSON.parse(broken))).toMatchObject({ valid: false });
   });
 
   it('names each operation once', () => {
