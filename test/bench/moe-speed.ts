@@ -13,6 +13,7 @@ import {
   tinyShape,
   writeRandomCheckpoint,
 } from '#moe';
+import { PagedText } from '../support/paged-text.ts';
 import { ShardProcesses } from './moe-processes.ts';
 import { type Row, round } from './result.ts';
 
@@ -106,12 +107,11 @@ async function grouped(checkpoint: Checkpoint, shards: readonly Shard[]): Promis
 
 async function tokensPerSecond(checkpoint: Checkpoint, backend: ComputeBackend, experts: Experts): Promise<number> {
   const model = await openModel(checkpoint, backend, experts);
-  const sequence = model.open();
-  await model.step([{ sequence, tokens: [1, 2, 3, 4] }], never);
+  const text = new PagedText(model);
+  await text.append([1, 2, 3, 4], never);
   const startedAt = performance.now();
-  for (let token = 0; token < tokensTimed; token++) await model.step([{ sequence, tokens: [token + 5] }], never);
+  for (let token = 0; token < tokensTimed; token++) await text.append([token + 5], never);
   const seconds = (performance.now() - startedAt) / 1000;
-  sequence.close();
   return tokensTimed / seconds;
 }
 

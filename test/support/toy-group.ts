@@ -10,7 +10,14 @@ import { InferenceServer, type ServerOptions } from '../../apps/inference/src/se
 import { tokenizerFolder } from './tokenizer-folder.ts';
 import { type ToyModel, type ToyOptions, toyModel } from './toy-model.ts';
 
-const toyLimits: GroupLimits = { kvTokens: 4_000, stepTokens: 64, running: 8, waiting: 2, retryAfterMs: 1_500 };
+const toyLimits: GroupLimits = {
+  kvTokens: 4_000,
+  stepTokens: 64,
+  running: 8,
+  waiting: 2,
+  retryAfterMs: 1_500,
+  weights: new Map(),
+};
 export const toyContextTokens = 2_000;
 export const toyQuestion = 'What is a ferry?';
 
@@ -78,7 +85,12 @@ function engineOf(
   { vocabulary, end }: { readonly vocabulary: number; readonly end: number },
 ): Engine {
   const contextTokens = toyContextTokens;
-  const speech = { bytesOf: (id: number) => tokenizer.bytesOf(id), endIds: new Set([end]), contextTokens };
+  const speech = {
+    model: 'toy',
+    bytesOf: (id: number) => tokenizer.bytesOf(id),
+    endIds: new Set([end]),
+    contextTokens,
+  };
   return {
     generator: new Generator(model, speech, toyLimits, () => performance.now()),
     tokenizer,

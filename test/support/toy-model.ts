@@ -1,24 +1,18 @@
-/** A model of a few lines for tests of what is around models: its logits are a function of a sequence's tokens alone. */
+/** A model of a few lines for tests of what is around models: its logits are a function of a text's tokens alone. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** What one step was asked for: how many tokens of which sequence, by the number of its opening. */
-export type ToyStep = readonly { readonly sequence: number; readonly tokens: number }[];
+/** What one step was asked for: of each text, how many tokens behind how many. */
+export type ToyStep = readonly { readonly position: number; readonly tokens: number }[];
 
-export interface ToySequence {
-  readonly length: number;
-  truncate(length: number): void;
-  close(): void;
+export interface ToyPart {
+  readonly pages: readonly number[];
+  readonly position: number;
+  readonly tokens: readonly number[];
 }
 
 export interface ToyModel {
-  open(): ToySequence;
-  step(
-    batch: readonly { readonly sequence: ToySequence; readonly tokens: readonly number[] }[],
-    signal: AbortSignal,
-  ): Promise<Float32Array[]>;
+  step(batch: readonly ToyPart[], signal: AbortSignal): Promise<Float32Array[]>;
   readonly steps: readonly ToyStep[];
-  /** Opened and not closed. */
-  readonly openSequences: number;
 }
 
 export interface ToyOptions {
@@ -29,64 +23,32 @@ export interface ToyOptions {
   readonly during?: (step: number, signal: AbortSignal) => Promise<void>;
 }
 
-class Held implements ToySequence {
-  readonly tokens: number[] = [];
-  readonly number: number;
-  readonly #closed: () => void;
-  #open = true;
-
-  constructor(number: number, closed: () => void) {
-    this.number = number;
-    this.#closed = closed;
-  }
-
-  get length(): number {
-    return this.tokens.length;
-  }
-
-  truncate(length: number): void {
-    if (!this.#open || length > this.tokens.length) throw new Error(`cannot cut sequence ${this.number} to ${length}`);
-    this.tokens.length = length;
-  }
-
-  push(tokens: readonly number[]): void {
-    if (!this.#open || tokens.length === 0) throw new Error(`nothing to add to sequence ${this.number}, or closed`);
-    this.tokens.push(...tokens);
-  }
-
-  close(): void {
-    if (!this.#open) throw new Error(`sequence ${this.number} is closed twice`);
-    this.#open = false;
-    this.#closed();
-  }
-}
-
+/**
+ * What it knows of a text is what its pages hold: the token ids, as a real one's hold keys and values. Wrong pages make
+ * wrong texts.
+ */
 export function toyModel({ vocabulary, logits = hashed, during = async () => {} }: ToyOptions): ToyModel {
   const steps: ToyStep[] = [];
-  let [opened, closed] = [0, 0];
+  const pages = new Map<number, number[]>();
+  const textOf = (part: ToyPart): number[] => {
+    const text = part.pages.flatMap((page) => pages.get(page) ?? []);
+    if (text.length < part.position) throw new Error(`the pages hold ${text.length} tokens, not ${part.position}`);
+    return [...text.slice(0, part.position), ...part.tokens];
+  };
   return {
     steps,
-    get openSequences() {
-      return opened - closed;
-    },
-    open: () => new Held(opened++, () => closed++),
     async step(batch, signal) {
-      steps.push(batch.map(({ sequence, tokens }) => ({ sequence: heldOf(sequence).number, tokens: tokens.length })));
+      steps.push(batch.map(({ position, tokens }) => ({ position, tokens: tokens.length })));
       await nextTurn();
       await during(steps.length, signal);
       signal.throwIfAborted();
-      return batch.map(({ sequence, tokens }) => {
-        const held = heldOf(sequence);
-        held.push(tokens);
-        return logits(held.tokens, vocabulary);
-      });
+      const texts = batch.map(textOf);
+      for (const [i, part] of batch.entries()) {
+        for (const [at, page] of part.pages.entries()) pages.set(page, texts[i]?.slice(16 * at, 16 * (at + 1)) ?? []);
+      }
+      return texts.map((text) => logits(text, vocabulary));
     },
   };
-}
-
-function heldOf(sequence: ToySequence): Held {
-  if (!(sequence instanceof Held)) throw new Error('a sequence of another model');
-  return sequence;
 }
 
 function hashed(tokens: readonly number[], vocabulary: number): Float32Array {

@@ -40,5 +40,6 @@ function limitsOf(config: Config) {
     throw new InvalidInput([{ path: 'ARGOSY_INFERENCE_STEP_TOKENS', message }]);
   }
   const { ARGOSY_INFERENCE_KV_TOKENS: kvTokens, ARGOSY_INFERENCE_WAITING: waiting } = config;
-  return { kvTokens, stepTokens, running, waiting, retryAfterMs };
+  const weights = config.ARGOSY_INFERENCE_WEIGHTS ?? new Map();
+  return { kvTokens, stepTokens, running, waiting, retryAfterMs, weights };
 }

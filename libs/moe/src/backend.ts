@@ -13,13 +13,16 @@ interface Resident<Kind extends string> {
 export type ResidentExpert = Resident<'expert'>;
 export type ResidentBlock = Resident<'block'>;
 export type ResidentHead = Resident<'head'>;
-/** The keys and values of one sequence over all layers; `bytes` does not count what grows with its tokens. */
-export type ResidentCache = Resident<'cache'>;
-export type ResidentAny = ResidentExpert | ResidentBlock | ResidentHead | ResidentCache;
+/** Room for the keys and values of PAGE_TOKENS tokens over all layers. */
+export type ResidentPage = Resident<'page'>;
+export type ResidentAny = ResidentExpert | ResidentBlock | ResidentHead | ResidentPage;
 
-/** Rows of one sequence in a batch. What its cache holds from `position` on is replaced. */
+/**
+ * Rows of one sequence in a batch. Its pages, in order, hold the keys and values of the tokens before `position` and
+ * receive those of the rows.
+ */
 export interface Span {
-  readonly cache: ResidentCache;
+  readonly pages: readonly ResidentPage[];
   readonly position: number;
   readonly rows: number;
 }
@@ -32,8 +35,8 @@ export const plainArithmetic = `plain-1, V8 ${process.versions.v8}, ${process.ar
 
 /**
  * Where arithmetic happens. Weights are loaded once and stay; activations go in and out by the call, so that threads or
- * a GPU can join. A row gives the same bits alone and in any batch. Calls may overlap, except that a cache must be in one
- * call at a time.
+ * a GPU can join. A row gives the same bits alone and in any batch. Calls may overlap, except that what one writes into a
+ * page no other may read.
  * @throws Unavailable from any call once the backend is closed or its threads have died
  */
 export interface ComputeBackend {
@@ -49,7 +52,7 @@ export interface ComputeBackend {
   loadHead(weights: HeadWeights): Promise<ResidentHead>;
   /** @param x [rows, hidden] @returns logits [rows, vocabulary] */
   runHead(head: ResidentHead, x: Float32Array, rows: number): Promise<Float32Array>;
-  openCache(layers: number, shape: HeadShape): ResidentCache;
+  openPage(layers: number, shape: HeadShape): ResidentPage;
   /** Calls under way that use it still end well. */
   free(resident: ResidentAny): void;
   close(): Promise<void>;

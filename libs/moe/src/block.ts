@@ -72,7 +72,7 @@ export interface HeadWeights {
   readonly epsilon: number;
 }
 
-/** Rows of one sequence: what stands in its cache from `position` on is replaced. */
+/** Rows of one sequence, whose keys and values go to `position` and behind it. */
 export interface CachedRows {
   readonly cache: KeyValues;
   readonly position: number;

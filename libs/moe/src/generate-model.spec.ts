@@ -13,7 +13,14 @@ import { plainBackend } from './plain-backend.ts';
 import { tinyShape, writeRandomCheckpoint } from './tiny-checkpoint.ts';
 
 const never = new AbortController().signal;
-const limits: GroupLimits = { kvTokens: 20_000, stepTokens: 40, running: 16, waiting: 64, retryAfterMs: 1 };
+const limits: GroupLimits = {
+  kvTokens: 20_000,
+  stepTokens: 40,
+  running: 16,
+  waiting: 64,
+  retryAfterMs: 1,
+  weights: new Map(),
+};
 
 let folder: string;
 let model: Model;
@@ -29,7 +36,12 @@ beforeAll(async () => {
 afterAll(async () => await rm(folder, { recursive: true }));
 
 function generatorOf(changes: Partial<GroupLimits> = {}): Generator {
-  const speech = { bytesOf: (id: number) => Uint8Array.of(id), endIds: new Set<number>(), contextTokens: 500 };
+  const speech = {
+    model: 'm',
+    bytesOf: (id: number) => Uint8Array.of(id),
+    endIds: new Set<number>(),
+    contextTokens: 500,
+  };
   return new Generator(model, speech, { ...limits, ...changes }, () => 0);
 }
 
@@ -47,6 +59,7 @@ function request(i: number, changes: Partial<GenerationRequest> = {}): Generatio
     logprobs: 0,
   };
   return {
+    tenant: 't',
     session: `s${i}`,
     prompt: { ids, ending: '' },
     sampling,
@@ -89,7 +102,24 @@ describe('a reply of the model', () => {
     const longer = { ids: [...request(4).prompt.ids, ...first.ids, 1, 2, 3], ending: '' };
     const warm = await replyOf(generator.generate(request(4, { prompt: longer })));
     const cold = await replyOf(generatorOf().generate(request(4, { prompt: longer })));
-    expect(warm.cached).toBe(longer.ids.length - 4);
+    // Whole pages of what the model has seen: all but the last token of the reply.
+    expect(warm.cached).toBe(16 * Math.floor((longer.ids.length - 4) / 16));
+    expect(warm.cached).toBeGreaterThan(0);
     expect({ ...warm, cached: 0 }).toEqual(cold);
+  });
+
+  it('is the same when its pages were given to others in the middle and it was computed anew', async () => {
+    const generator = generatorOf({ kvTokens: 96 });
+    const several = [1, 2, 3, 4].map((i) => {
+      const { prompt, sampling } = request(i);
+      const ids = [i, ...prompt.ids].slice(0, 14);
+      return request(i, { prompt: { ids, ending: '' }, sampling: { ...sampling, maxTokens: 40 } });
+    });
+    const together = await Promise.all(several.map((one) => replyOf(generator.generate(one))));
+    expect(generator.load.preemptions).toBeGreaterThan(0);
+    for (const [i, one] of several.entries()) {
+      const alone = await replyOf(generatorOf({ stepTokens: 500 }).generate(one));
+      expect({ ...together[i], cached: 0 }).toEqual(alone);
+    }
   });
 });

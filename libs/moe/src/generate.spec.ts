@@ -8,8 +8,15 @@ import type { GenerationEvent } from './outbox.ts';
 import type { Sampling } from './sampling.ts';
 
 const END = 127;
-const speech = { bytesOf: (id: number) => Uint8Array.of(id), endIds: new Set([END]), contextTokens: 400 };
-const roomy: GroupLimits = { kvTokens: 100_000, stepTokens: 64, running: 64, waiting: 64, retryAfterMs: 250 };
+const speech = { model: 'm', bytesOf: (id: number) => Uint8Array.of(id), endIds: new Set([END]), contextTokens: 400 };
+const roomy: GroupLimits = {
+  kvTokens: 100_000,
+  stepTokens: 64,
+  running: 64,
+  waiting: 64,
+  retryAfterMs: 250,
+  weights: new Map(),
+};
 const greedy: Sampling = {
   temperature: 0,
   topP: 1,
@@ -32,6 +39,7 @@ const toy = (options: Partial<ToyOptions> = {}) => toyModel({ vocabulary: 128, .
 function asking(prompt: string, changes: Partial<GenerationRequest> = {}): GenerationRequest {
   const ids = [...Buffer.from(prompt)];
   return {
+    tenant: 't',
     session: prompt,
     prompt: { ids, ending: prompt },
     sampling: greedy,
@@ -134,7 +142,7 @@ describe('a generation', () => {
     const generator = generatorOf(toy());
     expect(() => generator.generate(asking('x'.repeat(400)))).toThrow(PromptTooLong);
     expect(() => generator.generate(asking('x'.repeat(400)))).toThrow(/400 tokens and the context holds 400/);
-    expect(generatorOf(toy(), { kvTokens: 50 }).contextTokens).toBe(50);
+    expect(generatorOf(toy(), { kvTokens: 50 }).contextTokens).toBe(48);
   });
 });
 
@@ -195,12 +203,52 @@ describe('generations in one batch', () => {
   it('wait for room in the cache, and are refused when too many wait', async () => {
     const model = toy();
     const generator = generatorOf(model, { kvTokens: 100, waiting: 2 });
-    const wide = { ...greedy, maxTokens: 60 };
-    const replies = ['a', 'b'].map((prompt) => replyOf(generator.generate(asking(prompt, { sampling: wide }))));
+    const long = ['a', 'b'].map((letter) => letter.repeat(70));
+    const replies = long.map((prompt) => replyOf(generator.generate(asking(prompt))));
     expect(() => generator.generate(asking('c'))).toThrow(NoRoom);
     await Promise.all(replies);
     expect(Math.max(...model.steps.map((step) => step.length))).toBe(1);
+    expect(generator.load).toMatchObject({ preemptions: 0 });
     expect(generator.load.kvUsedTokens).toBeLessThanOrEqual(100);
+  });
+
+  it('give their room to older ones when it ends, and say the same all the same', async () => {
+    const alone = [];
+    for (const i of [1, 2, 3, 4, 5, 6]) alone.push((await replyOf(generatorOf(toy()).generate(request(i)))).ids);
+    const generator = generatorOf(toy(), { kvTokens: 128, stepTokens: 24 });
+    const together = await Promise.all([1, 2, 3, 4, 5, 6].map((i) => replyOf(generator.generate(request(i)))));
+    expect(together.map(({ ids }) => ids)).toEqual(alone);
+    expect(generator.load.preemptions).toBeGreaterThan(0);
+    for (const { events, finished, cached } of together) {
+      expect(events.filter(({ kind }) => kind === 'accepted')).toHaveLength(1);
+      // What was found when it was computed anew saved its caller nothing, and is not told.
+      expect(finished.cachedTokens).toBe(cached);
+    }
+  });
+
+  it('end with what they have when they are stopped while they wait to be computed anew', async () => {
+    const abort = new AbortController();
+    const during = async () => {
+      if (generator.load.preemptions > 0) abort.abort();
+    };
+    const generator = generatorOf(toy({ during, logits: saying0 }), { kvTokens: 64 });
+    const asked = (prompt: string) => generator.generate(asking(prompt, { abort: abort.signal }));
+    const [first, second] = await Promise.all(['first', 'second'].map((prompt) => replyOf(asked(prompt))));
+    expect(first?.finished.reason).toBe('aborted');
+    expect(second?.finished).toMatchObject({ reason: 'aborted', completionTokens: second?.ids.length });
+    expect(second?.ids.length).toBeGreaterThan(0);
+  });
+
+  it('share the steps between tenants, whoever came with more', async () => {
+    const generator = generatorOf(toy(), { running: 2 });
+    const done: string[] = [];
+    const run = async (tenant: string, number: number) => {
+      const request = asking(`${tenant} has question ${number}`, { tenant, sampling: { ...greedy, maxTokens: 4 } });
+      await replyOf(generator.generate(request));
+      done.push(tenant);
+    };
+    await Promise.all([...Array.from({ length: 12 }, (_, i) => run('many', i)), run('few', 1), run('few', 2)]);
+    expect(done.lastIndexOf('few')).toBeLessThan(6);
   });
 });
 
@@ -225,7 +273,7 @@ describe('the end of a generation before its time', () => {
     const { finished } = await replyOf(generator.generate(asking('prompt', { abort: abort.signal })));
     expect(finished).toMatchObject({ reason: 'aborted', completionTokens: 2 });
     // The step that was broken off added nothing; what came before it is kept.
-    expect(generator.load).toMatchObject({ running: 0, kvUsedTokens: 7 });
+    expect(generator.load).toMatchObject({ running: 0, kvUsedTokens: 0 });
   });
 
   it('comes with the deadline, and leaves others alone', async () => {
@@ -260,7 +308,7 @@ describe('the end of a generation before its time', () => {
     const generator = generatorOf(model);
     const replies = ['a', 'b'].map((prompt) => replyOf(generator.generate(asking(prompt))));
     for (const reply of replies) await expect(reply).rejects.toThrow('a shard is lost');
-    expect(model.openSequences).toBe(0);
+    expect(generator.load).toMatchObject({ running: 0, waiting: 0, kvUsedTokens: 0 });
     expect((await replyOf(generator.generate(asking('c')))).finished.reason).toBe('length');
   });
 
@@ -287,61 +335,74 @@ describe('the turns of a session', () => {
     const first = await turn(generator, 'the question');
     const before = model.steps.length;
     const second = await turn(generator, `the question${first.text} and more`);
-    // The last token of the reply was chosen, but never seen by the model.
-    expect(second.cached).toBe(12 + 40 - 1);
-    expect(second.finished).toMatchObject({ promptTokens: 61, cachedTokens: 51 });
-    expect(model.steps[before]).toEqual([{ sequence: 0, tokens: 10 }]);
-    expect(model.openSequences).toBe(1);
+    // Of 51 tokens that the model has seen, three whole pages.
+    expect(second.cached).toBe(48);
+    expect(second.finished).toMatchObject({ promptTokens: 61, cachedTokens: 48 });
+    expect(model.steps[before]).toEqual([{ position: 48, tokens: 13 }]);
   });
 
   it('give the same text as without a cache', async () => {
     const generator = generatorOf(toy());
-    await turn(generator, 'the question');
-    const warm = await turn(generator, 'the question is another');
-    const cold = await turn(generatorOf(toy()), 'the question is another');
-    expect(warm.cached).toBe(12);
+    await turn(generator, 'the question is one');
+    const warm = await turn(generator, 'the question is another one');
+    const cold = await turn(generatorOf(toy()), 'the question is another one');
+    expect(warm.cached).toBe(16);
     expect(warm.ids).toEqual(cold.ids);
-    // The same prompt again: its last token is computed anew.
-    const again = await turn(generator, 'the question is another');
-    expect(again.cached).toBe(22);
-    expect(again.ids).toEqual(cold.ids);
   });
 
-  it('know nothing of other sessions, and make room for those in need, the oldest first', async () => {
-    const model = toy({ logits: saying0 });
-    const generator = generatorOf(model, { kvTokens: 150 });
-    await turn(generator, 'question', 'a');
-    expect((await turn(generator, 'question', 'b')).cached).toBe(0);
-    expect(generator.load).toMatchObject({ residentSessions: 2, kvUsedTokens: 94, running: 0, reservedTokens: 0 });
+  it('leave the last token of a prompt to compute, also where all of it was computed before', async () => {
+    const generator = generatorOf(toy());
+    const prompt = 'q'.repeat(32);
+    const first = await turn(generator, prompt);
+    const again = await turn(generator, prompt);
+    expect(again.cached).toBe(16);
+    expect(again.ids).toEqual(first.ids);
+  });
+
+  it('find what other sessions of their tenant began with, and nothing of another tenant', async () => {
+    const generator = generatorOf(toy({ logits: saying0 }));
+    const system = 'You are a research agent. ';
+    await turn(generator, `${system}Why?`, 'a');
+    expect((await turn(generator, `${system}How?`, 'b')).cached).toBe(16);
+    const foreign = asking(`${system}Why?`, { session: 'a', tenant: 'other' });
+    expect((await replyOf(generator.generate(foreign))).cached).toBe(0);
+  });
+
+  it('make room for those in need, the least recently used first', async () => {
+    const generator = generatorOf(toy({ logits: saying0 }), { kvTokens: 160 });
+    await turn(generator, 'a question', 'a');
+    await turn(generator, 'b question', 'b');
+    // Each has three whole pages of its 49 tokens.
+    expect(generator.load).toMatchObject({ residentSessions: 2, kvUsedTokens: 96, running: 0, reservedTokens: 0 });
     await turn(generator, 'q'.repeat(50), 'c');
-    expect(generator.load).toMatchObject({ residentSessions: 2, kvUsedTokens: 136 });
-    expect((await turn(generator, 'question', 'b')).cached).toBe(7);
-    expect((await turn(generator, 'question', 'a')).cached).toBe(0);
-    expect(model.openSequences).toBe(generator.load.residentSessions);
+    // Two pages of the oldest gave way, and the last of c's own was not whole.
+    expect(generator.load).toMatchObject({ kvUsedTokens: 144 });
+    expect((await turn(generator, `b question${'y'.repeat(40)}`, 'b')).cached).toBe(48);
+    expect((await turn(generator, `a question${'y'.repeat(40)}`, 'a')).cached).toBeLessThan(48);
   });
 
   it('are forgotten on release', async () => {
-    const model = toy({ logits: saying0 });
-    const generator = generatorOf(model);
+    const generator = generatorOf(toy({ logits: saying0 }));
     await turn(generator, 'question');
-    expect(generator.release((name) => name === 's')).toBe(47);
+    expect(generator.load).toMatchObject({ residentSessions: 1, kvUsedTokens: 32 });
+    expect(generator.release((name) => name === 's')).toBe(32);
     expect(generator.release((name) => name === 's')).toBe(0);
-    expect(model.openSequences).toBe(0);
+    expect(generator.load).toMatchObject({ residentSessions: 0, kvUsedTokens: 0 });
   });
 
-  it('are kept for those with a name alone', async () => {
-    const model = toy({ logits: saying0 });
-    const generator = generatorOf(model);
+  it('are known by their name alone, which one without has not', async () => {
+    const generator = generatorOf(toy({ logits: saying0 }));
     await replyOf(generator.generate(asking('question', { session: null })));
-    expect(generator.load).toMatchObject({ residentSessions: 0, kvUsedTokens: 0 });
-    expect(model.openSequences).toBe(0);
+    expect(generator.load).toMatchObject({ residentSessions: 0, kvUsedTokens: 32 });
+    generator.draining = true;
+    expect(() => generator.generate(asking('question', { session: null }))).toThrow(Draining);
   });
 
   it('go on while the group drains; new ones are refused until that is called off', async () => {
     const generator = generatorOf(toy({ logits: saying0 }));
     await turn(generator, 'question');
     generator.draining = true;
-    expect((await turn(generator, 'question again')).cached).toBe(8);
+    expect((await turn(generator, `question${'y'.repeat(30)}`)).cached).toBe(32);
     expect(() => generator.generate(asking('new'))).toThrow(Draining);
     generator.draining = false;
     expect((await turn(generator, 'new', 'n')).finished.reason).toBe('length');

@@ -3,11 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Aborted, DeadlineExceeded } from '#errors';
 import { Generation, type Progress, type PromptTokens, type Speech } from './generation.ts';
 import { Draining, NoRoom, PromptTooLong } from './generation-faults.ts';
-import type { Model, Sequence } from './model.ts';
+import type { Model } from './model.ts';
 import { type GenerationEvent, Outbox } from './outbox.ts';
+import { PageCache } from './page-cache.ts';
 import type { Sampling } from './sampling.ts';
-import { inOrder, nextBatch, type Task } from './schedule.ts';
-import { Sessions } from './sessions.ts';
+import { type Part, Scheduler, type Task } from './scheduler.ts';
 
 /** What one group can hold and do at once. */
 export interface GroupLimits {
@@ -21,14 +21,18 @@ export interface GroupLimits {
   readonly waiting: number;
   /** What one that found too many waiting is told to wait. */
   readonly retryAfterMs: number;
+  /** Of the tokens that a step computes, by tenant; 1 for those that are not named. */
+  readonly weights: ReadonlyMap<string, number>;
 }
 
 export interface GenerationRequest {
+  /** Tenants share the group by weight, and nothing of what is kept. */
+  readonly tenant: string;
   /** What this turn leaves is found by the next one with the same; null: it leaves nothing. */
   readonly session: string | null;
   readonly prompt: PromptTokens;
   readonly sampling: Sampling;
-  /** Higher goes first. */
+  /** Higher goes first within a tenant. */
   readonly priority: number;
   /** Fires when nobody wants the reply any more. */
   readonly abort: AbortSignal;
@@ -40,25 +44,55 @@ export interface GenerationRequest {
 export interface Load {
   readonly running: number;
   readonly waiting: number;
+  /** In whole pages; what is kept to be found again gives way to whoever needs room. */
   readonly kvUsedTokens: number;
   readonly residentSessions: number;
-  /** What the generations in the batch may come to need. */
+  /** What the generations in the batch may come to need; together more than there is, since few do. */
   readonly reservedTokens: number;
   /** Prompt tokens not yet computed, of those that wait too. */
   readonly prefillBacklogTokens: number;
+  /** How often a generation gave up its pages for others and was computed anew, so far. */
+  readonly preemptions: number;
 }
 
-interface Waiting {
+/** A request with what it has come to. */
+class Job implements Task {
   readonly request: GenerationRequest;
-  readonly outbox: Outbox;
-  readonly since: number;
-}
-
-interface Running extends Waiting {
+  readonly outbox = new Outbox();
   readonly generation: Generation;
-  readonly sequence: Sequence;
-  readonly cachedTokens: number;
-  readonly reservedTokens: number;
+  readonly root: string;
+  readonly since: number;
+  /** Null until it has had a place. */
+  cachedTokens: number | null = null;
+
+  constructor(request: GenerationRequest, speech: Speech, since: number) {
+    this.request = request;
+    this.generation = new Generation(request.prompt, request.sampling, speech);
+    this.root = JSON.stringify([speech.model, request.tenant]);
+    this.since = since;
+  }
+
+  get tenant(): string {
+    return this.request.tenant;
+  }
+
+  get priority(): number {
+    return this.request.priority;
+  }
+
+  get tokens(): readonly number[] {
+    return this.generation.tokens;
+  }
+
+  get begun(): boolean {
+    return this.generation.completionTokens > 0;
+  }
+
+  get end(): 'aborted' | 'deadline' | null {
+    const { abort, deadline } = this.request;
+    if (abort.aborted) return 'aborted';
+    return deadline.aborted ? 'deadline' : null;
+  }
 }
 
 /**
@@ -66,22 +100,24 @@ interface Running extends Waiting {
  * alone, whoever shares its steps, as far as the model's logits do.
  */
 export class Generator {
-  readonly #model: Pick<Model, 'open' | 'step'>;
+  readonly #model: Pick<Model, 'step'>;
   readonly #speech: Speech;
   readonly #limits: GroupLimits;
   readonly #now: () => number;
-  readonly #sessions = new Sessions();
-  #waiting: Waiting[] = [];
-  #running: Running[] = [];
+  readonly #cache: PageCache;
+  readonly #scheduler: Scheduler<Job>;
   #loop: Promise<void> | null = null;
   #draining = false;
 
   /** @param now milliseconds, never running backwards */
-  constructor(model: Pick<Model, 'open' | 'step'>, speech: Speech, limits: GroupLimits, now: () => number) {
+  constructor(model: Pick<Model, 'step'>, speech: Speech, limits: GroupLimits, now: () => number) {
     this.#model = model;
-    this.#speech = { ...speech, contextTokens: Math.min(speech.contextTokens, limits.kvTokens) };
+    this.#cache = new PageCache(limits.kvTokens);
+    this.#speech = { ...speech, contextTokens: Math.min(speech.contextTokens, this.#cache.totalTokens) };
     this.#limits = limits;
     this.#now = now;
+    const weightOf = (tenant: string): number => limits.weights.get(tenant) ?? 1;
+    this.#scheduler = new Scheduler({ ...limits, cache: this.#cache, weightOf });
   }
 
   /** Prompt and reply together: the model's context, or what the group can hold. */
@@ -99,24 +135,24 @@ export class Generator {
     const { waiting, retryAfterMs } = this.#limits;
     if (ids.length >= this.contextTokens) throw new PromptTooLong(ids.length, this.contextTokens);
     if (this.#draining && !this.#knows(request.session)) throw new Draining(retryAfterMs);
-    if (this.#waiting.length >= waiting) throw new NoRoom(this.#waiting.length, retryAfterMs);
-    const outbox = new Outbox();
-    this.#waiting.push({ request, outbox, since: this.#now() });
+    const before = this.#scheduler.waiting.filter((job) => job.cachedTokens === null).length;
+    if (before >= waiting) throw new NoRoom(before, retryAfterMs);
+    const job = new Job(request, this.#speech, this.#now());
+    this.#scheduler.add(job);
     this.#loop ??= this.#work();
-    return outbox;
+    return job.outbox;
   }
 
   get load(): Load {
-    const running = this.#running.reduce((sum, { sequence }) => sum + sequence.length, 0);
-    const prompts = this.#waiting.reduce((sum, { request }) => sum + request.prompt.ids.length, 0);
-    const pending = this.#running.map(taskOf).reduce((sum, task) => sum + (task.decoding ? 0 : task.pendingTokens), 0);
+    const { running, waiting, backlogTokens, preemptions } = this.#scheduler;
     return {
-      running: this.#running.length,
-      waiting: this.#waiting.length,
-      kvUsedTokens: running + this.#sessions.tokens,
-      residentSessions: this.#sessions.count + this.#running.length,
-      reservedTokens: this.#reserved,
-      prefillBacklogTokens: prompts + pending,
+      running: running.length,
+      waiting: waiting.length,
+      kvUsedTokens: this.#cache.usedTokens,
+      residentSessions: this.#residentSessions(),
+      reservedTokens: running.reduce((sum, job) => sum + this.#mostTokens(job), 0),
+      prefillBacklogTokens: backlogTokens,
+      preemptions,
     };
   }
 
@@ -129,18 +165,29 @@ export class Generator {
     return this.#draining;
   }
 
-  /** Gives back what these sessions hold between two turns. @returns tokens */
+  /** Gives back what only these sessions would find again. @returns tokens */
   release(isOver: (session: string) => boolean): number {
-    return this.#sessions.names.filter(isOver).reduce((sum, session) => sum + this.#sessions.release(session), 0);
+    return [...this.#cache.sessions].filter(isOver).reduce((sum, session) => sum + this.#cache.release(session), 0);
   }
 
   #knows(session: string | null): boolean {
     if (session === null) return false;
-    return this.#sessions.has(session) || this.#running.some(({ request }) => request.session === session);
+    return this.#cache.knows(session) || this.#jobs().some(({ request }) => request.session === session);
   }
 
-  get #reserved(): number {
-    return this.#running.reduce((sum, { reservedTokens }) => sum + reservedTokens, 0);
+  #jobs(): Job[] {
+    return [...this.#scheduler.running, ...this.#scheduler.waiting];
+  }
+
+  /** A generation without a session counts as one while it runs. */
+  #residentSessions(): number {
+    const running = this.#scheduler.running.map(({ request }) => request.session);
+    const named = new Set([...this.#cache.sessions, ...running.filter((session) => session !== null)]);
+    return named.size + running.filter((session) => session === null).length;
+  }
+
+  #mostTokens({ request }: Job): number {
+    return Math.min(request.prompt.ids.length + request.sampling.maxTokens, this.contextTokens);
   }
 
   /** Steps until nothing is left to do. Other work of the process goes on between two steps. */
@@ -148,123 +195,84 @@ export class Generator {
     for (;;) {
       await nextTurn();
       this.#dismiss();
-      this.#admit();
-      if (this.#running.length === 0 && this.#waiting.length === 0) break;
-      await this.#step();
+      const { parts, admitted } = this.#scheduler.next();
+      for (const { task, cachedTokens } of admitted) this.#accept(task, cachedTokens);
+      if (parts.length === 0) break;
+      await this.#step(parts);
     }
     this.#loop = null;
   }
 
   /** Ends what nobody wants any more. */
   #dismiss(): void {
-    for (const one of this.#running.filter(({ request }) => endOf(request) !== null)) {
-      this.#tell(one, one.generation.break(endOf(one.request) ?? 'aborted'));
-    }
-    for (const { request, outbox } of this.#waiting) {
-      const end = endOf(request);
-      if (end === 'aborted') outbox.fail(new Aborted('the generation was stopped before its turn came'));
-      if (end === 'deadline')
-        outbox.fail(new DeadlineExceeded('a place in the batch', Number(request.deadline.reason)));
-    }
-    this.#waiting = this.#waiting.filter(({ request }) => endOf(request) === null);
-  }
-
-  /** By priority, then by arrival; whoever does not fit is not overtaken, or long prompts would wait for ever. */
-  #admit(): void {
-    this.#waiting = inOrder(this.#waiting, ({ request }) => request.priority);
-    while (this.#running.length < this.#limits.running) {
-      const [first] = this.#waiting;
-      if (first === undefined) return;
-      const { prompt, sampling } = first.request;
-      const reservedTokens = Math.min(prompt.ids.length + sampling.maxTokens, this.contextTokens);
-      const room = this.#limits.kvTokens - this.#reserved - reservedTokens;
-      if (room < 0) return;
-      this.#waiting.shift();
-      this.#start(first, reservedTokens);
-      this.#sessions.shrinkTo(room);
+    for (const job of this.#jobs()) {
+      if (job.end === null) continue;
+      if (job.cachedTokens !== null) this.#tell(job, job.generation.break(job.end));
+      else this.#fail(job, missedOf(job.end, job.request));
     }
   }
 
-  #start(one: Waiting, reservedTokens: number): void {
-    const { session, prompt, sampling } = one.request;
-    const kept = session === null ? null : this.#sessions.take(session, prompt.ids);
-    const resumed = kept ?? { sequence: this.#model.open(), cachedTokens: 0 };
-    this.#running.push({
-      ...one,
-      ...resumed,
-      reservedTokens,
-      generation: new Generation(prompt, sampling, this.#speech),
+  #accept(job: Job, cachedTokens: number): void {
+    job.cachedTokens = cachedTokens;
+    job.outbox.put({ kind: 'accepted', queueMs: Math.round(this.#now() - job.since), cachedTokens });
+  }
+
+  async #step(parts: readonly Part<Job>[]): Promise<void> {
+    const batch = parts.map(({ task, pages, position, count }) => {
+      return { pages, position, tokens: task.tokens.slice(position, position + count) };
     });
-    const queueMs = Math.round(this.#now() - one.since);
-    one.outbox.put({ kind: 'accepted', queueMs, cachedTokens: resumed.cachedTokens });
-  }
-
-  async #step(): Promise<void> {
-    const given = nextBatch(this.#running.map(taskOf), this.#limits.stepTokens);
-    const members = this.#running.filter((_, i) => (given[i] ?? 0) > 0);
-    const counts = given.filter((tokens) => tokens > 0);
-    const batch = members.map(({ sequence, generation }, i) => {
-      return { sequence, tokens: generation.tokens.slice(sequence.length, sequence.length + (counts[i] ?? 0)) };
-    });
-    const unwanted = whenAllEnd(members);
+    const unwanted = whenAllEnd(parts.map(({ task }) => task));
     try {
       const logits = await this.#model.step(batch, unwanted.signal);
-      for (const [i, one] of members.entries()) this.#advance(one, logits[i]);
+      this.#scheduler.computed(parts);
+      for (const [i, part] of parts.entries()) this.#advance(part, logits[i]);
     } catch (error) {
-      for (const one of members) this.#giveUp(one, unwanted.signal.aborted ? null : error);
+      for (const { task } of parts) this.#giveUp(task, unwanted.signal.aborted ? null : error);
     } finally {
       unwanted.end();
     }
   }
 
   /** @throws RangeError for a row that holds no numbers: then no row of the step can be trusted */
-  #advance(one: Running, logits: Float32Array | undefined): void {
-    const { sequence, generation, request } = one;
-    if (sequence.length < generation.tokens.length || endOf(request) !== null) return;
+  #advance({ task, position, count }: Part<Job>, logits: Float32Array | undefined): void {
+    if (position + count < task.tokens.length || task.end !== null) return;
     if (logits === undefined) throw new Error('a step gave fewer rows of logits than it was asked for');
-    this.#tell(one, generation.take(logits));
+    this.#tell(task, task.generation.take(logits));
   }
 
-  #tell(one: Running, { deltas, over }: Progress): void {
-    const { request, outbox, generation, sequence, cachedTokens } = one;
+  #tell(job: Job, { deltas, over }: Progress): void {
+    const { request, outbox, generation, cachedTokens } = job;
     for (const delta of deltas) outbox.put(delta);
     if (over === null) return;
-    this.#running = this.#running.filter((other) => other !== one);
-    if (request.session === null) sequence.close();
-    else this.#sessions.keep(request.session, sequence, generation.tokens);
+    this.#scheduler.remove(job, request.session);
     const { promptTokens, completionTokens } = generation;
-    outbox.put({ kind: 'finished', ...over, promptTokens, cachedTokens, completionTokens });
+    outbox.put({ kind: 'finished', ...over, promptTokens, cachedTokens: cachedTokens ?? 0, completionTokens });
   }
 
   /** Ends a generation whose step failed. @param error null where nobody wanted it any more */
-  #giveUp(one: Running, error: unknown): void {
-    if (!this.#running.includes(one)) return;
-    if (error === null) {
-      this.#tell(one, one.generation.break(endOf(one.request) ?? 'aborted'));
-      return;
-    }
-    this.#running = this.#running.filter((other) => other !== one);
-    one.sequence.close();
-    one.outbox.fail(error);
+  #giveUp(job: Job, error: unknown): void {
+    if (!this.#scheduler.running.includes(job)) return;
+    if (error === null) this.#tell(job, job.generation.break(job.end ?? 'aborted'));
+    else this.#fail(job, error);
+  }
+
+  #fail(job: Job, error: unknown): void {
+    this.#scheduler.remove(job, null);
+    job.outbox.fail(error);
   }
 }
 
-function taskOf({ generation, sequence, request }: Running): Task {
-  const decoding = generation.completionTokens > 0;
-  return { pendingTokens: generation.tokens.length - sequence.length, decoding, priority: request.priority };
-}
-
-function endOf({ abort, deadline }: GenerationRequest): 'aborted' | 'deadline' | null {
-  if (abort.aborted) return 'aborted';
-  return deadline.aborted ? 'deadline' : null;
+function missedOf(end: 'aborted' | 'deadline', { deadline }: GenerationRequest): Error {
+  if (end === 'aborted') return new Aborted('the generation was stopped before its turn came');
+  return new DeadlineExceeded('a place in the batch', Number(deadline.reason));
 }
 
 /** A signal that fires when none of these generations is wanted any more; `end` lets go of their own. */
-function whenAllEnd(members: readonly Running[]): { readonly signal: AbortSignal; end(): void } {
+function whenAllEnd(members: readonly Job[]): { readonly signal: AbortSignal; end(): void } {
   const unwanted = new AbortController();
   const ended = new AbortController();
   const look = (): void => {
-    if (members.every(({ request }) => endOf(request) !== null)) unwanted.abort();
+    if (members.every(({ end }) => end !== null)) unwanted.abort();
   };
   for (const { request } of members) {
     request.abort.addEventListener('abort', look, { signal: ended.signal });

@@ -40,6 +40,8 @@ export interface Progress {
 
 /** What a generation is told of its model. */
 export interface Speech {
+  /** Names the model where what was computed is found again: another one never finds it. */
+  readonly model: string;
   readonly bytesOf: BytesOf;
   /** Tokens that end a reply. */
   readonly endIds: ReadonlySet<number>;

@@ -2,11 +2,12 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { PagedText } from '../../../test/support/paged-text.ts';
 import { type Kernels, plainKernels } from './block.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { localExperts } from './experts.ts';
 import { decodeNumbers } from './kernels/number-format.ts';
-import type { LayerTrace, Model, Sequence } from './model.ts';
+import type { LayerTrace, Model } from './model.ts';
 import { openModel } from './open-model.ts';
 import { plainBackend } from './plain-backend.ts';
 import { SafetensorsFile } from './safetensors.ts';
@@ -123,7 +124,7 @@ async function distanceTo(expected: Numbers, folder: string, kernels: Kernels): 
   const traced: LayerTrace[] = [];
   const model = await openedWith(folder, kernels, (layer) => traced.push(layer));
   const tokens = [...at(expected, 'tokens')];
-  await model.step([{ sequence: model.open(), tokens }], signal);
+  await new PagedText(model).append(tokens, signal);
   const layers = traced.slice();
   const { logits, greedy } = await continued(model, tokens, at(expected, 'greedy').length);
   const routed = layers.flatMap(({ layer, routing }) => (routing === null ? [] : [{ layer, routing }]));
@@ -140,7 +141,7 @@ async function distanceTo(expected: Numbers, folder: string, kernels: Kernels): 
 async function lastLogitsGap(expected: Numbers, folder: string, kernels: Kernels): Promise<number> {
   const model = await openedWith(folder, kernels);
   const tokens = [...at(expected, 'tokens')];
-  const [logits = new Float32Array()] = await model.step([{ sequence: model.open(), tokens }], signal);
+  const logits = await new PagedText(model).append(tokens, signal);
   return largestGap(logits, at(expected, 'logits').slice(-logits.length));
 }
 
@@ -154,12 +155,12 @@ async function openedWith(folder: string, kernels: Kernels, trace?: (layer: Laye
 
 /** Token by token: the logits after each token of the prompt, then what the model continues with. */
 async function continued(model: Model, tokens: readonly number[], count: number) {
-  const sequence: Sequence = model.open();
+  const text = new PagedText(model);
   const logits: number[] = [];
   const greedy: number[] = [];
   for (let i = 0; greedy.length < count; i++) {
     const token = tokens[i] ?? greedy.at(-1) ?? 0;
-    const [last = new Float32Array()] = await model.step([{ sequence, tokens: [token] }], signal);
+    const last = await text.append([token], signal);
     if (i < tokens.length) logits.push(...last);
     if (i + 1 >= tokens.length) greedy.push(last.indexOf(Math.max(...last)));
   }

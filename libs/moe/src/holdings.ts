@@ -2,12 +2,9 @@ import { type Kernels, runBlock, runHead } from './block.ts';
 import { KeyValues } from './kernels/attention.ts';
 import type { Holding, Output, Task } from './task.ts';
 
-type Cache = { readonly kind: 'cache'; readonly layers: readonly KeyValues[] };
-type Held = Exclude<Holding, { kind: 'cache' }> | Cache;
-
-/** Weights and caches by number, and the work on them, all on the calling thread. */
+/** Weights and pages by number, and the work on them, all on the calling thread. */
 export class Holdings {
-  readonly #held = new Map<number, Held>();
+  readonly #held = new Map<number, Holding>();
   readonly #kernels: Kernels;
 
   constructor(kernels: Kernels) {
@@ -15,7 +12,7 @@ export class Holdings {
   }
 
   hold(id: number, holding: Holding): void {
-    this.#held.set(id, holding.kind === 'cache' ? cacheOf(holding) : holding);
+    this.#held.set(id, holding);
   }
 
   drop(id: number): void {
@@ -31,25 +28,18 @@ export class Holdings {
         return { kind: 'rows', rows: runHead(this.#get(id, 'head').weights, x, task.rows, this.#kernels) };
       case 'block': {
         const { weights, shape } = this.#get(id, 'block');
-        const spans = task.spans.map((span) => ({ ...span, cache: this.#layerOf(span.cache, weights.layer) }));
+        const spans = task.spans.map(({ pages, ...span }) => {
+          const data = pages.map((page) => this.#get(page, 'page').data);
+          return { ...span, cache: new KeyValues(data, weights.layer, shape) };
+        });
         return { kind: 'block', block: runBlock({ weights, shape, kernels: this.#kernels }, x, spans) };
       }
     }
   }
 
-  #layerOf(id: number, layer: number): KeyValues {
-    const keyValues = this.#get(id, 'cache').layers[layer];
-    if (keyValues === undefined) throw new Error(`cache ${id} has no layer ${layer}`);
-    return keyValues;
-  }
-
-  #get<Kind extends Held['kind']>(id: number, kind: Kind): Held & { kind: Kind } {
+  #get<Kind extends Holding['kind']>(id: number, kind: Kind): Holding & { kind: Kind } {
     const held = this.#held.get(id);
     if (held?.kind !== kind) throw new Error(`there is no ${kind} ${id}: it was freed, or belongs to another backend`);
-    return held as Held & { kind: Kind }; // compared above
+    return held as Holding & { kind: Kind }; // compared above
   }
-}
-
-function cacheOf({ layers, shape }: Holding & { kind: 'cache' }): Cache {
-  return { kind: 'cache', layers: Array.from({ length: layers }, () => new KeyValues(shape)) };
 }

@@ -6,10 +6,11 @@ export { decodeRows, encodeRows, roundedTo, type WireFormat, wireBytes } from '.
 export { type ExpertSource, type Experts, localExperts } from './experts.ts';
 export { type GenerationRequest, Generator, type GroupLimits, type Load } from './generate.ts';
 export type { Delta, Finished, FinishReason, PromptTokens, Speech } from './generation.ts';
+export { PAGE_TOKENS } from './kernels/attention.ts';
 export type { ExpertWeights } from './kernels/feed-forward.ts';
 export type { Routing } from './kernels/route.ts';
 export { addWeighed, weighRows } from './kernels/weigh.ts';
-export type { Model, Sequence } from './model.ts';
+export type { BatchPart, Model } from './model.ts';
 export type { ModelConfig } from './model-config.ts';
 export { openModel } from './open-model.ts';
 export type { GenerationEvent } from './outbox.ts';

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Checkpoint, localExperts, type Model, openModel, plainBackend, tinyShape, writeRandomCheckpoint } from '#moe';
+import { PagedText } from '../../../test/support/paged-text.ts';
 
 /** Little to compute, so that a busy machine is in time. */
 const small = { ...tinyShape, layers: 2, hidden: 16, headDim: 8, experts: 8, expertWidth: 8, files: 2 };
@@ -24,13 +25,9 @@ describe('a model', () => {
 
   const text = (seed: number, length: number) => Array.from({ length }, (_, i) => (seed * 31 + i * i * 7) % 256);
   const alone = async (tokens: readonly number[], cuts: readonly number[] = []) => {
-    const sequence = model.open();
+    const paged = new PagedText(model);
     let logits: Float32Array | undefined;
-    for (const [i, start] of [0, ...cuts].entries()) {
-      [logits] = await model.step([{ sequence, tokens: tokens.slice(start, cuts[i]) }], signal);
-    }
-    expect(sequence.length).toBe(tokens.length);
-    sequence.close();
+    for (const [i, start] of [0, ...cuts].entries()) logits = await paged.append(tokens.slice(start, cuts[i]), signal);
     return logits;
   };
 
@@ -42,32 +39,36 @@ describe('a model', () => {
 
   it('gives the same bits alone and among 32 others', async () => {
     const texts = Array.from({ length: 33 }, (_, i) => text(i, 1 + (i % 5)));
-    const batch = texts.map((tokens) => ({ sequence: model.open(), tokens }));
-    const together = await model.step(batch, signal);
+    const together = await model.step(
+      texts.map((tokens) => new PagedText(model).part(tokens)),
+      signal,
+    );
     for (const i of [0, 3, 17, 32]) expect(together[i]).toEqual(await alone(texts[i] ?? []));
-    for (const { sequence } of batch) sequence.close();
   });
 
-  it('goes on from where a sequence was cut', async () => {
-    const sequence = model.open();
-    await model.step([{ sequence, tokens: [...text(1, 10), ...text(5, 10)] }], signal);
-    sequence.truncate(10);
-    const [logits] = await model.step([{ sequence, tokens: text(3, 4) }], signal);
-    expect(logits).toEqual(await alone([...text(1, 10), ...text(3, 4)]));
-    expect(() => sequence.truncate(15)).toThrow(/14 tokens cannot be cut to 15/);
-    sequence.close();
+  it('goes on from where a text was cut', async () => {
+    const paged = new PagedText(model);
+    await paged.append([...text(1, 10), ...text(5, 10)], signal);
+    paged.length = 10;
+    expect(await paged.append(text(3, 4), signal)).toEqual(await alone([...text(1, 10), ...text(3, 4)]));
+  });
+
+  it('gives the same bits for texts that share the pages of their beginning', async () => {
+    const first = new PagedText(model);
+    await first.append([...text(1, 16), ...text(2, 9)], signal);
+    const [shared = 0] = first.part([1]).pages;
+    const other = { pages: [shared, 1_001], position: 16, tokens: text(3, 5) };
+    const [going, branching] = await model.step([first.part(text(4, 3)), other], signal);
+    expect(going).toEqual(await alone([...text(1, 16), ...text(2, 9), ...text(4, 3)]));
+    expect(branching).toEqual(await alone([...text(1, 16), ...text(3, 5)]));
   });
 
   it('appends nothing when a step fails, and gives the same when it is repeated', async () => {
-    const sequence = model.open();
-    await model.step([{ sequence, tokens: text(1, 5) }], signal);
-    await expect(model.step([{ sequence, tokens: [1] }], AbortSignal.abort())).rejects.toMatchObject({
-      code: 'aborted',
-    });
-    expect(sequence.length).toBe(5);
-    const [logits] = await model.step([{ sequence, tokens: [1] }], signal);
-    expect(logits).toEqual(await alone([...text(1, 5), 1]));
-    sequence.close();
+    const paged = new PagedText(model);
+    await paged.append(text(1, 5), signal);
+    await expect(paged.append([1], AbortSignal.abort())).rejects.toMatchObject({ code: 'aborted' });
+    expect(paged.length).toBe(5);
+    expect(await paged.append([1], signal)).toEqual(await alone([...text(1, 5), 1]));
   });
 
   it.each([
@@ -76,17 +77,7 @@ describe('a model', () => {
     ['a fraction', [0.5], /tokens\[0\]: is 0\.5/],
     ['more than the context holds', Array(4097).fill(1), /would make 4097 tokens; the model's context holds 4096/],
   ])('refuses %s', async (_case, tokens, message) => {
-    const sequence = model.open();
-    await expect(model.step([{ sequence, tokens }], signal)).rejects.toThrow(message);
-    sequence.close();
-  });
-
-  it('ends a step well whose sequence is closed meanwhile', async () => {
-    const sequence = model.open();
-    const step = model.step([{ sequence, tokens: text(1, 6) }], signal);
-    sequence.close();
-    expect((await step)[0]).toEqual(await alone(text(1, 6)));
-    await expect(model.step([{ sequence, tokens: [1] }], signal)).rejects.toThrow(/closed/);
+    await expect(new PagedText(model).append(tokens, signal)).rejects.toThrow(message);
   });
 
   it('gives no logits that are no numbers', async () => {
@@ -94,8 +85,7 @@ describe('a model', () => {
     const broken = { apply: async (_layer: number, x: Float32Array) => new Float32Array(x.length).fill(NaN) };
     const wrong = await openModel(checkpoint, plainBackend(), broken);
     await checkpoint.close();
-    const step = wrong.step([{ sequence: wrong.open(), tokens: [1] }], signal);
-    await expect(step).rejects.toMatchObject({ code: 'invalid_state' });
+    await expect(new PagedText(wrong).append([1], signal)).rejects.toMatchObject({ code: 'invalid_state' });
   });
 
   it('ends the loading of a model that is no longer wanted', async () => {
@@ -108,14 +98,12 @@ describe('a model', () => {
     await checkpoint.close();
   });
 
-  it('takes a sequence that is in a step, or closed, for a bug of the caller', async () => {
-    const sequence = model.open();
-    const first = model.step([{ sequence, tokens: [1] }], signal);
-    await expect(model.step([{ sequence, tokens: [1] }], signal)).rejects.toThrow(/in a step already/);
-    await first;
-    const twice = { sequence, tokens: [1] };
-    await expect(model.step([twice, twice], signal)).rejects.toThrow(/in the batch twice/);
-    sequence.close();
-    await expect(model.step([{ sequence, tokens: [1] }], signal)).rejects.toThrow(/closed/);
+  it('takes too few pages, or one that two texts write, for a bug of the caller', async () => {
+    const part = { pages: [2_000], position: 0, tokens: text(1, 17) };
+    await expect(model.step([part], signal)).rejects.toThrow(/1 pages are too few for 17 tokens/);
+    const half = { ...part, tokens: text(1, 8) };
+    await expect(model.step([half, half], signal)).rejects.toThrow(/page 2000 is written and belongs to more than one/);
+    const behind = { pages: [2_000, 2_001], position: 16, tokens: [1] };
+    await expect(model.step([half, behind], signal)).rejects.toThrow(/page 2000 is written/);
   });
 });

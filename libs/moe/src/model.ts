@@ -1,38 +1,33 @@
 import { Aborted, InvalidInput, InvalidState } from '#errors';
-import type { ComputeBackend, ResidentBlock, ResidentCache, ResidentExpert, ResidentHead } from './backend.ts';
+import type { ComputeBackend, ResidentBlock, ResidentExpert, ResidentHead, ResidentPage } from './backend.ts';
 import type { BlockShape } from './block.ts';
 import type { Experts } from './experts.ts';
+import { PAGE_TOKENS } from './kernels/attention.ts';
 import { added } from './kernels/linear.ts';
 import { firstUnusable } from './kernels/number-format.ts';
 import type { Routing } from './kernels/route.ts';
 import type { ModelConfig } from './model-config.ts';
 
-/** A loaded model. What it remembers of texts is in sequences. */
+/** A loaded model. What it remembers of texts lies in pages of {@link PAGE_TOKENS} tokens, which its callers give out. */
 export interface Model {
   readonly config: ModelConfig;
-  open(): Sequence;
   /**
-   * Appends tokens to each sequence. A step that fails appends nothing, and may be repeated.
+   * Computes tokens of each text and keeps their keys and values. A step that fails may be repeated.
    * @returns for each part of the batch the logits f32 [vocabulary] after its last token
    * @throws InvalidInput (a token that is none, no tokens, more than the context holds), Aborted, whatever the experts throw
    */
   step(batch: readonly BatchPart[], signal: AbortSignal): Promise<Float32Array[]>;
 }
 
-/** A sequence may be in one step at a time, and once in it. */
+/**
+ * The next tokens of one text. Its first `position` tokens are in the first of its pages; a page that these tokens go to
+ * belongs to no other text. Pages are numbers of the caller's choice, and take memory from their first use on.
+ */
 export interface BatchPart {
-  readonly sequence: Sequence;
+  /** In the order of the text, as many as it needs with these tokens. */
+  readonly pages: readonly number[];
+  readonly position: number;
   readonly tokens: readonly number[];
-}
-
-/** The tokens of one text, of which the model keeps keys and values. */
-export interface Sequence {
-  /** In tokens. */
-  readonly length: number;
-  /** Forgets all tokens from `length` on. */
-  truncate(length: number): void;
-  /** A step that it is in still ends well. */
-  close(): void;
 }
 
 /** What a layer computed, for tests and tools. */
@@ -66,94 +61,25 @@ export function blockShapeOf(config: ModelConfig): BlockShape {
   return { hidden, heads, kvHeads, headDim, epsilon, ropeTheta, topK, normTopK };
 }
 
-class CachedSequence implements Sequence {
-  readonly #cache: ResidentCache;
-  readonly #free: (cache: ResidentCache) => void;
-  #length = 0;
-  #closed = false;
-  #busy = false;
-
-  constructor(cache: ResidentCache, free: (cache: ResidentCache) => void) {
-    this.#cache = cache;
-    this.#free = free;
-  }
-
-  get length(): number {
-    return this.#length;
-  }
-
-  /** @throws Error when it is closed: the caller's bug */
-  get cache(): ResidentCache {
-    if (this.#closed) throw new Error('the sequence is closed');
-    return this.#cache;
-  }
-
-  get busy(): boolean {
-    return this.#busy;
-  }
-
-  enter(): void {
-    this.#busy = true;
-  }
-
-  /** @param appended 0 after a step that failed */
-  leave(appended: number): void {
-    this.#length += appended;
-    this.#busy = false;
-    if (this.#closed) this.#free(this.#cache);
-  }
-
-  truncate(length: number): void {
-    if (!Number.isInteger(length) || length < 0 || length > this.#length) {
-      throw new RangeError(`a sequence of ${this.#length} tokens cannot be cut to ${length}`);
-    }
-    if (this.#busy) throw new Error('the sequence is in a step');
-    this.#length = length;
-  }
-
-  close(): void {
-    if (!this.#closed && !this.#busy) this.#free(this.#cache);
-    this.#closed = true;
-  }
-}
-
 /** The forward pass over weights that are loaded. */
 export class LoadedModel implements Model {
   readonly config: ModelConfig;
   readonly #parts: Parts;
+  readonly #pages = new Map<number, ResidentPage>();
 
   constructor(parts: Parts) {
     this.config = parts.config;
     this.#parts = parts;
   }
 
-  open(): Sequence {
-    const { backend, config } = this.#parts;
-    const cache = backend.openCache(config.sparse.length, blockShapeOf(config));
-    return new CachedSequence(cache, (freed) => backend.free(freed));
-  }
-
   async step(batch: readonly BatchPart[], signal: AbortSignal): Promise<Float32Array[]> {
-    const parts = batch.map(({ sequence, tokens }, i) => this.#checked(sequence, tokens, i));
-    if (new Set(parts.map(({ sequence }) => sequence)).size < parts.length) {
-      throw new Error('a sequence is in the batch twice');
-    }
-    if (parts.length === 0) return [];
-    for (const { sequence } of parts) sequence.enter();
-    let done = false;
-    try {
-      const logits = await this.#forward(parts, signal);
-      done = true;
-      return logits;
-    } finally {
-      for (const { sequence, tokens } of parts) sequence.leave(done ? tokens.length : 0);
-    }
+    for (const [i, part] of batch.entries()) this.#check(part, i);
+    checkPages(batch);
+    return batch.length === 0 ? [] : await this.#forward(batch, signal);
   }
 
-  #checked(sequence: Sequence, tokens: readonly number[], part: number) {
+  #check({ pages, position, tokens }: BatchPart, part: number): void {
     const { vocabulary, contextTokens } = this.config;
-    if (!(sequence instanceof CachedSequence)) throw new Error('the sequence belongs to another model');
-    if (sequence.busy) throw new Error('the sequence is in a step already');
     const path = `batch[${part}].tokens`;
     if (tokens.length === 0) throw new InvalidInput([{ path, message: 'is empty; a step needs a token' }]);
     const wrong = tokens.findIndex((token) => !Number.isInteger(token) || token < 0 || token >= vocabulary);
@@ -161,21 +87,18 @@ export class LoadedModel implements Model {
       const message = `is ${tokens[wrong]}; the model's tokens are 0 to ${vocabulary - 1}`;
       throw new InvalidInput([{ path: `${path}[${wrong}]`, message }]);
     }
-    const length = sequence.length + tokens.length;
+    const length = position + tokens.length;
     if (length > contextTokens) {
       const message = `would make ${length} tokens; the model's context holds ${contextTokens}`;
       throw new InvalidInput([{ path, message }]);
     }
-    return { sequence, tokens };
+    if (length > pages.length * PAGE_TOKENS) throw new Error(`${pages.length} pages are too few for ${length} tokens`);
   }
 
-  async #forward(
-    parts: readonly { readonly sequence: CachedSequence; readonly tokens: readonly number[] }[],
-    signal: AbortSignal,
-  ): Promise<Float32Array[]> {
+  async #forward(parts: readonly BatchPart[], signal: AbortSignal): Promise<Float32Array[]> {
     const { backend, weights, config, trace } = this.#parts;
-    const spans = parts.map(({ sequence, tokens }) => {
-      return { cache: sequence.cache, position: sequence.length, rows: tokens.length };
+    const spans = parts.map(({ pages, position, tokens }) => {
+      return { pages: pages.map((page) => this.#page(page)), position, rows: tokens.length };
     });
     let x = rowsOf(
       weights.embedding,
@@ -193,6 +116,13 @@ export class LoadedModel implements Model {
     return parts.map((_, i) => usable(logits.slice(i * config.vocabulary, (i + 1) * config.vocabulary)));
   }
 
+  #page(number: number): ResidentPage {
+    const { backend, config } = this.#parts;
+    const page = this.#pages.get(number) ?? backend.openPage(config.sparse.length, blockShapeOf(config));
+    this.#pages.set(number, page);
+    return page;
+  }
+
   async #experts({ layer, dense, normed, routing }: Layer, signal: AbortSignal): Promise<Float32Array> {
     const { backend, experts, config } = this.#parts;
     if (routing !== null) return await experts.apply(layer, normed, routing, signal);
@@ -206,6 +136,20 @@ interface Layer {
   readonly dense: ResidentExpert | null;
   readonly normed: Float32Array;
   readonly routing: Routing | null;
+}
+
+/** @throws Error when a page is written by one text and seen by another: the caller's bug, and a wrong text in silence */
+function checkPages(batch: readonly BatchPart[]): void {
+  const readers = new Map<number, number>();
+  for (const { pages } of batch) for (const page of pages) readers.set(page, (readers.get(page) ?? 0) + 1);
+  for (const { pages, position, tokens } of batch) {
+    const written = pages.slice(
+      Math.floor(position / PAGE_TOKENS),
+      Math.ceil((position + tokens.length) / PAGE_TOKENS),
+    );
+    const shared = written.find((page) => readers.get(page) !== 1);
+    if (shared !== undefined) throw new Error(`page ${shared} is written and belongs to more than one text`);
+  }
 }
 
 /** The last row of each span, where they follow one another. */

@@ -2,6 +2,7 @@ import { Unavailable } from '#errors';
 import { type ComputeBackend, plainArithmetic } from './backend.ts';
 import { type Kernels, plainKernels } from './block.ts';
 import { Holdings } from './holdings.ts';
+import { pageLength } from './kernels/attention.ts';
 import { blockIn, bytesOf, type Holding, rowsIn, type Task } from './task.ts';
 
 /**
@@ -27,12 +28,12 @@ export function plainBackend(kernels: Kernels = plainKernels): ComputeBackend {
     runExpert: async ({ id }, x, rows) => rowsIn(await run({ kind: 'expert', id, x, rows })),
     loadBlock: async (weights, shape) => hold({ kind: 'block', weights, shape }),
     runBlock: async ({ id }, x, spans) => {
-      const byId = spans.map(({ cache, ...span }) => ({ ...span, cache: cache.id }));
+      const byId = spans.map(({ pages, ...span }) => ({ ...span, pages: pages.map((page) => page.id) }));
       return blockIn(await run({ kind: 'block', id, x, spans: byId }));
     },
     loadHead: async (weights) => hold({ kind: 'head', weights }),
     runHead: async ({ id }, x, rows) => rowsIn(await run({ kind: 'head', id, x, rows })),
-    openCache: (layers, shape) => hold({ kind: 'cache', layers, shape }),
+    openPage: (layers, shape) => hold({ kind: 'page', data: new Float32Array(pageLength(layers, shape)) }),
     free: ({ id }) => holdings?.drop(id),
     close: async () => {
       holdings = null;

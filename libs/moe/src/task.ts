@@ -1,6 +1,5 @@
 /** What backends keep and compute, by number: the words between a backend and whoever does its work. */
 import type { BlockOutput, BlockShape, BlockWeights, HeadWeights } from './block.ts';
-import type { HeadShape } from './kernels/attention.ts';
 import type { ExpertWeights } from './kernels/feed-forward.ts';
 
 /** What is held under a number. */
@@ -8,11 +7,12 @@ export type Holding =
   | { readonly kind: 'expert'; readonly weights: ExpertWeights }
   | { readonly kind: 'block'; readonly weights: BlockWeights; readonly shape: BlockShape }
   | { readonly kind: 'head'; readonly weights: HeadWeights }
-  | { readonly kind: 'cache'; readonly layers: number; readonly shape: HeadShape };
+  /** f32 [layers, 2 (keys, values), PAGE_TOKENS, kvHeads, headDim] */
+  | { readonly kind: 'page'; readonly data: Float32Array };
 
-/** Rows of one sequence, its cache by number. */
+/** Rows of one sequence, its pages by number. */
 export interface SpanById {
-  readonly cache: number;
+  readonly pages: readonly number[];
   readonly position: number;
   readonly rows: number;
 }
@@ -38,9 +38,9 @@ export type Reply =
   | { readonly call: number; readonly kind: 'done'; readonly output: Output }
   | { readonly call: number; readonly kind: 'failed'; readonly message: string };
 
-/** Memory of the weights. A cache's grows with its tokens and is not counted. */
+/** Memory of the numbers. */
 export function bytesOf(holding: Holding): number {
-  if (holding.kind === 'cache') return 0;
+  if (holding.kind === 'page') return holding.data.byteLength;
   const parts: readonly unknown[] = Object.values(holding.weights);
   return parts.reduce((sum: number, part) => sum + (ArrayBuffer.isView(part) ? part.byteLength : 0), 0);
 }

@@ -13,6 +13,7 @@ import {
   tinyShape,
   writeRandomCheckpoint,
 } from '#moe';
+import { PagedText } from '../../../test/support/paged-text.ts';
 import { ComputeWorker } from './compute-worker.ts';
 
 /** Little to compute, so that a busy machine is in time. */
@@ -57,12 +58,15 @@ describe('a backend of threads', () => {
       Array.from({ length: 1 + 5 * i }, (_, j) => (i * 31 + j * 7) % 256),
     );
     const both = [plain, threaded].map(async (model) => {
-      const batch = texts.map((tokens) => ({ sequence: model.open(), tokens }));
-      const first = await model.step(batch, signal);
-      batch[3]?.sequence.truncate(8);
-      batch[1]?.sequence.close();
+      const batch = texts.map((tokens) => ({ paged: new PagedText(model), tokens }));
+      const first = await model.step(
+        batch.map(({ paged, tokens }) => paged.part(tokens)),
+        signal,
+      );
+      // What one thread wrote, another reads.
+      for (const { paged, tokens } of batch) paged.length = tokens.length === 16 ? 8 : tokens.length;
       const second = await model.step(
-        batch.filter((_, i) => i !== 1).map(({ sequence }) => ({ sequence, tokens: [9] })),
+        batch.map(({ paged }) => paged.part([9])),
         signal,
       );
       return [...first, ...second];
@@ -86,11 +90,11 @@ describe('a backend of threads', () => {
   it('fails what is under way when it is closed, and all calls after', async () => {
     const backend = threadBackend({ threads: 1 });
     const model = await modelOn(backend);
-    const step = model.step([{ sequence: model.open(), tokens: Array(200).fill(1) }], signal);
+    const step = new PagedText(model).append(Array(200).fill(1), signal);
     const failed = expect(step).rejects.toMatchObject({ code: 'unavailable' });
     await backend.close();
     await failed;
-    await expect(model.step([{ sequence: model.open(), tokens: [1] }], signal)).rejects.toMatchObject({
+    await expect(new PagedText(model).append([1], signal)).rejects.toMatchObject({
       code: 'unavailable',
     });
   });
@@ -101,10 +105,10 @@ describe('a backend of threads', () => {
     const backend = threadBackend({ threads: 1, taskLimitMs: 1, onDeath });
     const model = await modelOn(backend);
     const late = { code: 'unavailable', message: 'A compute thread gave no result within 1 ms.' };
-    const step = model.step([{ sequence: model.open(), tokens: Array(2_000).fill(1) }], signal);
+    const step = new PagedText(model).append(Array(2_000).fill(1), signal);
     await expect(step).rejects.toMatchObject(late);
     expect(deaths).toMatchObject([late]);
-    await expect(model.step([{ sequence: model.open(), tokens: [1] }], signal)).rejects.toMatchObject(late);
+    await expect(new PagedText(model).append([1], signal)).rejects.toMatchObject(late);
     await backend.close();
     expect(deaths).toHaveLength(1);
   });

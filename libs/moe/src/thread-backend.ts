@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { types } from 'node:util';
-import { type ComputeBackend, plainArithmetic, type ResidentCache, type Span } from './backend.ts';
+import { type ComputeBackend, plainArithmetic, type ResidentPage, type Span } from './backend.ts';
 import type { BlockOutput } from './block.ts';
 import { ComputeWorker } from './compute-worker.ts';
+import { pageLength } from './kernels/attention.ts';
 import type { Routing } from './kernels/route.ts';
 import { blockIn, bytesOf, type Holding, type Output, rowsIn, type Task } from './task.ts';
 
@@ -16,8 +17,9 @@ export interface ThreadOptions {
 }
 
 /**
- * Computes in worker threads with the plain kernels. Weights lie once in shared memory; a sequence's keys and values are
- * with one thread, which computes all of that sequence's attention. When a thread dies, so does the backend.
+ * Computes in worker threads with the plain kernels. Weights, keys and values lie once in shared
+ * memory; each sequence's attention is computed by whichever thread has least to do. When a thread dies, so does the
+ * backend.
  */
 export function threadBackend(options: ThreadOptions = {}): ComputeBackend {
   const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
@@ -30,8 +32,6 @@ class ThreadBackend implements ComputeBackend {
   readonly name = 'threads';
   readonly arithmetic = plainArithmetic;
   readonly #workers: readonly ComputeWorker[];
-  /** Which thread has a cache, by the cache's number. */
-  readonly #owners = new Map<number, ComputeWorker>();
   #lastId = 0;
 
   constructor(workers: readonly ComputeWorker[]) {
@@ -61,35 +61,30 @@ class ThreadBackend implements ComputeBackend {
   async runBlock({ id }: { readonly id: number }, x: Float32Array, spans: readonly Span[]): Promise<BlockOutput> {
     const width = x.length / spans.reduce((sum, { rows }) => sum + rows, 0);
     let end = 0;
-    const running = spans.map(async ({ cache, position, rows }) => {
+    const running = spans.map(async ({ pages, ...span }) => {
       const start = end;
-      end += rows * width;
-      const span = { cache: cache.id, position, rows };
-      return blockIn(await this.#ownerOf(cache).run({ kind: 'block', id, x: x.subarray(start, end), spans: [span] }));
+      end += span.rows * width;
+      const byId = { ...span, pages: pages.map((page) => page.id) };
+      return blockIn(await this.#run({ kind: 'block', id, x: x.subarray(start, end), spans: [byId] }));
     });
-    return joined(await Promise.all(running));
+    // All of them, also behind one that failed: what is still under way writes into pages that would be given to others.
+    const ended = await Promise.allSettled(running);
+    return joined(ended.map((end) => (end.status === 'fulfilled' ? end.value : raise(end.reason))));
   }
 
-  openCache(...[layers, shape]: Parameters<ComputeBackend['openCache']>): ResidentCache {
-    const id = ++this.#lastId;
-    const held = (worker: ComputeWorker) => [...this.#owners.values()].filter((owner) => owner === worker).length;
-    const worker = least(this.#workers, held);
-    this.#owners.set(id, worker);
-    worker.hold(id, { kind: 'cache', layers, shape });
-    return { kind: 'cache', id, bytes: 0 };
+  openPage(...[layers, shape]: Parameters<ComputeBackend['openPage']>): ResidentPage {
+    return this.#hold({ kind: 'page', data: sharedZeros(pageLength(layers, shape)) });
   }
 
   free({ id }: { readonly id: number }): void {
-    const owner = this.#owners.get(id);
-    this.#owners.delete(id);
-    for (const worker of owner === undefined ? this.#workers : [owner]) worker.drop(id);
+    for (const worker of this.#workers) worker.drop(id);
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.close()));
   }
 
-  #hold<H extends Exclude<Holding, { kind: 'cache' }>>(holding: H) {
+  #hold<H extends Holding>(holding: H) {
     const id = ++this.#lastId;
     const shared = inSharedMemory(holding);
     for (const worker of this.#workers) worker.hold(id, shared);
@@ -99,12 +94,10 @@ class ThreadBackend implements ComputeBackend {
   #run(task: Task): Promise<Output> {
     return least(this.#workers, ({ load }) => load).run(task);
   }
+}
 
-  #ownerOf({ id }: ResidentCache): ComputeWorker {
-    const owner = this.#owners.get(id);
-    if (owner === undefined) throw new Error(`there is no cache ${id}: it was freed, or belongs to another backend`);
-    return owner;
-  }
+function raise(error: unknown): never {
+  throw error;
 }
 
 /** Of equals the first. */
@@ -115,7 +108,8 @@ function least(workers: readonly ComputeWorker[], measure: (worker: ComputeWorke
 }
 
 /** Copied there unless it lies there already, as what a checkpoint has read does. */
-function inSharedMemory<H extends Exclude<Holding, { kind: 'cache' }>>(holding: H): H {
+function inSharedMemory<H extends Holding>(holding: H): H {
+  if (holding.kind === 'page') return holding;
   const weights = Object.entries(holding.weights).map(([name, value]: [string, unknown]) => {
     const isPrivate = value instanceof Float32Array && !types.isSharedArrayBuffer(value.buffer);
     return [name, isPrivate ? sharedCopy(value) : value];
@@ -124,9 +118,13 @@ function inSharedMemory<H extends Exclude<Holding, { kind: 'cache' }>>(holding: 
 }
 
 function sharedCopy(x: Float32Array): Float32Array<SharedArrayBuffer> {
-  const copy = new Float32Array(new SharedArrayBuffer(x.byteLength));
+  const copy = sharedZeros(x.length);
   copy.set(x);
   return copy;
+}
+
+function sharedZeros(length: number): Float32Array<SharedArrayBuffer> {
+  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }
 
 function joined(blocks: readonly BlockOutput[]): BlockOutput {

@@ -68,6 +68,8 @@ describe('readFleetConfig', () => {
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,,shard-1:50052'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,shard-1:50052,shard-0:50052'],
     ['ARGOSY_INFERENCE_REDUNDANT', '-1'],
+    ['ARGOSY_INFERENCE_WEIGHTS', 'acme'],
+    ['ARGOSY_INFERENCE_WEIGHTS', 'acme=3,others=0'],
   ])('refuses %s=%s', (name, value) => {
     expect([...problemsOf(() => readFleetConfig({ ...stores, [name]: value })).keys()]).toEqual([name]);
   });

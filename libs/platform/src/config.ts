@@ -3,6 +3,7 @@ import { InvalidInput, type Problem } from '#errors';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const positive = z.coerce.number().int().positive();
+const weightOf = ([tenant = '', weight = '']: readonly string[]) => [tenant, Number(weight)] as const;
 const milliseconds = (least: number) => z.coerce.number().int().min(least).max(3_600_000);
 
 /** A key is sent as it is: a line break at its end would break the header. */
@@ -81,6 +82,12 @@ const schema = z.object({
   ARGOSY_INFERENCE_STEP_TOKENS: positive.default(512),
   ARGOSY_INFERENCE_RUNNING: positive.default(32),
   ARGOSY_INFERENCE_WAITING: positive.default(64),
+  ARGOSY_INFERENCE_WEIGHTS: z
+    .string()
+    .regex(/^[^=,\s]+=\d+(\.\d+)?(,[^=,\s]+=\d+(\.\d+)?)*$/, 'tenants and weights such as acme=3,others=0.5')
+    .transform((text) => new Map(text.split(',').map((pair) => weightOf(pair.split('=')))))
+    .refine((weights) => [...weights.values()].every((weight) => weight > 0), 'a weight must be above 0')
+    .optional(),
   ARGOSY_INFERENCE_THREADS: positive.max(1_024).optional(),
   ARGOSY_INFERENCE_SHARD_BYTES: positive.default(64 * 2 ** 30),
   ARGOSY_INFERENCE_SHARDS: z

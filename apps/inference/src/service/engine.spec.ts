@@ -5,7 +5,7 @@ import { expect, it } from '@jest/globals';
 import { Checkpoint, localExperts, openModel, plainBackend, tinyShape, writeRandomCheckpoint } from '#moe';
 import { openEngine } from './engine.ts';
 
-const limits = { kvTokens: 1_000, stepTokens: 64, running: 4, waiting: 4, retryAfterMs: 1_000 };
+const limits = { kvTokens: 1_000, stepTokens: 64, running: 4, waiting: 4, retryAfterMs: 1_000, weights: new Map() };
 
 it('is not opened with a tokenizer whose tokens the model does not have', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'argosy-engine-'));

@@ -49,7 +49,9 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
   // Refuses a vocabulary that no reply can be written with.
   tokenizer.bytesOf(0);
   const endIds = new Set(checkpoint.generation.eosTokens);
-  const speech = { bytesOf: (id: number) => (endIds.has(id) ? nothing : tokenizer.bytesOf(id)), endIds, contextTokens };
+  const fingerprints = await fingerprintsOf(checkpoint.folder);
+  const bytesOf = (id: number) => (endIds.has(id) ? nothing : tokenizer.bytesOf(id));
+  const speech = { model: fingerprints.checkpointSha256, bytesOf, endIds, contextTokens };
   const generator = new Generator(model, speech, limits, now);
   const facts = group ?? alone;
   return {
@@ -60,7 +62,7 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
     defaults: () => ({ ...defaultsOf(checkpoint, generator.contextTokens), seed: seed() }),
     group: facts.load,
     info: {
-      ...(await fingerprintsOf(checkpoint.folder)),
+      ...fingerprints,
       model: options.name ?? basename(resolve(checkpoint.folder)),
       engine: 'argosy-ep',
       engineVersion: options.version,

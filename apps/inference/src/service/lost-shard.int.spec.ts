@@ -52,7 +52,7 @@ interface Notes {
 
 async function serve(checkpoint: Checkpoint, group: ExpertGroup, notes: Notes): Promise<number> {
   const model = await openModel(checkpoint, plainBackend(), group);
-  const limits = { kvTokens: 32_768, stepTokens: 4_096, running: 2, waiting: 2, retryAfterMs: 10 };
+  const limits = { kvTokens: 32_768, stepTokens: 4_096, running: 2, waiting: 2, retryAfterMs: 10, weights: new Map() };
   const options = { limits, name: 'lost', version: '0', now: () => performance.now(), seed: () => 1 };
   const engine = await openEngine(checkpoint, model, options);
   const defaults = () => {

@@ -6,6 +6,7 @@ import { type Sampling, samplingOf } from '#moe';
 /** A request but for its prompt. */
 export interface Asked {
   readonly requestId: string;
+  readonly tenant: string;
   /** Names what is kept of the session; of two tenants, never the same. Null for a request of no session. */
   readonly session: string | null;
   readonly sampling: Sampling;
@@ -28,7 +29,7 @@ export function askedOf(request: inference.GenerateRequest, defaults: Sampling, 
   if (sampling === null || problems.length > 0) throw new InvalidInput(problems);
   const { requestId, sessionId, tenant, priority, deadlineMs } = request;
   const session = sessionId === '' ? null : sessionKey(tenant, sessionId);
-  return { requestId, session, sampling, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
+  return { requestId, tenant, session, sampling, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
 }
 
 function sessionKey(tenant: string, sessionId: string): string {

@@ -92,7 +92,9 @@ describe('Generate', () => {
     const { client } = await group.stage();
     const first = finishedOf(await eventsOf(client.generate(ask())));
     const again = finishedOf(await eventsOf(client.generate(ask({ turn: 1 }))));
-    expect(again.usage?.cachedTokens).toBe((first.usage?.promptTokens ?? 0) - 1);
+    // In whole pages of 16 tokens, and never the last token of a prompt.
+    expect(again.usage?.cachedTokens).toBe(16 * Math.floor(((first.usage?.promptTokens ?? 0) - 1) / 16));
+    expect(again.usage?.cachedTokens).toBeGreaterThan(0);
     const other = finishedOf(await eventsOf(client.generate(ask({ tenant: 'other' }))));
     expect(other.usage?.cachedTokens).toBe(0);
     const released = await answered<inference.ReleaseSessionResponse>((done) =>

@@ -33,8 +33,20 @@ async function engine(): Promise<Engine> {
   const [word = 0] = tokenizer.encode('x');
   const vocabulary = word + 1;
   const logits = () => Float32Array.from({ length: vocabulary }, (_, id) => (id === word ? 9 : 0));
-  const limits = { kvTokens: contextTokens, stepTokens: 4_096, running: 4, waiting: 4, retryAfterMs: 100 };
-  const speech = { bytesOf: (id: number) => tokenizer.bytesOf(id), endIds: new Set<number>(), contextTokens };
+  const limits = {
+    kvTokens: contextTokens,
+    stepTokens: 4_096,
+    running: 4,
+    waiting: 4,
+    retryAfterMs: 100,
+    weights: new Map(),
+  };
+  const speech = {
+    model: 'toy',
+    bytesOf: (id: number) => tokenizer.bytesOf(id),
+    endIds: new Set<number>(),
+    contextTokens,
+  };
   return {
     generator: new Generator(toyModel({ vocabulary, logits }), speech, limits, () => performance.now()),
     tokenizer,

@@ -6,30 +6,40 @@ export interface HeadShape {
   readonly headDim: number;
 }
 
-/** The keys and values of one layer of one sequence, [tokens, kvHeads, headDim] each; grows by doubling. */
+/** Tokens whose keys and values lie together: what is shared, found again and given up as a whole. */
+export const PAGE_TOKENS = 16;
+
+/** Numbers of one page: [layers, 2 (keys, values), PAGE_TOKENS, kvHeads, headDim]. */
+export function pageLength(layers: number, { kvHeads, headDim }: HeadShape): number {
+  return layers * 2 * PAGE_TOKENS * kvHeads * headDim;
+}
+
+/** The keys and values of one layer of one sequence, in pages that may lie anywhere. */
 export class KeyValues {
-  keys = new Float32Array(0);
-  values = new Float32Array(0);
+  readonly pages: readonly Float32Array[];
+  /** Where this layer's keys begin in each page. */
+  readonly keysAt: number;
+  readonly valuesAt: number;
   readonly #width: number;
 
-  constructor({ kvHeads, headDim }: HeadShape) {
+  /** @param pages in the order of the sequence's tokens */
+  constructor(pages: readonly Float32Array[], layer: number, { kvHeads, headDim }: HeadShape) {
+    this.pages = pages;
     this.#width = kvHeads * headDim;
+    this.keysAt = 2 * layer * PAGE_TOKENS * this.#width;
+    this.valuesAt = this.keysAt + PAGE_TOKENS * this.#width;
   }
 
-  /** Puts rows at `position`; whatever stood there and behind is gone. */
+  /** Puts rows at `position` and behind it. @throws RangeError where the pages end before the rows */
   write(position: number, keys: Float32Array, values: Float32Array): void {
-    const start = position * this.#width;
-    if (start + keys.length > this.keys.length) this.#grow(start, Math.max(start + keys.length, 2 * start));
-    this.keys.set(keys, start);
-    this.values.set(values, start);
-  }
-
-  #grow(kept: number, length: number): void {
-    const [keys, values] = [this.keys, this.values];
-    this.keys = new Float32Array(length);
-    this.values = new Float32Array(length);
-    this.keys.set(keys.subarray(0, kept));
-    this.values.set(values.subarray(0, kept));
+    const width = this.#width;
+    for (let row = 0; row * width < keys.length; row++) {
+      const page = this.pages[Math.floor((position + row) / PAGE_TOKENS)];
+      if (page === undefined) throw new RangeError(`there is no page for position ${position + row}`);
+      const at = ((position + row) % PAGE_TOKENS) * width;
+      page.set(keys.subarray(row * width, (row + 1) * width), this.keysAt + at);
+      page.set(values.subarray(row * width, (row + 1) * width), this.valuesAt + at);
+    }
   }
 }
 
@@ -63,20 +73,25 @@ interface View {
 
 function attendHead(query: Float32Array, past: KeyValues, view: View, out: Float32Array): void {
   const { tokens, kvHead, kvHeads } = view;
+  const { pages, keysAt, valuesAt } = past;
   const headDim = query.length;
   const scores = new Float32Array(tokens);
   for (let t = 0; t < tokens; t++) {
-    const key = (t * kvHeads + kvHead) * headDim;
+    const page = pages[Math.floor(t / PAGE_TOKENS)]!; // written before it is read
+    const key = keysAt + ((t % PAGE_TOKENS) * kvHeads + kvHead) * headDim;
     let sum = 0;
-    for (let i = 0; i < headDim; i++) sum += query[i]! * past.keys[key + i]!;
+    for (let i = 0; i < headDim; i++) sum += query[i]! * page[key + i]!;
     scores[t] = Math.fround(sum) * headDim ** -0.5;
   }
   softmax(scores);
-  for (let i = 0; i < headDim; i++) {
-    let sum = 0;
-    for (let t = 0; t < tokens; t++) sum += scores[t]! * past.values[(t * kvHeads + kvHead) * headDim + i]!;
-    out[i] = sum;
+  // Each sum goes over the tokens in their order, wherever the pages end: the same bits as in one piece.
+  const sums = new Float64Array(headDim);
+  for (let t = 0; t < tokens; t++) {
+    const page = pages[Math.floor(t / PAGE_TOKENS)]!;
+    const value = valuesAt + ((t % PAGE_TOKENS) * kvHeads + kvHead) * headDim;
+    for (let i = 0; i < headDim; i++) sums[i]! += scores[t]! * page[value + i]!;
   }
+  out.set(sums);
 }
 
 /** In place; the largest is taken off first, so that no exponential overflows. */

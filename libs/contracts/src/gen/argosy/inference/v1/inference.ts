@@ -323,7 +323,7 @@ export interface WatchLoadResponse {
   residentSessions?:
     | number
     | undefined;
-  /** promised to resident sessions; admission compares it with kv_total_tokens */
+  /** what running generations may come to need; together it may exceed kv_total_tokens, since few do */
   reservedTokens?:
     | number
     | undefined;
