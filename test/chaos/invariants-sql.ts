@@ -6,7 +6,8 @@ interface SqlInvariant {
   readonly sql: string;
 }
 
-const scope = `scope AS (SELECT * FROM argosy.runs WHERE request ->> 'question' LIKE $1 || '%')`;
+/** The runs whose questions begin with parameter 1. */
+export const scope = `scope AS (SELECT * FROM argosy.runs WHERE request ->> 'question' LIKE $1 || '%')`;
 const terminal = `('completed', 'incomplete', 'failed', 'cancelled')`;
 
 /** Tags of other runs in a text column. */
@@ -16,6 +17,17 @@ const strangers = (column: string): string =>
 
 const sumOf = (field: string): string =>
   `coalesce(sum((s.payload #>> '{reply,usage,${field}}')::bigint) FILTER (WHERE s.payload ->> 'kind' = 'model-replied'), 0)`;
+
+/** Runs with what the model's reading of their pages cost, as their logs tell it: it counts as model calls, not as steps. */
+export const readings = `read_in AS (
+    SELECT r.*, x.readings, x.prompt_tokens_read, x.completion_tokens_read FROM scope r, LATERAL (
+      SELECT coalesce(sum((u.cost ->> 'calls')::int), 0) AS readings,
+        coalesce(sum((u.cost ->> 'promptTokens')::bigint), 0) AS prompt_tokens_read,
+        coalesce(sum((u.cost ->> 'completionTokens')::bigint), 0) AS completion_tokens_read
+      FROM argosy.steps s CROSS JOIN jsonb_path_query(s.payload, '$.calls[*]') AS called (ref)
+        JOIN argosy.tool_calls c ON c.tenant_id = s.tenant_id AND c.run_id = s.run_id AND c.call_id = called.ref ->> 'callId'
+        CROSS JOIN jsonb_path_query(c.result, '$.reading[*]') AS u (cost)
+      WHERE s.tenant_id = r.tenant_id AND s.run_id = r.run_id AND s.payload ->> 'kind' = 'tools-returned') x)`;
 
 export const sqlInvariants: readonly SqlInvariant[] = [
   {
@@ -62,12 +74,14 @@ export const sqlInvariants: readonly SqlInvariant[] = [
   },
   {
     invariant: 'I3',
-    sql: `WITH ${scope}, spent AS (
+    sql: `WITH ${scope}, ${readings}, spent AS (
         SELECT r.tenant_id, r.run_id, r.report,
-          count(*) FILTER (WHERE s.payload ->> 'kind' = 'model-replied') AS model_calls,
+          count(*) FILTER (WHERE s.payload ->> 'kind' = 'model-replied') + r.readings AS model_calls,
           coalesce(sum(jsonb_array_length(s.payload -> 'calls')) FILTER (WHERE s.payload ->> 'kind' = 'tools-returned'), 0) AS tool_calls,
-          ${sumOf('promptTokens')} AS prompt_tokens, ${sumOf('completionTokens')} AS completion_tokens
-        FROM scope r LEFT JOIN argosy.steps s USING (tenant_id, run_id) GROUP BY r.tenant_id, r.run_id, r.report)
+          ${sumOf('promptTokens')} + r.prompt_tokens_read AS prompt_tokens,
+          ${sumOf('completionTokens')} + r.completion_tokens_read AS completion_tokens
+        FROM read_in r LEFT JOIN argosy.steps s USING (tenant_id, run_id)
+        GROUP BY r.tenant_id, r.run_id, r.report, r.readings, r.prompt_tokens_read, r.completion_tokens_read)
       SELECT s.run_id, format('usage %s, report %s, steps say %s', to_json(u), s.report -> 'usage', to_json(s)::jsonb - 'report') AS what
       FROM spent s JOIN (
         SELECT tenant_id, run_id, model_calls, tool_calls, prompt_tokens, completion_tokens FROM argosy.runs
@@ -80,9 +94,9 @@ export const sqlInvariants: readonly SqlInvariant[] = [
   },
   {
     invariant: 'I4',
-    sql: `WITH ${scope} SELECT r.run_id, format('spent %s calls, %s tokens, %s usd of %s',
-        r.model_calls, r.prompt_tokens + r.completion_tokens, r.usd, r.request #> '{limits,budget}') AS what
-      FROM scope r WHERE r.model_calls > (r.request #>> '{limits,budget,steps}')::int
+    sql: `WITH ${scope}, ${readings} SELECT r.run_id, format('spent %s calls (%s for pages), %s tokens, %s usd of %s',
+        r.model_calls, r.readings, r.prompt_tokens + r.completion_tokens, r.usd, r.request #> '{limits,budget}') AS what
+      FROM read_in r WHERE r.model_calls - r.readings > (r.request #>> '{limits,budget,steps}')::int
         OR r.prompt_tokens + r.completion_tokens > (r.request #>> '{limits,budget,tokens}')::bigint
         OR r.usd > (r.request #>> '{limits,budget,usd}')::float8`,
   },

@@ -1,7 +1,7 @@
 /** The invariants of a fleet, checked against the rows, their history, and what clients, model and pages saw. */
 import type { Client } from 'pg';
 import type { Refusal, SeenEvent } from './clients.ts';
-import { sqlInvariants } from './invariants-sql.ts';
+import { readings, scope as runsInScope, sqlInvariants } from './invariants-sql.ts';
 import { type Asking, shapeOf, type Tag, tagPattern, type Visit } from './world.ts';
 
 /** What was seen of the runs of one scenario from outside the database. */
@@ -192,11 +192,11 @@ async function payments(client: Client, { scope, visits }: Observed): Promise<Vi
   });
 }
 
-/** I3: what the model was asked beyond what counts was lost with a worker, and that is written down. */
+/** I3: what the model was asked for a step beyond what counts was lost with a worker, and that is written down. */
 async function waste(client: Client, { scope, asked, cancelled }: Observed): Promise<Violation[]> {
   const { rows } = await client.query<{ run_id: string; tag: Tag; model_calls: number; lost_model_calls: number }>(
-    `SELECT r.run_id, split_part(r.request ->> 'question', ':', 1) AS tag, r.model_calls, r.lost_model_calls
-     FROM argosy.runs r WHERE r.request ->> 'question' LIKE $1 || '%'`,
+    `WITH ${runsInScope}, ${readings} SELECT r.run_id, split_part(r.request ->> 'question', ':', 1) AS tag,
+       (r.model_calls - r.readings)::int AS model_calls, r.lost_model_calls FROM read_in r`,
     [scope],
   );
   const byTag = Map.groupBy(asked, ({ tag }) => tag);
