@@ -7,10 +7,19 @@ import { gateway } from './gateway.ts';
 import { loop } from './loop.ts';
 import { moe } from './moe.ts';
 import type { Benchmark } from './result.ts';
+import { serving } from './serving.ts';
 import { web } from './web.ts';
 
 /** Every benchmark, by the name it is called with. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { 'first-light': firstLight, fleet, gateway, loop, moe, web };
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  'first-light': firstLight,
+  fleet,
+  gateway,
+  loop,
+  moe,
+  serving,
+  web,
+};
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
 const [name = ''] = positionals;
