@@ -179,7 +179,8 @@ describe('visit, of pages that are not as they should be', () => {
   });
 
   it('shares what a run over corpora of its own reads with its tenant only', async () => {
-    const context = contextWith({ web: true, corpora: ['c_0000000000000000'] });
+    const known = contextWith({ web: true, corpora: ['c_0000000000000000'] });
+    const context = { ...known, opens: [`${origin}/a`] };
     await open().run({ url: `${origin}/a`, goal: 'lock' }, context);
     await visit(['/a']);
     expect(asked.filter((path) => path === '/a')).toHaveLength(2);
