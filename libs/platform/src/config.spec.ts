@@ -65,6 +65,8 @@ describe('readFleetConfig', () => {
     ['ARGOSY_BRAVE_API_KEY', 'secret\n'],
     ['ARGOSY_CONTACT', 'me; evil\r\n'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0'],
+    ['ARGOSY_INFERENCE_SHARDS', 'local/0'],
+    ['ARGOSY_INFERENCE_SHARDS', 'local/2,shard-0:50052'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,,shard-1:50052'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,shard-1:50052,shard-0:50052'],
     ['ARGOSY_INFERENCE_REDUNDANT', '-1'],

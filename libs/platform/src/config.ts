@@ -93,8 +93,8 @@ const schema = z.object({
   ARGOSY_INFERENCE_SHARDS: z
     .string()
     .regex(
-      /^(unix:\/[^,\s]+|[^,\s/]+:\d+)(,(unix:\/[^,\s]+|[^,\s/]+:\d+))*$/,
-      'addresses such as shard-0:50052,unix:/run/shard',
+      /^(local\/[1-9]\d?|(unix:\/[^,\s]+|[^,\s/]+:\d+)(,(unix:\/[^,\s]+|[^,\s/]+:\d+))*)$/,
+      'addresses such as shard-0:50052,unix:/run/shard, or local/2 for two in the coordinator itself',
     )
     .refine((text) => new Set(text.split(',')).size === text.split(',').length, 'names a shard twice')
     .optional(),
