@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { idempotencyKey, parseInput, type ResearchBody } from '#contracts';
 import type { ResearchRequest } from '#domain';
-import { ArgosyError, InvalidInput } from '#errors';
+import { ArgosyError, InvalidInput, Unavailable } from '#errors';
 import { childOf } from '#platform';
-import type { Runs } from '#runs';
+import type { Accepted, Runs } from '#runs';
 import { bodyHash, newRunId, type Offer, offerTo, toRequest } from './acceptance.ts';
 import type { Caller } from './access/caller.ts';
 import { OFFER, RUNS } from './tokens.ts';
@@ -34,19 +34,20 @@ export class Intake {
   }
 
   /**
-   * Makes an order a run, or finds the run that it was made before. @returns its id, after the commit
+   * Makes an order a run, or finds the run that it was made before. Returns after the commit.
    * @throws InvalidInput, ModelUnavailable, IdempotencyConflict, QuotaExceeded
    */
-  async accept(caller: Caller, order: Order, headers: OrderHeaders): Promise<string> {
+  async accept(caller: Caller, order: Order, headers: OrderHeaders): Promise<Accepted> {
     const key = parseInput(idempotencyKey, headers.idempotencyKey);
     try {
       return await this.#acceptNew(caller, order, key, headers.traceparent);
     } catch (error) {
-      if (key === undefined || !(error instanceof ArgosyError)) throw error;
+      const isRefusal = error instanceof ArgosyError && !(error instanceof Unavailable);
+      if (key === undefined || !isRefusal) throw error;
       // What was accepted once stays so, though its corpus is gone by now, or its tenant may ask others.
       const earlier = await this.#runs.acceptedBefore(caller.tenantId, key, bodyHash(order.sent));
       if (earlier === null) throw error;
-      return earlier;
+      return { runId: earlier, fresh: false, ahead: null };
     }
   }
 
@@ -55,13 +56,13 @@ export class Intake {
     { body, sent, preface, echo }: Order,
     key: string | undefined,
     traceparent: unknown,
-  ): Promise<string> {
+  ): Promise<Accepted> {
     await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
     const now = new Date();
     const { providers } = await this.#runs.tenants.settings(tenantId);
     const request = toRequest(body, offerTo(this.#offer, providers), now.toISOString().slice(0, 10));
     if (preface !== undefined) this.#expectReader(request.model);
-    const { runId } = await this.#runs.accept({
+    return await this.#runs.accept({
       tenantId,
       runId: newRunId(now.getTime(), randomBytes(10)),
       request: {
@@ -74,7 +75,6 @@ export class Intake {
       quota: limits,
       ...(key === undefined ? {} : { idempotencyKey: key }),
     });
-    return runId;
   }
 
   /** @throws InvalidInput where the model follows no instructions and remembers no conversation */

@@ -77,7 +77,9 @@ export class ResearchController {
     @Headers('traceparent') traceparent: unknown,
   ): Promise<AcceptedResource> {
     const body = parseInput(researchBody, raw);
-    const id = await this.#intake.accept(caller, { body, sent: body }, { idempotencyKey, traceparent });
+    const accepted = await this.#intake.accept(caller, { body, sent: body }, { idempotencyKey, traceparent });
+    const { runId: id, ahead } = accepted;
+    if (ahead !== null) return { id, status: 'queued', queue_position: ahead };
     const { status, queuePosition } = await this.#runs.standing(caller.tenantId, id);
     return { id, status, queue_position: queuePosition };
   }

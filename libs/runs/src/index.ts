@@ -19,7 +19,7 @@ export { type FleetRuns, type FleetStores, openFleet } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';
 export { fleetSettings, type RunsSettings } from './settings.ts';
-export type { Acceptance } from './store/accept.ts';
+export type { Acceptance, Accepted } from './store/accept.ts';
 export type { CallClaim } from './store/calls.ts';
 export type { Census } from './store/census.ts';
 export type { Claim } from './store/claims.ts';

@@ -13,7 +13,7 @@ import { forget, Retention } from './forgetting.ts';
 import { Membership } from './membership.ts';
 import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
-import { type Acceptance, accept, standingRun } from './store/accept.ts';
+import { type Acceptance, Acceptances, type Accepted, standingRun } from './store/accept.ts';
 import { getTexts } from './store/blobs.ts';
 import { takeStrandedCalls } from './store/calls.ts';
 import { type Census, takeCensus } from './store/census.ts';
@@ -59,6 +59,7 @@ export class Runs {
   readonly #core: Core;
   readonly #sweep: EvidenceSweep;
   readonly #retention: Retention;
+  readonly #acceptances: Acceptances;
   readonly #watching: Watching;
   /** Uploaded folders, which runs may search. */
   readonly corpora: CorpusShelf;
@@ -67,6 +68,7 @@ export class Runs {
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
     this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
+    this.#acceptances = new Acceptances((tenantId) => this.#door(tenantId));
     this.#watching = new Watching(this.#core);
     this.#sweep = new EvidenceSweep(ports.database, settings.evidenceBytes);
     this.#retention = new Retention(this.#core);
@@ -95,8 +97,8 @@ export class Runs {
    * Makes a request a run. Resolves after the commit: from then on nothing short of a lost database loses it.
    * @throws IdempotencyConflict
    */
-  async accept(acceptance: Acceptance): Promise<{ runId: string; fresh: boolean }> {
-    const accepted = await accept(this.#door(acceptance.tenantId), acceptance);
+  async accept(acceptance: Acceptance): Promise<Accepted> {
+    const accepted = await this.#acceptances.accept(acceptance);
     this.#core.bus.publish(topics.backlog);
     return accepted;
   }

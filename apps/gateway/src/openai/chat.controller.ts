@@ -45,7 +45,7 @@ export class ChatController {
     const { 'idempotency-key': idempotencyKey, traceparent } = request.headers;
     const sent = { form: 'chat', body: raw };
     const accepting = this.#intake.accept(caller, { ...order, sent }, { idempotencyKey, traceparent });
-    const runId = await inWordsOf(chatNames, accepting);
+    const { runId } = await inWordsOf(chatNames, accepting);
     const leaves = leaving(this.#waits, caller, reply);
     reply.status(200);
     if (stream) {

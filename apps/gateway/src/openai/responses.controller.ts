@@ -59,7 +59,7 @@ export class ResponsesController {
     const { 'idempotency-key': idempotencyKey, traceparent } = request.headers;
     const sent = { form: 'responses', body: raw };
     const accepting = this.#intake.accept(caller, { ...order, sent }, { idempotencyKey, traceparent });
-    const runId = await inWordsOf(responseNames, accepting);
+    const { runId } = await inWordsOf(responseNames, accepting);
     reply.status(200);
     if (stream) return await this.#stream(caller, { runId, after: -1 }, reply);
     if (background) return await reply.send(await this.#responses.now(caller.tenantId, runId));

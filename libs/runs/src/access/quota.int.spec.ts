@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { acceptanceOf, limitsOf, reportOf, requestOf } from '../../../../test/support/research.ts';
-import { accept } from '../store/accept.ts';
-import { describeStores } from '../store/stores.contract.ts';
+import { accept, describeStores } from '../store/stores.contract.ts';
 import { type Quota, QuotaExceeded } from './quota.ts';
 import { usageByDay } from './usage.ts';
 
@@ -61,7 +60,7 @@ describeStores((stores) => {
       const idempotencyKey = 'k';
       const first = await post('q4', { concurrent_runs: 1 }, { idempotencyKey });
       const again = await post('q4', { concurrent_runs: 1 }, { idempotencyKey });
-      expect(again).toEqual({ runId: first.runId, fresh: false });
+      expect(again).toEqual({ runId: first.runId, fresh: false, ahead: null });
     });
 
     it('of nothing lets nothing in', async () => {

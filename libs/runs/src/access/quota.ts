@@ -23,12 +23,12 @@ const dayMs = 86_400_000;
 /** After so long another run may have ended. */
 const runMs = 10_000;
 
-/** What SQL is given; null where there is nothing to hold a run against. */
-export function quotaSql(quota: Quota | null): string | null {
+/** What a new run is held against; null where that is nothing. */
+export function quotaOf(quota: Quota | null): Quota | null {
   if (quota === null) return null;
   const { concurrent_runs, tokens_per_day, usd_per_day } = quota;
   if (concurrent_runs === null && tokens_per_day === null && usd_per_day === null) return null;
-  return toJsonb({ concurrent_runs, tokens_per_day, usd_per_day });
+  return { concurrent_runs, tokens_per_day, usd_per_day };
 }
 
 /** Why a run was not accepted; null: there is room again. @param nowMs since 1970 */
@@ -40,7 +40,7 @@ export async function refusalFor(
 ): Promise<QuotaExceeded | null> {
   const { rows } = await database.query<{ reached: keyof Quota | null }>(
     'SELECT argosy.limit_reached($1, $2::jsonb) AS reached',
-    [tenantId, quotaSql(quota)],
+    [tenantId, toJsonb(quotaOf(quota))],
   );
   switch (rows[0]?.reached) {
     case 'tokens_per_day':

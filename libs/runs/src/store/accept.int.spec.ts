@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { acceptanceOf, requestOf } from '../../../../test/support/research.ts';
-import { accept, IdempotencyConflict } from './accept.ts';
+import { Acceptances, IdempotencyConflict } from './accept.ts';
 import { getTexts, HashMismatch, putTexts } from './blobs.ts';
 import { claim } from './claims.ts';
+import type { Statements } from './database.ts';
 import { migrate, SchemaTooNew } from './migrate.ts';
-import { describeStores } from './stores.contract.ts';
+import { accept, describeStores } from './stores.contract.ts';
 import { getRun, listRuns, readEvents } from './views.ts';
 import { renewLease } from './workers.ts';
 
@@ -25,6 +26,7 @@ describeStores((stores) => {
       expect(await accept(database(), acceptanceOf('a1', 'run-a', { request }))).toEqual({
         runId: 'run-a',
         fresh: true,
+        ahead: 0,
       });
       expect(await getRun(database(), 'a1', 'run-a')).toMatchObject({
         status: 'queued',
@@ -49,6 +51,42 @@ describeStores((stores) => {
       expect([await countIn('runs', 'a2'), await countIn('events', 'a2')]).toEqual([1, 1]);
     });
 
+    it('writes what comes at the same time together, each once, in the order in which it came', async () => {
+      let statements = 0;
+      const counted: Statements = {
+        query: async (text, values) => {
+          statements += 1;
+          return await database().query(text, values);
+        },
+      };
+      const acceptances = new Acceptances(() => counted);
+      const first = acceptances.accept(acceptanceOf('a6', 'run-00'));
+      const keys = [undefined, 'k', 'k', undefined, 'other'];
+      const rest = keys.map(async (key, n) => {
+        const keyed = key === undefined ? {} : { idempotencyKey: key };
+        return await acceptances.accept(acceptanceOf('a6', `run-0${n + 1}`, keyed));
+      });
+      expect(await Promise.all([first, ...rest])).toEqual([
+        { runId: 'run-00', fresh: true, ahead: 0 },
+        { runId: 'run-01', fresh: true, ahead: 1 },
+        { runId: 'run-02', fresh: true, ahead: 2 },
+        { runId: 'run-02', fresh: false, ahead: null },
+        { runId: 'run-04', fresh: true, ahead: 3 },
+        { runId: 'run-05', fresh: true, ahead: 4 },
+      ]);
+      // The first alone, the rest together, and a look at who has the key.
+      expect(statements).toBe(3);
+      expect([await countIn('runs', 'a6'), await countIn('events', 'a6')]).toEqual([5, 5]);
+    });
+
+    it('fails none of its neighbours for one that the database refuses', async () => {
+      const acceptances = new Acceptances(() => database());
+      const ids = ['run-1', 'run-2', 'run-1', 'run-3'];
+      const all = await Promise.allSettled(ids.map(async (id) => await acceptances.accept(acceptanceOf('a7', id))));
+      expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+      expect([await countIn('runs', 'a7'), await countIn('events', 'a7')]).toEqual([3, 3]);
+    });
+
     it('refuses another body under a key that was used, and keeps the first', async () => {
       await accept(database(), acceptanceOf('a3', 'run-1', { idempotencyKey: 'k' }));
       const other = acceptanceOf('a3', 'run-2', { idempotencyKey: 'k', requestSha256: 'b'.repeat(64) });
@@ -62,7 +100,7 @@ describeStores((stores) => {
       const age = `UPDATE argosy.runs SET accepted_at = accepted_at - $1::interval WHERE tenant_id = 'a5'`;
       await database().query(age, ['23 hours 59 minutes']);
       const again = async (runId: string) => await accept(database(), acceptanceOf('a5', runId, { idempotencyKey }));
-      expect(await again('too-soon')).toEqual({ runId: 'monday', fresh: false });
+      expect(await again('too-soon')).toEqual({ runId: 'monday', fresh: false, ahead: null });
       await database().query(age, ['1 minute']);
       const requestSha256 = 'b'.repeat(64);
       const tuesday = await Promise.all(
@@ -90,7 +128,7 @@ describeStores((stores) => {
       for (const tenantId of ['b1', 'b2']) {
         const request = requestOf({ question: `secret of ${tenantId}` });
         const accepted = await accept(database(), acceptanceOf(tenantId, 'run-1', { request, idempotencyKey }));
-        expect(accepted).toEqual({ runId: 'run-1', fresh: true });
+        expect(accepted).toEqual({ runId: 'run-1', fresh: true, ahead: 0 });
       }
       expect(await getRun(database(), 'b3', 'run-1')).toBeNull();
       for (const tenantId of ['b1', 'b2']) {

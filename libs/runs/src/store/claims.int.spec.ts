@@ -8,13 +8,12 @@ import {
   requestOf,
   searchOf,
 } from '../../../../test/support/research.ts';
-import { accept } from './accept.ts';
 import { claimCall, finishCall } from './calls.ts';
 import { claim, mostLostClaims } from './claims.ts';
 import { readHistory } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { callIdOf, LogUnreadable } from './log.ts';
-import { describeStores } from './stores.contract.ts';
+import { accept, describeStores } from './stores.contract.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, takeDue } from './sweep.ts';
 import { getRun, readEvents } from './views.ts';
 import { dropDuty, endAllLeases, endLease, renewLease, takeDuty } from './workers.ts';

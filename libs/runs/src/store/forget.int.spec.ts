@@ -6,10 +6,10 @@ import { putFile } from '../corpora/contents.ts';
 import { addCorpus, corpusIdOf, forgetCorpus, missingFiles } from '../corpora/records.ts';
 import { migrateOnce } from '../fleet/open.ts';
 import { PgDatabase } from '../fleet/pg-database.ts';
-import { accept } from './accept.ts';
 import { getTexts, putTexts } from './blobs.ts';
 import type { Statements } from './database.ts';
 import { forgetRun } from './forget.ts';
+import { accept } from './stores.contract.ts';
 
 /** What only several sessions can show: an embedded database has one. */
 describe('removing what somebody else begins to cite', () => {

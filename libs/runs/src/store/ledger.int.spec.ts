@@ -1,11 +1,10 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { acceptanceOf, asked, placed, reportOf, searchOf } from '../../../../test/support/research.ts';
-import { accept } from './accept.ts';
 import { type Claim, claim } from './claims.ts';
 import { type Commit, Ledger } from './ledger.ts';
 import { callIdOf } from './log.ts';
-import { describeStores } from './stores.contract.ts';
+import { accept, describeStores } from './stores.contract.ts';
 import { getRun, readEvents } from './views.ts';
 import { renewLease } from './workers.ts';
 

@@ -3,8 +3,8 @@ import { acceptanceOf } from '../../../../test/support/research.ts';
 import { canOwnServers, ownPostgres, type PrivateServer } from '../../../../test/support/servers.ts';
 import { migrateOnce } from '../fleet/open.ts';
 import { PgDatabase } from '../fleet/pg-database.ts';
-import { accept } from './accept.ts';
 import { claim } from './claims.ts';
+import { accept } from './stores.contract.ts';
 import { getRun, listRuns } from './views.ts';
 import { renewLease } from './workers.ts';
 

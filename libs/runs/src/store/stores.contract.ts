@@ -15,8 +15,14 @@ import { RedisServer } from '../fleet/redis.ts';
 import { redisBackend } from '../fleet/redis-backend.ts';
 import { RedisBus } from '../fleet/redis-bus.ts';
 import { RedisTail } from '../fleet/redis-tail.ts';
-import type { Database } from './database.ts';
+import { type Acceptance, Acceptances, type Accepted } from './accept.ts';
+import type { Database, Statements } from './database.ts';
 import { migrate } from './migrate.ts';
+
+/** Accepts as a process of its own would that has nothing else to accept. */
+export async function accept(database: Statements, acceptance: Acceptance): Promise<Accepted> {
+  return await new Acceptances(() => database).accept(acceptance);
+}
 
 /** The stores of one process, migrated and empty. */
 export interface Stores {

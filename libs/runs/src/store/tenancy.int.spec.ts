@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { acceptanceOf, requestOf } from '../../../../test/support/research.ts';
-import { accept } from './accept.ts';
 import type { Statements } from './database.ts';
-import { describeStores } from './stores.contract.ts';
+import { accept, describeStores } from './stores.contract.ts';
 import { getRun } from './views.ts';
 
 /** Tables that name a tenant and that the database does not keep apart by it, and why. */

@@ -56,7 +56,7 @@ const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.requ
  * Runs before one that are counted: whoever waits behind more has no use for the figure. By their ids, which sort by time
  * and have an index: counting all that wait made each accept slower than the one before.
  */
-const mostAhead = 1_000;
+export const mostAhead = 1_000;
 
 const ahead = `CASE WHEN r.state = 'queued' THEN (SELECT count(*)::int FROM (
     SELECT 1 FROM argosy.runs b WHERE b.tenant_id = r.tenant_id AND b.state = 'queued' AND b.run_id < r.run_id
