@@ -93,10 +93,7 @@ export class Runs {
     return { days: await days, unfinished: await unfinished };
   }
 
-  /**
-   * Makes a request a run. Resolves after the commit: from then on nothing short of a lost database loses it.
-   * @throws IdempotencyConflict
-   */
+  /** Makes a request a run; once it returns, nothing short of a lost database loses it. @throws IdempotencyConflict */
   async accept(acceptance: Acceptance): Promise<Accepted> {
     const accepted = await this.#acceptances.accept(acceptance);
     this.#core.bus.publish(topics.backlog);
