@@ -18,6 +18,9 @@ function connect(): RedisServer {
 /** So slow that nothing is paid off within a test: what its clock shows makes no difference. */
 const never = (burst: number): RateRule => ({ perSecond: 1e-6, burst });
 
+/** What is asked here has no caller that waits. */
+const patient = (prefix: string) => ({ prefix, answerMs: 20_000 });
+
 describe('rates on Redis', () => {
   it('grant, refuse and say what is left as those of one process do, over two connections', async () => {
     const asks = fc.array(fc.tuple(fc.uniqueArray(fc.nat(2), { minLength: 1 }), fc.boolean()), { maxLength: 20 });
@@ -26,8 +29,8 @@ describe('rates on Redis', () => {
       fc.asyncProperty(asks, async (sequence) => {
         const prefix = freshPrefix();
         const [one, other, twin] = [
-          new RedisRates(redis, prefix),
-          new RedisRates(redis, prefix),
+          new RedisRates(redis, patient(prefix)),
+          new RedisRates(redis, patient(prefix)),
           new LocalRates(() => 1e12),
         ];
         for (const [keys, first] of sequence) {
@@ -47,7 +50,7 @@ describe('rates on Redis', () => {
   it('say how long to wait, and leave no key for longer than it is needed', async () => {
     const prefix = freshPrefix();
     const redis = connect();
-    const rates = new RedisRates(redis, prefix);
+    const rates = new RedisRates(redis, patient(prefix));
     const claims = [{ key: 'tenant acme', rule: { perSecond: 0.1, burst: 2 } }];
     for (const remaining of [1, 0]) {
       expect(await rates.take(claims)).toMatchObject({ granted: true, retryAfterMs: 0, standings: [{ remaining }] });
@@ -65,7 +68,7 @@ describe('rates on Redis', () => {
   });
 
   it('are not kept from anyone by a slower rule that was there before', async () => {
-    const rates = new RedisRates(connect(), freshPrefix());
+    const rates = new RedisRates(connect(), patient(freshPrefix()));
     await rates.take([{ key: 'k', rule: never(1) }]);
     const { retryAfterMs } = await rates.take([{ key: 'k', rule: { perSecond: 1, burst: 1 } }]);
     expect(retryAfterMs).toBe(1_000);

@@ -8,7 +8,7 @@ import { firstReady, gateConnection } from './redis-gate.ts';
 const defaultPrefix = '{argosy}:rate:';
 
 /** How long Redis may take to answer: every request waits for it. */
-const answerMs = 250;
+const usualAnswerMs = 250;
 
 /**
  * What `refusalOf` and `count` do with each of some keys at once, on Redis' own clock: all are counted, or none.
@@ -41,7 +41,7 @@ export class RedisRates implements Rates {
   readonly #connected: Promise<void>;
 
   /** `redis` owns the connection. */
-  constructor(redis: RedisServer, prefix = defaultPrefix) {
+  constructor(redis: RedisServer, { prefix = defaultPrefix, answerMs = usualAnswerMs } = {}) {
     this.#prefix = prefix;
     this.#redis = redis.connect({ ...gateConnection, commandTimeout: answerMs });
     this.#connected = firstReady(this.#redis);
