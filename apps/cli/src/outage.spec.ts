@@ -4,6 +4,8 @@ import { Refused } from './client.ts';
 import { type Contact, outlast, type Patience } from './outage.ts';
 
 const brief: Patience = { limitMs: 60, firstMs: 1, mostMs: 20 };
+/** For what ends by itself. */
+const long: Patience = { ...brief, limitMs: 60_000 };
 const gone = new Unavailable('gone');
 
 /** Makes attempts as told, one after the other; the last is repeated. */
@@ -32,7 +34,7 @@ const contactThenFail = (contact: Contact): never => {
 describe('outlast', () => {
   it('repeats what broke off until it succeeds, and tells once', async () => {
     const { run, notes, made } = script(contactThenFail, fail(gone), fail(gone), () => 'report');
-    expect(await run()).toBe('report');
+    expect(await run(long)).toBe('report');
     expect(notes).toEqual(['connection lost, reconnecting']);
     expect(made()).toBe(4);
   });
@@ -47,7 +49,7 @@ describe('outlast', () => {
   it('takes 502, 503 and 504 for an outage, also at first, and for a sign that there is a server', async () => {
     const answers = [502, 503, 504].map((status) => fail(new Refused(status, 'http', 'away')));
     const { run, notes } = script(...answers, () => 'report');
-    expect(await run()).toBe('report');
+    expect(await run(long)).toBe('report');
     expect(notes).toHaveLength(1);
   });
 
@@ -88,7 +90,7 @@ describe('outlast', () => {
       throw gone;
     };
     const { run, notes } = script(held, held, held, held, () => 'report');
-    expect(await run()).toBe('report');
+    expect(await run(long)).toBe('report');
     expect(notes).toHaveLength(4);
   });
 
