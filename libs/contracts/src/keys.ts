@@ -31,13 +31,13 @@ export const keyBody = z
   .strictObject({
     name: z
       .string()
-      .min(1)
+      .min(1, 'says what the key is for, such as ci; on the command line --name')
       .max(100)
       .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'holds control characters')
       .meta({ description: 'For people.' }),
     scopes: z
       .array(z.enum(scopes))
-      .min(1)
+      .min(1, 'names none; leave it out for the usual ones')
       .refine((named) => new Set(named).size === named.length, 'names a scope twice')
       .default([...usualScopes])
       .meta({ description: 'None that the key which asks lacks itself. Default: all but `keys:admin`.' }),
