@@ -69,12 +69,13 @@ function numberProblems({ priority, deadlineMs }: inference.GenerateRequest): Pr
   return problems;
 }
 
-const constraintFields = { jsonSchema: 'json_schema', regex: 'regex', choice: 'choice' } as const;
+const constraintFields = { jsonSchema: 'json_schema', regex: 'regex', choice: 'choice', grammar: 'grammar' } as const;
 
-function constraintProblems({ constraint }: inference.GenerateRequest): Problem[] {
-  if (constraint === undefined) return [];
-  const path = constraintFields[constraint.$case];
-  return [{ path, message: 'this engine cannot constrain its replies: leave it out, and check the reply' }];
+function constraintProblems({ constraint, maxReasoningTokens }: inference.GenerateRequest): Problem[] {
+  const paths: string[] = constraint === undefined ? [] : [constraintFields[constraint.$case]];
+  if (maxReasoningTokens !== undefined) paths.push('max_reasoning_tokens');
+  const message = 'this engine cannot constrain its replies: leave it out, and check the reply';
+  return paths.map((path) => ({ path, message }));
 }
 
 function collected<T>(problems: Problem[], read: () => T): T | null {

@@ -144,6 +144,65 @@ export interface Choice {
   options: string[];
 }
 
+/** One JSON value. */
+export interface JsonValue {
+  /** that it fits, as JSON text; empty: any value */
+  jsonSchema: string;
+  /**
+   * True: what of the schema lies outside the supported subset is passed over in place of INVALID_ARGUMENT. The value may
+   * then not fit: whoever reads it has to check.
+   */
+  loose: boolean;
+}
+
+/** Words that nothing is asked of. */
+export interface FreeText {
+  /** Unicode code points */
+  minCharacters: number;
+  /** 0 = no limit but max_tokens */
+  maxCharacters: number;
+  /** no such string stands in it; at most 16 */
+  without: string[];
+}
+
+/** Parts of a grammar, in order. */
+export interface Grammars {
+  /** at least one */
+  parts: Grammar[];
+}
+
+/** One part again and again. */
+export interface Repetition {
+  part: Grammar | undefined;
+  minTimes: number;
+  /** at least 1 */
+  maxTimes: number;
+}
+
+/**
+ * A text by its parts, for forms that are more than one value: a tool call between its tags, or one of several calls, or
+ * an answer. The caller knows the form that its model was trained on; the engine keeps to it.
+ */
+export interface Grammar {
+  part:
+    | //
+    /** this, letter by letter */
+    { $case: "literal"; value: string }
+    | { $case: "json"; value: JsonValue }
+    | //
+    /** anchored at both ends */
+    { $case: "regex"; value: string }
+    | { $case: "text"; value: FreeText }
+    | //
+    /** all of these, one behind the other */
+    { $case: "sequence"; value: Grammars }
+    | //
+    /** one of these */
+    { $case: "choice"; value: Grammars }
+    | { $case: "repetition"; value: Repetition }
+    | undefined;
+}
+
 /**
  * One turn of a session. Turn n+1's prompt begins with the prompt and the output of turn n, token for token: then its KV
  * cache is found.
@@ -159,7 +218,10 @@ export interface GenerateRequest {
   sampling:
     | Sampling
     | undefined;
-  /** Holds for the text after the reasoning. A construct that is not supported is INVALID_ARGUMENT. */
+  /**
+   * Holds for the text after the reasoning. A construct that is not supported is INVALID_ARGUMENT. The text ends where it
+   * is whole, and never with a stop string; one that max_tokens or the context cut is not whole, as the reason says.
+   */
   constraint:
     | //
     /** a JSON Schema as JSON text */
@@ -168,6 +230,7 @@ export interface GenerateRequest {
     /** anchored at both ends */
     { $case: "regex"; value: string }
     | { $case: "choice"; value: Choice }
+    | { $case: "grammar"; value: Grammar }
     | undefined;
   /** of those who wait for a place, higher goes first; 0 unless told */
   priority: number;
@@ -175,6 +238,11 @@ export interface GenerateRequest {
   deadlineMs: number;
   /** sessions of different tenants share no KV cache, whatever their ids */
   tenant: string;
+  /**
+   * Behind so many tokens of reasoning its closing tag is written, whatever the model would say; 0 = no reasoning. Absent:
+   * as long as the model likes.
+   */
+  maxReasoningTokens?: number | undefined;
 }
 
 /** One event of a generation; `accepted` comes first, `finished` last. */
@@ -774,6 +842,452 @@ export const Choice: MessageFns<Choice> = {
   },
 };
 
+function createBaseJsonValue(): JsonValue {
+  return { jsonSchema: "", loose: false };
+}
+
+export const JsonValue: MessageFns<JsonValue> = {
+  encode(message: JsonValue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jsonSchema !== "") {
+      writer.uint32(10).string(message.jsonSchema);
+    }
+    if (message.loose !== false) {
+      writer.uint32(16).bool(message.loose);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JsonValue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJsonValue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jsonSchema = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.loose = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JsonValue>, I>>(base?: I): JsonValue {
+    return JsonValue.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JsonValue>, I>>(object: I): JsonValue {
+    const message = createBaseJsonValue();
+    message.jsonSchema = object.jsonSchema ?? "";
+    message.loose = object.loose ?? false;
+    return message;
+  },
+};
+
+function createBaseFreeText(): FreeText {
+  return { minCharacters: 0, maxCharacters: 0, without: [] };
+}
+
+export const FreeText: MessageFns<FreeText> = {
+  encode(message: FreeText, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.minCharacters !== 0) {
+      writer.uint32(8).uint32(message.minCharacters);
+    }
+    if (message.maxCharacters !== 0) {
+      writer.uint32(16).uint32(message.maxCharacters);
+    }
+    for (const v of message.without) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FreeText {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFreeText();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.minCharacters = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxCharacters = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.without.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FreeText>, I>>(base?: I): FreeText {
+    return FreeText.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FreeText>, I>>(object: I): FreeText {
+    const message = createBaseFreeText();
+    message.minCharacters = object.minCharacters ?? 0;
+    message.maxCharacters = object.maxCharacters ?? 0;
+    message.without = object.without?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGrammars(): Grammars {
+  return { parts: [] };
+}
+
+export const Grammars: MessageFns<Grammars> = {
+  encode(message: Grammars, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.parts) {
+      Grammar.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Grammars {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrammars();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parts.push(Grammar.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Grammars>, I>>(base?: I): Grammars {
+    return Grammars.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Grammars>, I>>(object: I): Grammars {
+    const message = createBaseGrammars();
+    message.parts = object.parts?.map((e) => Grammar.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRepetition(): Repetition {
+  return { part: undefined, minTimes: 0, maxTimes: 0 };
+}
+
+export const Repetition: MessageFns<Repetition> = {
+  encode(message: Repetition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.part !== undefined) {
+      Grammar.encode(message.part, writer.uint32(10).fork()).join();
+    }
+    if (message.minTimes !== 0) {
+      writer.uint32(16).uint32(message.minTimes);
+    }
+    if (message.maxTimes !== 0) {
+      writer.uint32(24).uint32(message.maxTimes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Repetition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRepetition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = Grammar.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minTimes = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxTimes = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Repetition>, I>>(base?: I): Repetition {
+    return Repetition.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Repetition>, I>>(object: I): Repetition {
+    const message = createBaseRepetition();
+    message.part = (object.part !== undefined && object.part !== null) ? Grammar.fromPartial(object.part) : undefined;
+    message.minTimes = object.minTimes ?? 0;
+    message.maxTimes = object.maxTimes ?? 0;
+    return message;
+  },
+};
+
+function createBaseGrammar(): Grammar {
+  return { part: undefined };
+}
+
+export const Grammar: MessageFns<Grammar> = {
+  encode(message: Grammar, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "literal":
+        writer.uint32(10).string(message.part.value);
+        break;
+      case "json":
+        JsonValue.encode(message.part.value, writer.uint32(18).fork()).join();
+        break;
+      case "regex":
+        writer.uint32(26).string(message.part.value);
+        break;
+      case "text":
+        FreeText.encode(message.part.value, writer.uint32(34).fork()).join();
+        break;
+      case "sequence":
+        Grammars.encode(message.part.value, writer.uint32(42).fork()).join();
+        break;
+      case "choice":
+        Grammars.encode(message.part.value, writer.uint32(50).fork()).join();
+        break;
+      case "repetition":
+        Repetition.encode(message.part.value, writer.uint32(58).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Grammar {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrammar();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "literal", value: reader.string() };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "json", value: JsonValue.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.part = { $case: "regex", value: reader.string() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.part = { $case: "text", value: FreeText.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.part = { $case: "sequence", value: Grammars.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.part = { $case: "choice", value: Grammars.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.part = { $case: "repetition", value: Repetition.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Grammar>, I>>(base?: I): Grammar {
+    return Grammar.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Grammar>, I>>(object: I): Grammar {
+    const message = createBaseGrammar();
+    switch (object.part?.$case) {
+      case "literal": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "literal", value: object.part.value };
+        }
+        break;
+      }
+      case "json": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "json", value: JsonValue.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "regex": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "regex", value: object.part.value };
+        }
+        break;
+      }
+      case "text": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "text", value: FreeText.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "sequence": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "sequence", value: Grammars.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "choice": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "choice", value: Grammars.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "repetition": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "repetition", value: Repetition.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseGenerateRequest(): GenerateRequest {
   return {
     requestId: "",
@@ -785,6 +1299,7 @@ function createBaseGenerateRequest(): GenerateRequest {
     priority: 0,
     deadlineMs: 0,
     tenant: "",
+    maxReasoningTokens: undefined,
   };
 }
 
@@ -820,6 +1335,9 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
       case "choice":
         Choice.encode(message.constraint.value, writer.uint32(74).fork()).join();
         break;
+      case "grammar":
+        Grammar.encode(message.constraint.value, writer.uint32(106).fork()).join();
+        break;
     }
     if (message.priority !== 0) {
       writer.uint32(80).sint32(message.priority);
@@ -829,6 +1347,9 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
     }
     if (message.tenant !== "") {
       writer.uint32(98).string(message.tenant);
+    }
+    if (message.maxReasoningTokens !== undefined) {
+      writer.uint32(112).uint32(message.maxReasoningTokens);
     }
     return writer;
   },
@@ -918,6 +1439,14 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
             message.constraint = { $case: "choice", value: Choice.decode(reader, reader.uint32()) };
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.constraint = { $case: "grammar", value: Grammar.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 10: {
             if (tag !== 80) {
               break;
@@ -940,6 +1469,14 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
             }
 
             message.tenant = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.maxReasoningTokens = reader.uint32();
             continue;
           }
         }
@@ -998,10 +1535,17 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
         }
         break;
       }
+      case "grammar": {
+        if (object.constraint?.value !== undefined && object.constraint?.value !== null) {
+          message.constraint = { $case: "grammar", value: Grammar.fromPartial(object.constraint.value) };
+        }
+        break;
+      }
     }
     message.priority = object.priority ?? 0;
     message.deadlineMs = object.deadlineMs ?? 0;
     message.tenant = object.tenant ?? "";
+    message.maxReasoningTokens = object.maxReasoningTokens ?? undefined;
     return message;
   },
 };
