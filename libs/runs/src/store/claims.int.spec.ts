@@ -407,6 +407,13 @@ describeStores((stores) => {
       expect(await takes('d1')).toBe(true);
       await dropDuty(database(), 'dispatching', 'd1');
     });
+
+    it('gives a duty at once when whoever had it belonged to an earlier process', async () => {
+      expect(await takeDuty(database(), 'dispatching', 'before', longMs)).toBe(true);
+      await endAllLeases(database());
+      expect(await takeDuty(database(), 'dispatching', 'now', longMs)).toBe(true);
+      await dropDuty(database(), 'dispatching', 'now');
+    });
   });
 
   describe('endCancelledUnstarted', () => {

@@ -23,9 +23,10 @@ export async function endLease(database: Statements, workerId: string): Promise<
   await database.query('DELETE FROM argosy.workers WHERE worker_id = $1', [workerId]);
 }
 
-/** Only for a store that one process holds alone: whoever had leases before is certainly gone. */
+/** Only for a store that one process holds alone: whoever had leases or duties before is certainly gone. */
 export async function endAllLeases(database: Statements): Promise<void> {
   await database.query('DELETE FROM argosy.workers');
+  await database.query('DELETE FROM argosy.leaders');
 }
 
 /** Forgets workers whose lease ended long ago: by then nothing names them that is still to be done. */
