@@ -114,6 +114,7 @@ async function turnOf(generator: Generator, session: string, ids: readonly numbe
     session,
     prompt: { ids, ending: '' },
     sampling: { ...sampling, maxTokens: replyTokens, logprobs: null },
+    guide: null,
     priority: 0,
     abort: never,
     deadline: never,

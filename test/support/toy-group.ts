@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { credentials } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll } from '@jest/globals';
 import { inference } from '#contracts/rpc';
-import { Generator, type GroupLimits } from '#moe';
+import { Generator, type GroupLimits, Guides } from '#moe';
 import { loadTokenizer, type Tokenizer } from '#tokens';
 import type { Engine } from '../../apps/inference/src/service/engine.ts';
 import { InferenceServer, type ServerOptions } from '../../apps/inference/src/service/server.ts';
@@ -93,6 +93,7 @@ function engineOf(
   };
   return {
     generator: new Generator(model, speech, toyLimits, () => performance.now()),
+    guides: new Guides({ size: vocabulary, ...speech }),
     tokenizer,
     vocabulary,
     now: () => performance.now(),

@@ -9,8 +9,14 @@ export interface Piece {
   readonly text: string;
 }
 
-const OPENING = '<think>';
-const CLOSING = '</think>';
+/** The tags of reasoning. */
+export const OPENING = '<think>';
+export const CLOSING = '</think>';
+
+/** True for a prompt whose reply begins in the middle of the reasoning. */
+export function opensReasoning(prompt: string): boolean {
+  return prompt.trimEnd().endsWith(OPENING);
+}
 
 /** The pieces joined are the text as it was generated, tags included. */
 export class ChannelSplitter {
@@ -19,7 +25,7 @@ export class ChannelSplitter {
 
   /** @param prompt the text that the reply continues: one that ends with an open tag starts in `reasoning` */
   constructor(prompt: string) {
-    this.#channel = prompt.trimEnd().endsWith(OPENING) ? 'reasoning' : 'content';
+    this.#channel = opensReasoning(prompt) ? 'reasoning' : 'content';
   }
 
   /** Where the next text goes, as far as is known. */

@@ -63,6 +63,7 @@ function request(i: number, changes: Partial<GenerationRequest> = {}): Generatio
     session: `s${i}`,
     prompt: { ids, ending: '' },
     sampling,
+    guide: null,
     priority: 0,
     abort: never,
     deadline: never,

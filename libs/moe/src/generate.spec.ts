@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { type ToyModel, type ToyOptions, toyModel } from '../../../test/support/toy-model.ts';
+import type { Constraint } from './constraint/constraint.ts';
+import { NothingCanFollow } from './constraint/faults.ts';
+import { Guides } from './constraint/guide.ts';
 import { type GenerationRequest, Generator, type GroupLimits } from './generate.ts';
 import type { Finished } from './generation.ts';
 import { Draining, NoRoom, PromptTooLong } from './generation-faults.ts';
@@ -43,6 +46,7 @@ function asking(prompt: string, changes: Partial<GenerationRequest> = {}): Gener
     session: prompt,
     prompt: { ids, ending: prompt },
     sampling: greedy,
+    guide: null,
     priority: 0,
     abort: never,
     deadline: never,
@@ -315,6 +319,61 @@ describe('the end of a generation before its time', () => {
   it('is an error where the model gives no numbers', async () => {
     const model = toy({ logits: (_, vocabulary) => new Float32Array(vocabulary).fill(Number.NaN) });
     await expect(replyOf(generatorOf(model).generate(asking('a')))).rejects.toThrow(/weights of the model are damaged/);
+  });
+});
+
+describe('a reply that is held to a form', () => {
+  const guides = new Guides({ size: 128, ...speech });
+  const form: Constraint = {
+    kind: 'json',
+    schema:
+      '{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"},"maxItems":4}},"required":["a"]}',
+    loose: false,
+  };
+  const guide = (one = form) =>
+    guides.guide({ constraint: { form: one, path: 'grammar' }, reasoningTokens: 3, isReasoning: false, stop: [] });
+  const sampling: Sampling = { ...greedy, temperature: 1, maxTokens: 150 };
+  const request = (i: number, changes: Partial<GenerationRequest> = {}) =>
+    asking(`prompt ${i}`, { sampling: { ...sampling, seed: i }, guide: i % 3 === 2 ? null : guide(), ...changes });
+
+  it('has it once it is whole, and says where it was cut', async () => {
+    let cut = 0;
+    for (let i = 0; i < 20; i++) {
+      const maxTokens = i % 2 === 0 ? 150 : 20;
+      const asked = request(i, { guide: guide(), sampling: { ...sampling, seed: i, maxTokens } });
+      const { text, finished } = await replyOf(generatorOf(toy()).generate(asked));
+      if (finished.reason === 'length') cut++;
+      else expect(JSON.parse(text.replace(/^<think>.*?<\/think>/s, ''))).toEqual({ a: expect.any(Array) });
+      expect(['stop', 'length']).toContain(finished.reason);
+    }
+    expect(cut).toBeGreaterThan(0);
+    expect(cut).toBeLessThan(15);
+  });
+
+  it('is the same alone and among others, those that gave their pages up and were computed anew included', async () => {
+    const alone = [];
+    const numbers = Array.from({ length: 9 }, (_, i) => i);
+    for (const i of numbers) alone.push((await replyOf(generatorOf(toy()).generate(request(i)))).ids);
+    const generator = generatorOf(toy(), { kvTokens: 192, stepTokens: 24 });
+    const together = await Promise.all(numbers.map((i) => replyOf(generator.generate(request(i)))));
+    expect(together.map(({ ids }) => ids)).toEqual(alone);
+    expect(generator.load.preemptions).toBeGreaterThan(0);
+  });
+
+  it('fails alone where nothing can follow', async () => {
+    const poor = new Guides({
+      ...speech,
+      size: 128,
+      bytesOf: (id) => (id === 0x61 ? Uint8Array.of(id) : new Uint8Array(0)),
+    });
+    const regex: Constraint = { kind: 'regex', pattern: 'ab' };
+    const held = { constraint: { form: regex, path: 'regex' }, reasoningTokens: 0, isReasoning: false, stop: [] };
+    const generator = generatorOf(toy());
+    const other = replyOf(generator.generate(asking('other')));
+    await expect(replyOf(generator.generate(asking('p', { guide: poor.guide(held) })))).rejects.toThrow(
+      NothingCanFollow,
+    );
+    expect((await other).finished.reason).toBe('length');
   });
 });
 

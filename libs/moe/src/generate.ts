@@ -1,6 +1,8 @@
 /** The loop that generates: requests join and leave a batch between its steps. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Aborted, DeadlineExceeded } from '#errors';
+import { ConstraintTooLarge, NothingCanFollow } from './constraint/faults.ts';
+import type { Guide } from './constraint/guide.ts';
 import { Generation, type Progress, type PromptTokens, type Speech } from './generation.ts';
 import { Draining, NoRoom, PromptTooLong } from './generation-faults.ts';
 import type { Model } from './model.ts';
@@ -32,6 +34,8 @@ export interface GenerationRequest {
   readonly session: string | null;
   readonly prompt: PromptTokens;
   readonly sampling: Sampling;
+  /** Keeps the reply to a form, for this request alone; null where it may be anything. */
+  readonly guide: Guide | null;
   /** Higher goes first within a tenant. */
   readonly priority: number;
   /** Fires when nobody wants the reply any more. */
@@ -67,7 +71,7 @@ class Job implements Task {
 
   constructor(request: GenerationRequest, speech: Speech, since: number) {
     this.request = request;
-    this.generation = new Generation(request.prompt, request.sampling, speech);
+    this.generation = new Generation(request.prompt, request.sampling, speech, request.guide);
     this.root = JSON.stringify([speech.model, request.tenant]);
     this.since = since;
   }
@@ -237,7 +241,12 @@ export class Generator {
   #advance({ task, position, count }: Part<Job>, logits: Float32Array | undefined): void {
     if (position + count < task.tokens.length || task.end !== null) return;
     if (logits === undefined) throw new Error('a step gave fewer rows of logits than it was asked for');
-    this.#tell(task, task.generation.take(logits));
+    try {
+      this.#tell(task, task.generation.take(logits));
+    } catch (error) {
+      if (!(error instanceof ConstraintTooLarge || error instanceof NothingCanFollow)) throw error;
+      this.#fail(task, error);
+    }
   }
 
   #tell(job: Job, { deltas, over }: Progress): void {

@@ -1,5 +1,7 @@
 /** One reply as it comes into being: from logits to tokens, text, and the end. No I/O, no clock. */
+
 import { type Channel, ChannelSplitter, type Piece } from './channels.ts';
+import type { Guide } from './constraint/guide.ts';
 import { type BytesOf, Detokenizer } from './detokenize.ts';
 import { type Chosen, sample } from './sampler.ts';
 import type { Sampling } from './sampling.ts';
@@ -68,10 +70,13 @@ export class Generation {
   readonly #detokenizer: Detokenizer;
   readonly #stops: StopFinder;
   readonly #channels: ChannelSplitter;
+  readonly #guide: Guide | null;
   #untold: { ids: number[]; logprobs: NonNullable<Chosen['logprobs']>[] } = { ids: [], logprobs: [] };
 
-  constructor(prompt: PromptTokens, sampling: Sampling, speech: Speech) {
+  /** @param guide keeps the reply to a form; null where it may be anything */
+  constructor(prompt: PromptTokens, sampling: Sampling, speech: Speech, guide: Guide | null) {
     this.#speech = speech;
+    this.#guide = guide;
     this.#sampling = sampling;
     this.#promptTokens = prompt.ids.length;
     this.#tokens = [...prompt.ids];
@@ -97,11 +102,14 @@ export class Generation {
   /**
    * Chooses the next token by what the model says behind the last one.
    * @param logits f32 [vocabulary]
-   * @throws RangeError for logits that are no numbers
+   * @throws RangeError for logits that are no numbers; ConstraintTooLarge and NothingCanFollow, the fault of this reply
+   * alone
    */
   take(logits: Float32Array): Progress {
     const seen = { anywhere: this.#anywhere, reply: this.#reply };
-    const { id, logprobs } = sample(logits, this.#sampling, seen, this.#tokens.length);
+    const place = { position: this.#tokens.length, allowed: this.#guide?.allowed ?? null };
+    const { id, logprobs } = sample(logits, this.#sampling, seen, place);
+    if (!this.#speech.endIds.has(id)) this.#guide?.take(id);
     this.#tokens.push(id);
     this.#anywhere.add(id);
     this.#reply.add(id);
@@ -120,7 +128,7 @@ export class Generation {
   }
 
   #reasonToEnd(id: number, stop: string | null): FinishReason | null {
-    if (stop !== null || this.#speech.endIds.has(id)) return 'stop';
+    if (stop !== null || this.#speech.endIds.has(id) || this.#guide?.isOver) return 'stop';
     if (this.completionTokens >= this.#sampling.maxTokens) return 'length';
     return this.#tokens.length >= this.#speech.contextTokens ? 'context' : null;
   }

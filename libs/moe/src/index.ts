@@ -1,6 +1,9 @@
 export type { ComputeBackend, ResidentExpert } from './backend.ts';
+export { opensReasoning } from './channels.ts';
 export { Checkpoint } from './checkpoint.ts';
 export { type CombineMode, combine, type Part } from './combine.ts';
+export type { Constraint } from './constraint/constraint.ts';
+export { Guides, type Held } from './constraint/guide.ts';
 export { assign, type ExpertPairs, gatherRows, groupByExpert, type Slice, sliceOf } from './dispatch.ts';
 export { decodeRows, encodeRows, roundedTo, type WireFormat, wireBytes } from './dispatch-format.ts';
 export { type ExpertSource, type Experts, localExperts } from './experts.ts';

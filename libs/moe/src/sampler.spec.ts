@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Seen, sample } from './sampler.ts';
+import { type Place, type Seen, sample } from './sampler.ts';
 import { type Sampling, samplingOf } from './sampling.ts';
 
 const plain: Sampling = {
@@ -14,6 +14,7 @@ const plain: Sampling = {
   maxTokens: 100,
   logprobs: null,
 };
+const at = (position: number): Place => ({ position, allowed: null });
 const unseen: Seen = { anywhere: new Set(), reply: new Set() };
 
 /** ln of these: probabilities 0.5, 0.25, 0.125, 0.125. */
@@ -22,7 +23,7 @@ const logits = Float32Array.of(Math.log(2), Math.log(4), 0, 0);
 function frequencies(settings: Partial<Sampling>, seen = unseen, draws = 20_000): number[] {
   const counts = new Array<number>(logits.length).fill(0);
   for (let position = 0; position < draws; position++) {
-    const { id } = sample(logits, { ...plain, ...settings }, seen, position);
+    const { id } = sample(logits, { ...plain, ...settings }, seen, at(position));
     counts[id] = (counts[id] ?? 0) + 1 / draws;
   }
   return counts;
@@ -35,6 +36,21 @@ const near = (found: readonly number[], expected: readonly number[]) => {
 };
 
 describe('the sampler', () => {
+  it('chooses among the allowed tokens alone, and tells probabilities among all', () => {
+    const allowed = Uint32Array.of(0b1001);
+    const counts = new Array<number>(logits.length).fill(0);
+    for (let position = 0; position < 20_000; position++) {
+      const { id } = sample(logits, { ...plain, topP: 0.9 }, unseen, { position, allowed });
+      counts[id] = (counts[id] ?? 0) + 1 / 20_000;
+    }
+    near(counts, [2 / 3, 0, 0, 1 / 3]);
+    const { id, logprobs } = sample(logits, { ...plain, temperature: 0, logprobs: 0 }, unseen, {
+      position: 0,
+      allowed,
+    });
+    expect({ id, chosen: Math.exp(logprobs?.chosen.logprob ?? 0) }).toEqual({ id: 0, chosen: expect.closeTo(0.25, 6) });
+  });
+
   it('draws each token as often as its probability says', () => {
     near(frequencies({}), [0.25, 0.5, 0.125, 0.125]);
   });
@@ -46,8 +62,8 @@ describe('the sampler', () => {
   });
 
   it('takes the arg max at temperature 0, ties to the lower id', () => {
-    expect(sample(logits, { ...plain, temperature: 0 }, unseen, 0).id).toBe(1);
-    expect(sample(Float32Array.of(1, 3, 3, 2), { ...plain, temperature: 0 }, unseen, 0).id).toBe(1);
+    expect(sample(logits, { ...plain, temperature: 0 }, unseen, at(0)).id).toBe(1);
+    expect(sample(Float32Array.of(1, 3, 3, 2), { ...plain, temperature: 0 }, unseen, at(0)).id).toBe(1);
   });
 
   it('keeps the most probable k, and of a tie the lower id', () => {
@@ -75,28 +91,28 @@ describe('the sampler', () => {
   it('applies the repetition penalty to prompt and reply: positive logits are divided, negative ones multiplied', () => {
     const greedy = { ...plain, temperature: 0, repetitionPenalty: 2 };
     const seen: Seen = { anywhere: new Set([0]), reply: new Set() };
-    expect(sample(Float32Array.of(3, 2), greedy, seen, 0).id).toBe(1);
-    expect(sample(Float32Array.of(-1, -1.5), greedy, seen, 0).id).toBe(1);
-    expect(sample(Float32Array.of(3, 2), greedy, unseen, 0).id).toBe(0);
+    expect(sample(Float32Array.of(3, 2), greedy, seen, at(0)).id).toBe(1);
+    expect(sample(Float32Array.of(-1, -1.5), greedy, seen, at(0)).id).toBe(1);
+    expect(sample(Float32Array.of(3, 2), greedy, unseen, at(0)).id).toBe(0);
   });
 
   it('gives the same for the same seed and position, and depends on nothing drawn before', () => {
-    const alone = sample(logits, plain, unseen, 17).id;
-    for (let position = 0; position < 5; position++) sample(logits, plain, unseen, position);
-    expect(sample(logits, plain, unseen, 17).id).toBe(alone);
-    const other = Array.from({ length: 64 }, (_, at) => sample(logits, { ...plain, seed: 6 }, unseen, at).id);
-    const ours = Array.from({ length: 64 }, (_, at) => sample(logits, plain, unseen, at).id);
+    const alone = sample(logits, plain, unseen, at(17)).id;
+    for (let position = 0; position < 5; position++) sample(logits, plain, unseen, at(position));
+    expect(sample(logits, plain, unseen, at(17)).id).toBe(alone);
+    const other = Array.from({ length: 64 }, (_, i) => sample(logits, { ...plain, seed: 6 }, unseen, at(i)).id);
+    const ours = Array.from({ length: 64 }, (_, i) => sample(logits, plain, unseen, at(i)).id);
     expect(other).not.toEqual(ours);
   });
 
   it('tells the log-probabilities of the model itself, whatever the settings did', () => {
     const settings = { ...plain, temperature: 0, presencePenalty: 2, logprobs: 3 };
-    const { id, logprobs } = sample(logits, settings, { anywhere: new Set([1]), reply: new Set([1]) }, 0);
+    const { id, logprobs } = sample(logits, settings, { anywhere: new Set([1]), reply: new Set([1]) }, at(0));
     expect(id).toBe(0);
     expect(logprobs?.chosen).toEqual({ id: 0, logprob: expect.closeTo(Math.log(0.25), 6) });
     expect(logprobs?.top.map(({ id: top }) => top)).toEqual([1, 0, 2]);
     expect(logprobs?.top.map(({ logprob }) => Math.exp(logprob))).toEqual(close([0.5, 0.25, 0.125]));
-    expect(sample(logits, { ...settings, logprobs: 0 }, unseen, 0).logprobs?.top).toEqual([]);
+    expect(sample(logits, { ...settings, logprobs: 0 }, unseen, at(0)).logprobs?.top).toEqual([]);
   });
 
   it('keeps what a plain sort of all tokens keeps, for any logits and cuts', () => {
@@ -105,7 +121,7 @@ describe('the sampler', () => {
     fc.assert(
       fc.property(values, cuts, fc.nat(1000), (given, { topK, topP }, position) => {
         const row = Float32Array.from(given);
-        const { id } = sample(row, { ...plain, topK, topP }, unseen, position);
+        const { id } = sample(row, { ...plain, topK, topP }, unseen, at(position));
         expect(keptBySort(row, topK, topP)).toContain(id);
       }),
       { numRuns: 500 },
@@ -113,10 +129,10 @@ describe('the sampler', () => {
   });
 
   it('refuses logits that hold NaN or nothing finite', () => {
-    expect(() => sample(Float32Array.of(1, Number.NaN), { ...plain, temperature: 0 }, unseen, 0)).toThrow(/NaN/);
-    expect(() => sample(Float32Array.of(Number.NaN, 1), plain, unseen, 0)).toThrow(/NaN/);
-    expect(() => sample(Float32Array.of(1, Infinity), plain, unseen, 0)).toThrow(/finite/);
-    expect(() => sample(Float32Array.of(-Infinity, -Infinity), plain, unseen, 0)).toThrow(/finite/);
+    expect(() => sample(Float32Array.of(1, Number.NaN), { ...plain, temperature: 0 }, unseen, at(0))).toThrow(/NaN/);
+    expect(() => sample(Float32Array.of(Number.NaN, 1), plain, unseen, at(0))).toThrow(/NaN/);
+    expect(() => sample(Float32Array.of(1, Infinity), plain, unseen, at(0))).toThrow(/finite/);
+    expect(() => sample(Float32Array.of(-Infinity, -Infinity), plain, unseen, at(0))).toThrow(/finite/);
   });
 });
 

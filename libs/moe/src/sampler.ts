@@ -1,5 +1,6 @@
 /** Chooses the next token. Pure: the same logits, settings, history and position give the same token. */
 import { argMax, drawn, largest } from './kernels/choose.ts';
+import { masked } from './kernels/masked.ts';
 import type { Sampling } from './sampling.ts';
 
 /** Which tokens a text holds already. */
@@ -8,6 +9,14 @@ export interface Seen {
   readonly anywhere: ReadonlySet<number>;
   /** In the reply. */
   readonly reply: ReadonlySet<number>;
+}
+
+/** Where a token is to be chosen. */
+export interface Place {
+  /** Of the token in the whole text; below 2^32. */
+  readonly position: number;
+  /** A bit for each token that may be chosen, in words of 32; null for all of them. */
+  readonly allowed: Uint32Array | null;
 }
 
 export interface TokenLogprob {
@@ -24,12 +33,12 @@ export interface Chosen {
 
 /**
  * @param logits f32 [vocabulary], as the model gave them; not changed
- * @param position of the chosen token in the whole text; below 2^32
- * @throws RangeError for logits that hold no finite number or a NaN
+ * @throws RangeError for logits that hold a NaN or no finite number, of the tokens that are allowed
  * Cost O(vocabulary), with `topP` and no `topK` also a sort of the tokens that could be kept.
  */
-export function sample(logits: Float32Array, sampling: Sampling, seen: Seen, position: number): Chosen {
-  const penalised = withPenalties(logits, sampling, seen);
+export function sample(logits: Float32Array, sampling: Sampling, seen: Seen, { position, allowed }: Place): Chosen {
+  const open = allowed === null ? logits : masked(logits, allowed);
+  const penalised = withPenalties(open, sampling, seen);
   const id = sampling.temperature === 0 ? argMax(penalised) : drawn(penalised, sampling, position);
   if (id < 0) throw new RangeError('the logits hold NaN or no finite number: the weights of the model are damaged');
   return { id, logprobs: sampling.logprobs === null ? null : logprobsOf(logits, id, sampling.logprobs) };

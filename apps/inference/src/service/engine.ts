@@ -1,12 +1,14 @@
 /** What the service serves: a model, its tokenizer, and the loop that generates with them. */
 import { basename, resolve } from 'node:path';
 import { inference } from '#contracts/rpc';
-import { type Checkpoint, Generator, type GroupLimits, type Model, type Sampling } from '#moe';
+import { type Checkpoint, Generator, type GroupLimits, Guides, type Model, type Sampling } from '#moe';
 import type { Tokenizer } from '#tokens';
 import { fingerprintsOf } from './fingerprints.ts';
 
 export interface Engine {
   readonly generator: Generator;
+  /** Of what requests hold their replies to. */
+  readonly guides: Guides;
   readonly tokenizer: Tokenizer;
   readonly vocabulary: number;
   /** What a request has that says nothing; the seed is new each time. */
@@ -56,6 +58,7 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
   const facts = group ?? alone;
   return {
     generator,
+    guides: new Guides({ size: vocabulary, bytesOf, endIds }),
     tokenizer,
     vocabulary,
     now,

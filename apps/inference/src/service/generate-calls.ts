@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import type { inference } from '#contracts/rpc';
-import type { Finished } from '#moe';
+import { type Finished, opensReasoning } from '#moe';
 import type { Logger } from '#platform';
 import { statusOf } from '../transport/status.ts';
 import type { Engine } from './engine.ts';
@@ -50,7 +50,7 @@ export class GenerateCalls {
    * @throws while iterating, whatever the call is to fail with
    */
   async *generate(request: inference.GenerateRequest, left: AbortSignal): AsyncGenerator<inference.GenerateResponse> {
-    const { generator, tokenizer, defaults, vocabulary, now } = this.#engine;
+    const { generator, guides, tokenizer, defaults, vocabulary, now } = this.#engine;
     const asked = askedOf(request, defaults(), vocabulary);
     if (this.#running.has(asked.requestId)) throw new AlreadyRunning(asked.requestId);
     const abort = new AbortController();
@@ -61,12 +61,15 @@ export class GenerateCalls {
     const since = now();
     try {
       const prompt = await promptOf(request.prompt, tokenizer, vocabulary);
+      const { held, sampling } = asked;
+      const isReasoning = opensReasoning(prompt.ending);
+      const guide = held && guides.guide({ ...held, isReasoning, stop: sampling.stop });
       const signals = {
         abort: AbortSignal.any([abort.signal, left, this.#stopping.signal]),
         deadline: deadline.signal,
       };
       let seq = 0;
-      for await (const event of generator.generate({ ...asked, prompt, ...signals })) {
+      for await (const event of generator.generate({ ...asked, prompt, guide, ...signals })) {
         if (event.kind === 'finished') this.#note(asked.requestId, event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();

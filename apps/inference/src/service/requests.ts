@@ -1,7 +1,8 @@
 /** What a GenerateRequest asks for, checked field by field. */
 import type { inference } from '#contracts/rpc';
 import { InvalidInput, type Problem } from '#errors';
-import { type Sampling, samplingOf } from '#moe';
+import { type Held, type Sampling, samplingOf } from '#moe';
+import { heldOf } from './constraints.ts';
 
 /** A request but for its prompt. */
 export interface Asked {
@@ -10,6 +11,8 @@ export interface Asked {
   /** Names what is kept of the session; of two tenants, never the same. Null for a request of no session. */
   readonly session: string | null;
   readonly sampling: Sampling;
+  /** What the reply is held to; null for nothing. */
+  readonly held: Pick<Held, 'constraint' | 'reasoningTokens'> | null;
   readonly priority: number;
   /** From arrival; null for none but the call's own. */
   readonly deadlineMs: number | null;
@@ -24,12 +27,13 @@ const MOST_DEADLINE_MS = 24 * 3_600_000;
  * @throws InvalidInput naming every field that cannot be used
  */
 export function askedOf(request: inference.GenerateRequest, defaults: Sampling, vocabulary: number): Asked {
-  const problems = [...nameProblems(request), ...numberProblems(request), ...constraintProblems(request)];
+  const problems = [...nameProblems(request), ...numberProblems(request)];
+  const held = collected(problems, () => heldOf(request));
   const sampling = collected(problems, () => samplingOf(request.sampling ?? {}, defaults, vocabulary));
   if (sampling === null || problems.length > 0) throw new InvalidInput(problems);
   const { requestId, sessionId, tenant, priority, deadlineMs } = request;
   const session = sessionId === '' ? null : sessionKey(tenant, sessionId);
-  return { requestId, tenant, session, sampling, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
+  return { requestId, tenant, session, sampling, held, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
 }
 
 function sessionKey(tenant: string, sessionId: string): string {
@@ -67,15 +71,6 @@ function numberProblems({ priority, deadlineMs }: inference.GenerateRequest): Pr
     });
   }
   return problems;
-}
-
-const constraintFields = { jsonSchema: 'json_schema', regex: 'regex', choice: 'choice', grammar: 'grammar' } as const;
-
-function constraintProblems({ constraint, maxReasoningTokens }: inference.GenerateRequest): Problem[] {
-  const paths: string[] = constraint === undefined ? [] : [constraintFields[constraint.$case]];
-  if (maxReasoningTokens !== undefined) paths.push('max_reasoning_tokens');
-  const message = 'this engine cannot constrain its replies: leave it out, and check the reply';
-  return paths.map((path) => ({ path, message }));
 }
 
 function collected<T>(problems: Problem[], read: () => T): T | null {

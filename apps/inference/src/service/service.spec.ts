@@ -125,7 +125,7 @@ describe('Generate', () => {
       sessionId: 'x'.repeat(257),
       priority: 5_000,
       deadlineMs: 90_000_000,
-      constraint: { $case: 'regex', value: 'a*' },
+      constraint: { $case: 'jsonSchema', value: '' },
       sampling: { topP: 7, temperature: -1, stop: [''] },
     });
     const error = await failureOf(client.generate(absurd));
@@ -134,7 +134,7 @@ describe('Generate', () => {
     const fields = rpcDetails.BadRequest.decode(detail?.value ?? Buffer.alloc(0)).fieldViolations.map(
       ({ field }) => field,
     );
-    const named = ['request_id', 'session_id', 'priority', 'deadline_ms', 'regex'];
+    const named = ['request_id', 'session_id', 'priority', 'deadline_ms', 'json_schema'];
     expect(fields).toEqual([...named, 'sampling.temperature', 'sampling.top_p', 'sampling.stop[0]']);
     for (const field of fields) expect(error.details).toContain(`${field}: `);
   });

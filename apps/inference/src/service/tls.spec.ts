@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { inference } from '#contracts/rpc';
 import { configuredModels } from '#model';
-import { Generator } from '#moe';
+import { Generator, Guides } from '#moe';
 import { readConfig } from '#platform';
 import { loadTokenizer } from '#tokens';
 import { newAuthority } from '../../../../test/support/certificates.ts';
@@ -49,6 +49,7 @@ async function engine(): Promise<Engine> {
   };
   return {
     generator: new Generator(toyModel({ vocabulary, logits }), speech, limits, () => performance.now()),
+    guides: new Guides({ size: vocabulary, ...speech }),
     tokenizer,
     vocabulary,
     now: () => performance.now(),

@@ -6,6 +6,8 @@ import { ArgosyError, InvalidInput, messageOf } from '#errors';
 /** How each expected failure is told; what is retryable and not listed is UNAVAILABLE, anything else a bug and INTERNAL. */
 const codes: Readonly<Record<string, status>> = {
   validation_failed: status.INVALID_ARGUMENT,
+  constraint_too_large: status.INVALID_ARGUMENT,
+  nothing_can_follow: status.INVALID_ARGUMENT,
   prompt_too_long: status.OUT_OF_RANGE,
   no_room: status.RESOURCE_EXHAUSTED,
   shard_full: status.RESOURCE_EXHAUSTED,
