@@ -14,10 +14,10 @@ async function buildDist() {
  */
 const groups = {
   unit: { prepare: [], args: [] },
-  // Jest leaves one core to whoever watches; these wait for stores most of the time.
+  // Jest leaves one core to whoever watches; these wait for stores and processes most of the time.
   integration: { prepare: [], args: ['--maxWorkers=2'] },
-  chaos: { prepare: [buildDist], args: ['--runInBand'] },
-  e2e: { prepare: [buildDist], args: ['--runInBand'] },
+  chaos: { prepare: [buildDist], args: ['--maxWorkers=2'] },
+  e2e: { prepare: [buildDist], args: ['--maxWorkers=2'] },
 };
 
 export const groupNames = Object.keys(groups);
