@@ -5,9 +5,9 @@ import { Dispatcher } from '#dispatcher';
 import { Gateway, toolPrices } from '#gateway';
 import { configuredModels, type ModelSpec, pageReader } from '#model';
 import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSigningKey } from '#platform';
-import { DataDirectory, type EmbeddedRuns, openEmbedded } from '#runs';
+import { DataDirectory, type EmbeddedRuns, openEmbedded, type Secrets, secretsKeyOf } from '#runs';
 import { ToolWorker } from '#tool-worker';
-import { Corpora, openToolbox, type Toolbox, toolSignatures, wayOut } from '#tools';
+import { Corpora, openToolbox, secretNames, type Toolbox, toolSignatures, wayOut } from '#tools';
 import { ownProviders } from './providers.ts';
 
 /** The tenant of everyone on this machine. */
@@ -24,6 +24,7 @@ export interface EmbeddedOptions {
 interface Running {
   readonly directory: DataDirectory;
   readonly store: EmbeddedRuns;
+  readonly secrets: Secrets;
   readonly corpora: Corpora;
   readonly toolbox: Toolbox;
   readonly workers: readonly [AgentWorker, ToolWorker];
@@ -63,12 +64,13 @@ export class Embedded {
 
   /** Lets go of everything in the order that loses nothing: runs are handed back, then the stores close. */
   async stop(): Promise<void> {
-    const { gateway, dispatcher, workers, store, corpora, toolbox, directory } = this.#running;
+    const { gateway, dispatcher, workers, store, secrets, corpora, toolbox, directory } = this.#running;
     await gateway.stop();
     await dispatcher.stop();
     for (const worker of workers) await worker.stop(0);
     await toolbox.close();
     await corpora.close();
+    await secrets.close();
     await store.close();
     await directory.release();
   }
@@ -83,6 +85,8 @@ async function startIn(
   const store = await openEmbedded(directory);
   undo.push(async () => await store.close());
   const { runs } = store;
+  const secrets = store.secrets({ wrapping: secretsKeyOf(config.ARGOSY_SECRETS_KEY) });
+  undo.push(async () => await secrets.close());
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
@@ -101,16 +105,21 @@ async function startIn(
   const toolWorker = await ToolWorker.start(runs, toolbox.tools, callers, logger('tool-worker'));
   undo.push(async () => await toolWorker.stop(0));
   const knowsCorpus = (id: string): boolean => existsSync(join(corporaDir, `${id}.sqlite`));
-  const offer = {
-    ...{ models: models.offered, defaultModel: models.defaultName, providers: names, knowsCorpus },
-    ...{ readsPages: config.ARGOSY_READING === 'model', ...toolPrices(config.ARGOSY_TOOL_PRICES) },
-  };
-  const health = { ...alwaysReady, metrics: metricsText };
+  const offer = { ...offerOf(config, models), providers: names, knowsCorpus };
   const signingKey = await openSigningKey(config);
-  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, signingKey, health };
+  const kept = { secrets: { store: secrets, names: secretNames }, signingKey };
+  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health, ...kept };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
   const dispatcher = new Dispatcher(runs, { workerId: `dispatcher-${here}`, everyMs: 1000 }, logger('dispatcher'));
   dispatcher.start();
-  return { directory, store, corpora, toolbox, workers: [agentWorker, toolWorker], dispatcher, gateway };
+  return { directory, store, secrets, corpora, toolbox, workers: [agentWorker, toolWorker], dispatcher, gateway };
+}
+
+const health = { ...alwaysReady, metrics: metricsText };
+
+/** What requests may ask for, but for what may be read. */
+function offerOf(config: Config, { offered, defaultName }: Awaited<ReturnType<typeof configuredModels>>) {
+  const readsPages = config.ARGOSY_READING === 'model';
+  return { models: offered, defaultModel: defaultName, readsPages, ...toolPrices(config.ARGOSY_TOOL_PRICES) };
 }

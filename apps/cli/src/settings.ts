@@ -2,7 +2,7 @@ import { parseAllow, parseDeny } from '#egress';
 import { InvalidInput, type Problem } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, readConfig } from '#platform';
-import { parseLimits, parsePepper } from '#runs';
+import { parseLimits, parsePepper, secretsKeyOf } from '#runs';
 import { parseBrowser, parseProviders } from '#tools';
 import type { RemoteServer } from './connection.ts';
 
@@ -25,6 +25,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       ARGOSY_EGRESS_DENY: parseDeny,
       ARGOSY_KEY_PEPPER: parsePepper,
       ARGOSY_LIMITS: parseLimits,
+      ARGOSY_SECRETS_KEY: secretsKeyOf,
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_BROWSER: parseBrowser,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,

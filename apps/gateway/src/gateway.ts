@@ -34,7 +34,19 @@ import { OpenApiController } from './openapi/openapi.controller.ts';
 import { RequestGuard } from './request-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
-import { DOCUMENT, EVENT_STREAMS, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SIGNING_KEY, STREAMS } from './tokens.ts';
+import { type OfferedSecrets, SecretsController } from './secrets.controller.ts';
+import {
+  DOCUMENT,
+  EVENT_STREAMS,
+  HEALTH,
+  KEYS,
+  OFFER,
+  PATIENCE,
+  RUNS,
+  SECRETS,
+  SIGNING_KEY,
+  STREAMS,
+} from './tokens.ts';
 import { UsageController } from './usage.controller.ts';
 
 export interface GatewayOptions {
@@ -45,6 +57,8 @@ export interface GatewayOptions {
   readonly tenantId: string;
   /** With them, every caller shows one, and is served as its tenant. */
   readonly keys?: ApiKeys;
+  /** What tenants may have kept for them. Default: nothing. */
+  readonly secrets?: OfferedSecrets;
   /** How much holders of keys may do. Default: as much as they like. */
   readonly allowance?: Allowance;
   /** Requests that are worked on at the same time. */
@@ -82,6 +96,7 @@ class GatewayModule {
       BundleController,
       CorporaController,
       KeysController,
+      SecretsController,
       UsageController,
       HealthController,
       OpenApiController,
@@ -101,6 +116,7 @@ class GatewayModule {
         { provide: EVENT_STREAMS, useValue: new EventStreams(runs, streams) },
         { provide: PATIENCE, useValue: options.answerPatience ?? answerPatience },
         { provide: KEYS, useValue: options.keys ?? null },
+        { provide: SECRETS, useValue: options.secrets ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: DOCUMENT, useValue: () => openApiDocument(controllers) },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },

@@ -1,7 +1,7 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { openSigningKey, serve } from '#platform';
-import { fleetSettings, openFleet, parseLimits, parsePepper } from '#runs';
-import { parseProviders } from '#tools';
+import { fleetSettings, openFleet, parseLimits, parsePepper, secretsKeyOf } from '#runs';
+import { parseProviders, secretNames } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
 
@@ -20,9 +20,10 @@ await serve(
     const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
     const signingKey = await openSigningKey(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
-    const { runs, rates } = keep(
+    const fleet = keep(
       await openFleet({ databaseUrl, redisUrl, role: 'argosy_gateway' }, fleetSettings(config.ARGOSY_LEASE_MS)),
     );
+    const { runs, rates } = fleet;
     const offer = {
       models: offered,
       defaultModel: defaultName,
@@ -35,8 +36,15 @@ await serve(
     // Without keys there is one tenant, for callers on this machine.
     const keys = pepper === undefined ? null : keep(runs.keys({ pepper: parsePepper(pepper), env }));
     const allowance = { rates, limits: parseLimits(config.ARGOSY_LIMITS) };
+    const wrapping = secretsKeyOf(config.ARGOSY_SECRETS_KEY);
+    const secrets = { store: keep(fleet.secrets({ wrapping })), names: secretNames };
     const address = { host: config.ARGOSY_HOST, port: await takePort(), tenantId: 'local', signingKey, health };
-    return await Gateway.start(runs, offer, { ...address, ...(keys === null ? {} : { keys, allowance }) }, logger);
+    return await Gateway.start(
+      runs,
+      offer,
+      { ...address, secrets, ...(keys === null ? {} : { keys, allowance }) },
+      logger,
+    );
   },
   {
     api: true,
@@ -45,6 +53,7 @@ await serve(
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
       ARGOSY_KEY_PEPPER: parsePepper,
       ARGOSY_LIMITS: parseLimits,
+      ARGOSY_SECRETS_KEY: secretsKeyOf,
     },
   },
 );

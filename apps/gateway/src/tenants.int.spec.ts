@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { scopes } from '#contracts';
 import type { Report } from '#domain';
 import { jsonLogger } from '#platform';
-import { type Claim, DataDirectory, openEmbedded, openFleet, type Runs } from '#runs';
+import { type Claim, DataDirectory, openEmbedded, openFleet, type Runs, type Secrets, secretsKeyOf } from '#runs';
 import { useStore } from '../../../test/support/embedded.ts';
 import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
@@ -29,15 +29,18 @@ const text = `The ${canary} lease ends after ten seconds.`;
 const file = Buffer.from(`A ${canary} file.`);
 const fileHash = createHash('sha256').update(file).digest('hex');
 const never = new AbortController().signal;
+const wrapping = secretsKeyOf(randomBytes(32).toString('base64'));
 
 /** A gateway that takes callers for whom they say they are. */
-async function gatewayOn(runs: Runs, pepper = randomBytes(32)): Promise<Gateway> {
+async function gatewayOn(runs: Runs, store: Secrets): Promise<Gateway> {
+  const pepper = randomBytes(32);
   const admit = async ({ headers }: { headers: Record<string, unknown> }) => {
     const tenantId = String(headers['x-tenant']);
     return { tenantId, keyId: `key-of-${tenantId}`, scopes: new Set(scopes), limits: null, ends: never };
   };
   const keys = runs.keys({ pepper, env: 'test' });
-  const options = { host: '127.0.0.1', port: 0, tenantId: 'nobody', signingKey, admission: { admit }, keys };
+  const secrets = { store, names: ['search.brave', 'search.exa'] };
+  const options = { host: '127.0.0.1', port: 0, tenantId: 'nobody', signingKey, admission: { admit }, keys, secrets };
   return await Gateway.start(
     runs,
     offer,
@@ -56,12 +59,14 @@ const stack = useStore(async (folder) => {
     return { state: 'done', observation: observationOf(text), snapshots: new Map([[sha256Of(text), text]]) };
   });
   const driving = await runs.answerRuns(member, { concurrency: 1 }, async (claim) => await drive(runs, claim));
-  const gateway = await gatewayOn(runs);
+  const secrets = store.secrets({ wrapping });
+  const gateway = await gatewayOn(runs, secrets);
   const close = async (): Promise<void> => {
     await gateway.stop();
     await driving.close({ abortAfterMs: 0 });
     await calls.close({ abortAfterMs: 0 });
     await member.end();
+    await secrets.close();
     await store.close();
     await directory.release();
   };
@@ -138,7 +143,9 @@ async function possessions(): Promise<string[]> {
   const corpus = await send('a', 'POST /v1/corpora', { json: folder });
   expect((await send('a', `PUT /v1/corpora/files/${fileHash}`, { bytes: file })).status).toBe(204);
   const key = await send('a', 'POST /v1/keys', { json: { name: canary } });
-  const ids = [finished.id, waiting.id, response.id, corpus.id, key.id];
+  const secret = await send('a', 'PUT /v1/secrets/search.brave', { json: { value: canary } });
+  const { fingerprint } = JSON.parse(secret.body) as { fingerprint: string };
+  const ids = [finished.id, waiting.id, response.id, corpus.id, key.id, fingerprint];
   expect(ids).not.toContain('');
   return [...ids, sha256Of(text), fileHash];
 }
@@ -162,6 +169,9 @@ const placedIn = (route: string, ids: readonly string[]): string =>
 const common = new Set([
   ...['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /v1/models', 'GET /v1/models/:id'],
 ]);
+
+/** Names in a path that everyone shares: what the second tenant may try there. */
+const shared = new Set(['PUT /v1/secrets/:name', 'DELETE /v1/secrets/:name']);
 
 /** What the second tenant may try with the things of the first, where they are named in a body. */
 type Attempt = (ids: readonly string[]) => Promise<void>;
@@ -197,6 +207,22 @@ const attempts: Readonly<Record<string, Attempt>> = {
     expect(ids).not.toContain(id);
     await send('b', `DELETE /v1/corpora/${id}`);
   },
+  'DELETE /v1/secrets/:name': async () => {
+    const [theirs, nobodys] = [
+      await send('b', 'DELETE /v1/secrets/search.brave'),
+      await send('b', 'DELETE /v1/secrets/search.exa'),
+    ];
+    const told = ({ body }: Answer) => body.replace(/"request_id":"[^"]*"/, '');
+    expect([theirs.status, nobodys.status, told(theirs)]).toEqual([404, 404, told(nobodys)]);
+  },
+  'PUT /v1/secrets/:name': async (ids) => {
+    const mine = await send('b', 'PUT /v1/secrets/search.brave', { json: { value: 'mine' } });
+    expect(mine.status).toBe(200);
+    expect(ids.filter((id) => mine.body.includes(id))).toEqual([]);
+    expect((await send('b', 'DELETE /v1/secrets/search.brave')).status).toBe(204);
+    const { body } = await send('a', 'GET /v1/secrets');
+    expect(ids.some((id) => body.includes(`"fingerprint":"${id}"`))).toBe(true);
+  },
   'POST /v1/keys': async (ids) => {
     const { status, id } = await send('b', 'POST /v1/keys', { json: { name: 'mine' } });
     expect(status).toBe(201);
@@ -215,7 +241,7 @@ describe('two tenants', () => {
       (x, y) => order.indexOf(x.split(' ')[0] ?? '') - order.indexOf(y.split(' ')[0] ?? ''),
     );
     const answers = new Map<string, Answer>();
-    for (const route of routes.filter((one) => one.includes('/:') && !common.has(one))) {
+    for (const route of routes.filter((one) => one.includes('/:') && !common.has(one) && !shared.has(one))) {
       for (const place of placesOf(route, ids)) {
         const path = placedIn(route, place);
         const answer = await send('b', path, bytesFor(route));
@@ -227,7 +253,7 @@ describe('two tenants', () => {
         expect([path, answer.status, told(shown)]).toEqual([path, twin.status, told(twin.body)]);
       }
     }
-    for (const route of routes.filter((one) => !one.includes('/:') && !one.startsWith('GET '))) {
+    for (const route of routes.filter((one) => shared.has(one) || (!one.includes('/:') && !one.startsWith('GET ')))) {
       expect([route, attempts[route] !== undefined]).toEqual([route, true]);
       await attempts[route]?.(ids);
     }
@@ -239,7 +265,7 @@ describe('two tenants', () => {
       expect([route, ids.some((id) => own.body.includes(id)) || !own.body.includes('"data":[')]).toEqual([route, true]);
     }
     // Whoever owns the things has them still, and by every route at least one: so the refusals above mean something.
-    for (const route of routes.filter((one) => one.includes('/:') && !common.has(one))) {
+    for (const route of routes.filter((one) => one.includes('/:') && !common.has(one) && !shared.has(one))) {
       const served: string[] = [];
       for (const path of placesOf(route, ids).map((place) => placedIn(route, place))) {
         const { status } = await send('a', path, bytesFor(route));
@@ -298,12 +324,14 @@ describe('a run that is deleted', () => {
 const useFleet = async () => {
   const fresh = await freshDatabase();
   const stores = { databaseUrl: fresh.url, redisUrl: sharedRedisUrl(), role: 'argosy_gateway' } as const;
-  const { runs, close } = await openFleet(stores);
-  const gateway = await gatewayOn(runs);
+  const { runs, secrets: openSecrets, close } = await openFleet(stores);
+  const secrets = openSecrets({ wrapping });
+  const gateway = await gatewayOn(runs, secrets);
   return {
     gateway,
     close: async () => {
       await gateway.stop();
+      await secrets.close();
       await close();
       await fresh.drop();
     },

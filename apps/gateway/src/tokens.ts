@@ -6,6 +6,7 @@ export const EVENT_STREAMS = Symbol('event streams');
 export const HEALTH = Symbol('health');
 export const DOCUMENT = Symbol('document');
 export const KEYS = Symbol('keys');
+export const SECRETS = Symbol('secrets');
 export const SIGNING_KEY = Symbol('signing key');
 /** How long answers are waited for. */
 export const PATIENCE = Symbol('patience');

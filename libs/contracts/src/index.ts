@@ -60,4 +60,5 @@ export {
   runList,
   runResource,
 } from './research.ts';
+export { type SecretList, type SecretResource, secretBody, secretList, secretResource } from './secrets.ts';
 export { type UsageResource, usageQuery, usageResource } from './usage.ts';

@@ -8,11 +8,12 @@ export const scopes = [
   'corpora:write',
   'usage:read',
   'keys:admin',
+  'secrets:admin',
 ] as const;
 export type Scope = (typeof scopes)[number];
 
-/** Of a key that names none: all but the administration of keys. */
-const usualScopes: readonly Scope[] = scopes.filter((scope) => scope !== 'keys:admin');
+/** Of a key that names none: all but the administration of keys and secrets. */
+const usualScopes: readonly Scope[] = scopes.filter((scope) => !scope.endsWith(':admin'));
 
 const inFuture = (text: string): boolean => Date.parse(text) > Date.now();
 
@@ -40,7 +41,9 @@ export const keyBody = z
       .min(1, 'names none; leave it out for the usual ones')
       .refine((named) => new Set(named).size === named.length, 'names a scope twice')
       .default([...usualScopes])
-      .meta({ description: 'None that the key which asks lacks itself. Default: all but `keys:admin`.' }),
+      .meta({
+        description: 'None that the key which asks lacks itself. Default: all but `keys:admin` and `secrets:admin`.',
+      }),
     expires_at: z.iso
       .datetime({ offset: true })
       .refine(inFuture, 'lies in the past')

@@ -46,6 +46,7 @@ const schema = z.object({
     .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
     .optional(),
   ARGOSY_KEY_PEPPER: z.string().min(1).optional(),
+  ARGOSY_SECRETS_KEY: z.string().min(1).optional(),
   ARGOSY_LIMITS: z.string().min(1).optional(),
   ARGOSY_KEY_ENV: z
     .string()
@@ -199,6 +200,7 @@ const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> 
   ARGOSY_EXA_API_KEY: isSet,
   ARGOSY_OPENALEX_API_KEY: isSet,
   ARGOSY_KEY_PEPPER: isSet,
+  ARGOSY_SECRETS_KEY: isSet,
   ARGOSY_DATABASE_URL: hostOf,
   ARGOSY_REDIS_URL: hostOf,
 };

@@ -36,6 +36,8 @@ export const topics = {
   delta: (tenantId: string, runId: string) => `delta ${tenantId} ${runId}`,
   /** A key was revoked; its id is the message. */
   keys: 'keys',
+  /** A secret was set or deleted; its tenant and name are the message. */
+  secrets: 'secrets',
   /** A run was accepted or handed back. */
   backlog: 'backlog',
 } as const;

@@ -18,6 +18,8 @@ export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
 export { type FleetRuns, type FleetStores, openFleet } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';
+export type { Secrets } from './secrets/secrets.ts';
+export { secretsKeyOf } from './secrets/wrapping.ts';
 export { fleetSettings, type RunsSettings } from './settings.ts';
 export type { Acceptance, Accepted } from './store/accept.ts';
 export type { CallClaim } from './store/calls.ts';

@@ -7,6 +7,7 @@ import { Evidence } from '../evidence/evidence.ts';
 import { LocalGate } from '../pace/local-gate.ts';
 import { Pacing } from '../pace/pacing.ts';
 import { Runs } from '../runs.ts';
+import { type SecretSettings, Secrets } from '../secrets/secrets.ts';
 import { embeddedSettings, type RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
 import { endAllLeases } from '../store/workers.ts';
@@ -20,6 +21,8 @@ export interface EmbeddedRuns {
   readonly pace: Pacing;
   /** What was looked up already. */
   readonly evidence: Evidence;
+  /** What is to be used for its tenant alone; close it before the stores. */
+  secrets(settings: SecretSettings): Secrets;
   close(): Promise<void>;
 }
 
@@ -47,7 +50,8 @@ export async function openEmbedded(
       await doorbell.close();
       await database.close();
     };
-    return { runs, pace, evidence, close };
+    const secrets = (kept: SecretSettings): Secrets => new Secrets(database, bus, kept);
+    return { runs, pace, evidence, secrets, close };
   } catch (error) {
     await database.close();
     throw error;

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { PGlite, type Results } from '@electric-sql/pglite';
 import { ArgosyError, messageOf } from '#errors';
-import type { Database, Rows, Statements } from '../store/database.ts';
+import type { Database, Role, Rows, Statements } from '../store/database.ts';
 import { becomeSql } from '../store/roles.ts';
 
 /** The embedded database could not be opened. */
@@ -48,11 +48,11 @@ export class PgliteDatabase implements Database {
     return rowsOf(await this.handle.query<R>(text, [...values]));
   }
 
-  forTenant(tenantId: string): Statements {
+  forTenant(tenantId: string, role: Role = 'argosy_gateway'): Statements {
     return {
       query: async <R>(text: string, values: readonly unknown[] = []) =>
         await this.transaction(async (query) => {
-          await query(becomeSql, ['argosy_gateway', tenantId]);
+          await query(becomeSql, [role, tenantId]);
           return await query<R>(text, values);
         }),
     };

@@ -8,9 +8,10 @@ import { Pacing } from '../pace/pacing.ts';
 import type { SharedWatch } from '../pace/steady.ts';
 import { SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
+import { type SecretSettings, Secrets } from '../secrets/secrets.ts';
 import { fleetSettings, type RunsSettings } from '../settings.ts';
+import type { Role } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
-import type { Role } from '../store/roles.ts';
 import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
@@ -38,6 +39,8 @@ export interface FleetRuns {
   readonly rates: Rates;
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
+  /** What tenants bring to be used for them alone; close it before the stores. */
+  secrets(settings: SecretSettings): Secrets;
   /** What an operator should know of the stores and mend; for the log. */
   readonly warnings: readonly string[];
   /** Asks the record whether it answers. Without Redis, work is late and not lost. @throws Unavailable */
@@ -89,7 +92,8 @@ export async function openFleet(
     const check = async (): Promise<void> => {
       await database.query('SELECT 1');
     };
-    return { runs, pace: new Pacing(gate, bus), rates, evidence, warnings, check, close };
+    const secrets = (kept: SecretSettings): Secrets => new Secrets(database, bus, kept);
+    return { runs, pace: new Pacing(gate, bus), rates, evidence, secrets, warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();

@@ -2,8 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, Pool, type PoolClient, type QueryConfig, type QueryResult, TypeOverrides } from 'pg';
 import { ArgosyError, DeadlineExceeded, InvalidState, messageOf, Unavailable } from '#errors';
 import { databaseFailures, type FailureClass } from '../instruments.ts';
-import type { Database, Rows, Statements } from '../store/database.ts';
-import type { Role } from '../store/roles.ts';
+import type { Database, Role, Rows, Statements } from '../store/database.ts';
 import { type Scope, ScopedQuery } from './scoped-query.ts';
 import { shownAddress, wordsOf } from './server.ts';
 
@@ -88,8 +87,8 @@ export class PgDatabase implements Database {
     this.#role = role;
   }
 
-  forTenant(tenantId: string): Statements {
-    const scope: Scope = { role: 'argosy_gateway', tenantId };
+  forTenant(tenantId: string, role: Role = 'argosy_gateway'): Statements {
+    const scope: Scope = { role, tenantId };
     return {
       query: async <R>(text: string, values: readonly unknown[] = []) =>
         await this.#onConnection(async (client) => rowsOf<R>(await send(client, text, values, scope))),

@@ -1,5 +1,6 @@
 import { type Connection, Query, type QueryResult } from 'pg';
-import { becomeSql, type Role } from '../store/roles.ts';
+import type { Role } from '../store/database.ts';
+import { becomeSql } from '../store/roles.ts';
 
 /** As whom a statement is carried out, and for which tenant; empty for none. */
 export interface Scope {

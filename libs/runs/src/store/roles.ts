@@ -1,12 +1,5 @@
 import { ArgosyError } from '#errors';
-import type { Database } from './database.ts';
-
-/**
- * As whom a statement is carried out: `argosy_gateway` sees rows of the tenant that the transaction names, and
- * `argosy_fleet`, which workers and the dispatcher work as, the runs and corpora of all. Neither may log in, owns
- * anything, or is above row-level security.
- */
-export type Role = 'argosy_gateway' | 'argosy_fleet';
+import type { Database, Role } from './database.ts';
 
 /**
  * Becomes a role, and names a tenant, until the end of the transaction. Parameters: role; tenant, empty for none. Nothing

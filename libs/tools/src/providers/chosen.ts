@@ -19,8 +19,10 @@ export type ProviderConfig = Pick<Config, 'ARGOSY_SEARCH_PROVIDERS' | 'ARGOSY_CO
 /** How one provider comes about. */
 interface Kind {
   readonly scholarly?: true;
-  /** The setting that it cannot do without. */
+  /** The setting of its key. */
   readonly key?: KeySetting;
+  /** It can do without its key. */
+  readonly keyless?: true;
   readonly needsAddress?: true;
   /** @param base its address, undefined for its own */
   make(config: ProviderConfig, base: string | undefined): SearchProvider;
@@ -34,7 +36,15 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   keyed('serper', 'ARGOSY_SERPER_API_KEY', serper),
   keyed('exa', 'ARGOSY_EXA_API_KEY', exa),
   ['mediawiki', { make: (_, base) => mediawiki(base) }],
-  ['openalex', { scholarly: true, make: (config, base) => openalex(config.ARGOSY_OPENALEX_API_KEY ?? null, base) }],
+  [
+    'openalex',
+    {
+      scholarly: true,
+      key: 'ARGOSY_OPENALEX_API_KEY',
+      keyless: true,
+      make: (config, base) => openalex(config.ARGOSY_OPENALEX_API_KEY ?? null, base),
+    },
+  ],
   ['crossref', { scholarly: true, make: (config, base) => crossref(mailOf(config.ARGOSY_CONTACT), base) }],
   ['arxiv', { scholarly: true, make: (_, base) => arxiv(base) }],
 ]);
@@ -83,6 +93,9 @@ function faultOfEntry(name: string, base: string, named: ReadonlyMap<string, unk
   return base === '' || isAddress ? null : `"${name}" needs an http or https address without user name and query`;
 }
 
+/** What the secrets are called that tenants may bring: their own keys at providers that take one. */
+export const secretNames: readonly string[] = [...kinds].flatMap(([name, { key }]) => (key ? [`search.${name}`] : []));
+
 /** Whether the provider of this name knows works, and not pages. */
 export function isScholarly(name: string): boolean {
   return kinds.get(name)?.scholarly === true;
@@ -90,7 +103,9 @@ export function isScholarly(name: string): boolean {
 
 /** What a process of its own asks where nothing is set: those with a key first, then those that need none. */
 export function embeddedProviders(config: ProviderConfig): string {
-  const usable = [...kinds].filter(([, { key, needsAddress }]) => !needsAddress && (!key || config[key] !== undefined));
+  const usable = [...kinds].filter(
+    ([, { key, keyless, needsAddress }]) => !needsAddress && (!key || keyless || config[key] !== undefined),
+  );
   return usable.map(([name]) => name).join(',');
 }
 
@@ -101,8 +116,8 @@ export function embeddedProviders(config: ProviderConfig): string {
 export function searchProviders(config: ProviderConfig): readonly SearchProvider[] {
   const named = parseProviders(config.ARGOSY_SEARCH_PROVIDERS ?? '');
   const problems = named.flatMap(({ name }) => {
-    const key = kinds.get(name)?.key;
-    if (!key || config[key] !== undefined) return [];
+    const { key, keyless } = kinds.get(name) ?? {};
+    if (!key || keyless || config[key] !== undefined) return [];
     return [{ path: key, message: `is required, because ARGOSY_SEARCH_PROVIDERS names ${name}` }];
   });
   if (problems.length > 0) throw new InvalidInput(problems);
