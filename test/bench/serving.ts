@@ -13,6 +13,7 @@ import {
   writeRandomCheckpoint,
 } from '#moe';
 import { type Benchmark, percentile, type Row, round } from './result.ts';
+import { constraintRows } from './serving-constraint.ts';
 
 const agents = 64;
 const turns = 4;
@@ -36,6 +37,8 @@ export const serving: Benchmark = async (say) => {
     const crowd = await crowdRows(model);
     say('one agent, histories of several lengths');
     const lone = await loneRows(model);
+    say('replies of a given form, with a vocabulary of the real size');
+    const held = await constraintRows();
     const later = crowd.filter(({ turn }) => Number(turn) > 1);
     const share = later.reduce((sum, { cached_share }) => sum + Number(cached_share), 0) / later.length;
     const msOf = (what: string, history: number) =>
@@ -50,12 +53,13 @@ export const serving: Benchmark = async (say) => {
         'new tokens a turn': newTokens,
         'reply, tokens': replyTokens,
       },
-      rows: [...crowd, ...lone],
+      rows: [...crowd, ...lone, ...held],
       ratios: {
         'prompt tokens cached from turn 2 on': round(share, 4),
         'first token behind the longest history to the shortest, cached': round(
           msOf('cached', longest) / msOf('cached', shortest),
         ),
+        'ms that a form costs a token, warm, of 1 ms allowed': Number(held.at(-1)?.['beyond_free_p50_ms']),
         'first token behind the longest history to the shortest, not cached': round(
           msOf('cold', longest) / msOf('cold', shortest),
         ),
