@@ -107,7 +107,7 @@ export class Generation {
    */
   take(logits: Float32Array): Progress {
     const seen = { anywhere: this.#anywhere, reply: this.#reply };
-    const place = { position: this.#tokens.length, allowed: this.#guide?.allowed ?? null };
+    const place = { position: this.#tokens.length, allowed: this.#guide?.allowed(this.#tokensLeft) ?? null };
     const { id, logprobs } = sample(logits, this.#sampling, seen, place);
     if (!this.#speech.endIds.has(id)) this.#guide?.take(id);
     this.#tokens.push(id);
@@ -127,10 +127,21 @@ export class Generation {
     return this.#end(reason, null, []);
   }
 
+  get #tokensLeft(): number {
+    return Math.min(this.#sampling.maxTokens - this.completionTokens, this.#speech.contextTokens - this.#tokens.length);
+  }
+
+  /** Which of the two limits comes first. */
+  get #scarce(): 'length' | 'context' {
+    return this.#tokensLeft === this.#sampling.maxTokens - this.completionTokens ? 'length' : 'context';
+  }
+
   #reasonToEnd(id: number, stop: string | null): FinishReason | null {
-    if (stop !== null || this.#speech.endIds.has(id) || this.#guide?.isOver) return 'stop';
+    const isWhole = stop !== null || this.#speech.endIds.has(id) || this.#guide?.isOver;
+    if (isWhole && !this.#guide?.isCut) return 'stop';
     if (this.completionTokens >= this.#sampling.maxTokens) return 'length';
-    return this.#tokens.length >= this.#speech.contextTokens ? 'context' : null;
+    if (this.#tokens.length >= this.#speech.contextTokens) return 'context';
+    return isWhole ? this.#scarce : null;
   }
 
   #end(reason: FinishReason, stop: string | null, pieces: readonly Piece[]): Progress {

@@ -28,10 +28,19 @@ export interface Expression {
   readonly form: Form;
   /** Whether the text may end here. */
   readonly nullable: boolean;
+  /** Bytes of the shortest text; a little less than that where strings are done without. */
+  readonly least: number;
   /** By byte, what may follow behind it, as far as it was asked for; of {@link Expressions} alone. */
   row: (Expression | undefined)[] | null;
   /** As {@link Expressions.near} has it, once it was asked for. */
   near: Expression | null;
+}
+
+/** Names what is made when it is needed. */
+interface Later {
+  readonly of: object;
+  readonly key: string;
+  readonly least: number;
 }
 
 /** A state that has grown beyond what is kept; says so of the constraint, whose fault it is. */
@@ -55,8 +64,8 @@ export class Expressions {
   readonly #texts = new Map<string, Uint8Array>();
 
   constructor() {
-    this.never = this.#make('never', { kind: 'never' }, false);
-    this.empty = this.#make('empty', { kind: 'empty' }, true);
+    this.never = this.#make('never', { kind: 'never' }, Infinity);
+    this.empty = this.#make('empty', { kind: 'empty' }, 0);
   }
 
   /** So many were made so far, the forgotten ones included. */
@@ -81,7 +90,7 @@ export class Expressions {
 
   bytes(set: ByteSet): Expression {
     if (set.every((word) => word === 0)) return this.never;
-    return this.#make(`b${set.join()}`, { kind: 'bytes', set }, false);
+    return this.#make(`b${set.join()}`, { kind: 'bytes', set }, 1);
   }
 
   /** @param text well-formed */
@@ -102,8 +111,8 @@ export class Expressions {
     const [first = this.never, ...others] = different;
     if (others.length === 0) return first;
     if (different.length > MOST_OPTIONS) throw new TooManyStates(`${different.length} ways to go on at one place`);
-    const nullable = different.some((one) => one.nullable);
-    return this.#make(`c${different.map(({ id }) => id).join()}`, { kind: 'choice', options: different }, nullable);
+    const least = different.reduce((bytes, one) => Math.min(bytes, one.least), Infinity);
+    return this.#make(`c${different.map(({ id }) => id).join()}`, { kind: 'choice', options: different }, least);
   }
 
   /** @param most at least `least`; Infinity for no limit */
@@ -112,28 +121,34 @@ export class Expressions {
     if (item === this.never) return least === 0 ? this.empty : this.never;
     if (least === 1 && most === 1) return item;
     const needed = item.nullable ? 0 : least;
-    return this.#make(`r${item.id},${needed},${most}`, { kind: 'repeat', item, least: needed, most }, needed === 0);
+    return this.#make(
+      `r${item.id},${needed},${most}`,
+      { kind: 'repeat', item, least: needed, most },
+      needed * item.least,
+    );
   }
 
-  /** @param key equal for equal expansions of `of`, and for no other @param expand what is not nullable */
-  later(of: object, key: string, expand: () => Expression): Expression {
+  /** @param key equal for equal expansions of `of`, and for no other @param expand what has this `least`, above 0 */
+  later({ of, key, least }: Later, expand: () => Expression): Expression {
     let made: Expression | null = null;
     const once = (): Expression => {
       made ??= expand();
       return made;
     };
-    return this.#make(`l${this.#nameOf(of)},${key}`, { kind: 'later', expand: once }, false);
+    return this.#make(`l${this.#nameOf(of)},${key}`, { kind: 'later', expand: once }, least);
   }
 
+  /** @param finder of one string */
   until(finder: Finder, state: number, rest: Expression): Expression {
     if (rest === this.never) return rest;
-    return this.#make(`u${this.#nameOf(finder)},${state},${rest.id}`, { kind: 'until', finder, state, rest }, false);
+    const least = finder.longest - state + rest.least;
+    return this.#make(`u${this.#nameOf(finder)},${state},${rest.id}`, { kind: 'until', finder, state, rest }, least);
   }
 
   without(finder: Finder, state: number, inner: Expression): Expression {
     if (inner === this.never || inner === this.empty) return inner;
     const key = `w${this.#nameOf(finder)},${state},${inner.id}`;
-    return this.#make(key, { kind: 'without', finder, state, inner }, inner.nullable);
+    return this.#make(key, { kind: 'without', finder, state, inner }, inner.least);
   }
 
   /** What may follow behind a byte. @throws TooManyStates */
@@ -213,7 +228,7 @@ export class Expressions {
 
   #literal(bytes: Uint8Array, at: number): Expression {
     if (at >= bytes.length) return this.empty;
-    return this.#make(`t${this.#nameOf(bytes)},${at}`, { kind: 'literal', bytes, at }, false);
+    return this.#make(`t${this.#nameOf(bytes)},${at}`, { kind: 'literal', bytes, at }, bytes.length - at);
   }
 
   #pair(first: Expression, rest: Expression): Expression {
@@ -222,7 +237,7 @@ export class Expressions {
     if (first === this.empty) return rest;
     if (rest === this.empty) return first;
     if (form.kind === 'sequence') return this.#pair(form.first, this.#pair(form.rest, rest));
-    return this.#make(`s${first.id},${rest.id}`, { kind: 'sequence', first, rest }, first.nullable && rest.nullable);
+    return this.#make(`s${first.id},${rest.id}`, { kind: 'sequence', first, rest }, first.least + rest.least);
   }
 
   #nameOf(one: object): number {
@@ -231,10 +246,10 @@ export class Expressions {
     return name;
   }
 
-  #make(key: string, form: Form, nullable: boolean): Expression {
+  #make(key: string, form: Form, least: number): Expression {
     const known = this.#table.get(key);
     if (known !== undefined) return known;
-    const made: Expression = { id: ++this.#lastId, form, nullable, row: null, near: null };
+    const made: Expression = { id: ++this.#lastId, form, nullable: least === 0, least, row: null, near: null };
     this.#table.set(key, made);
     return made;
   }

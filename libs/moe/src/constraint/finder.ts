@@ -11,8 +11,12 @@ export class Finder {
   /** The state of the longest end of the text that also begins a string. */
   readonly #fallback: number[] = [0];
 
+  /** Bytes of the longest string. */
+  readonly longest: number;
+
   /** @param strings none of them empty */
   constructor(strings: readonly Uint8Array[]) {
+    this.longest = strings.reduce((longest, { length }) => Math.max(longest, length), 0);
     for (const string of strings) this.#insert(string);
     this.#linkBack();
   }

@@ -42,6 +42,9 @@ const guides = new Guides({
   endIds: new Set([END]),
 });
 
+/** Tokens that never run out. */
+const AMPLE = 1e9;
+
 const plain: Held = { constraint: null, reasoningTokens: 0, isReasoning: false, stop: [] };
 
 function held(form: Constraint, changes: Partial<Held> = {}): Guide {
@@ -54,13 +57,13 @@ const jsonOf = (schema: unknown, loose = false): Constraint => ({
   loose,
 });
 
-function idsIn(guide: Guide): number[] {
-  const mask = guide.allowed;
+function idsIn(guide: Guide, left = AMPLE): number[] {
+  const mask = guide.allowed(left);
   return [...tokens.keys(), END].filter((id) => allows(mask, id));
 }
 
-/** What a model without any sense says; null where it goes on for too long. It likes to come to an end. */
-function babbled(guide: Guide, seed: number, most = 2_000): string | null {
+/** What a model without any sense says; null where it is not whole behind so many tokens. It likes to come to an end. */
+function babbled(guide: Guide, seed: number, most = 2_000, hurries = false): string | null {
   let state = seed >>> 0;
   const random = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -68,23 +71,23 @@ function babbled(guide: Guide, seed: number, most = 2_000): string | null {
   };
   const said: Buffer[] = [];
   for (let count = 0; count < most; count++) {
-    if (guide.isOver) return Buffer.concat(said).toString();
-    const ids = idsIn(guide);
+    const ids = idsIn(guide, hurries ? most - count : AMPLE);
     const closing = ids.filter((id) => id === END || '"}]'.includes(tokens[id]?.toString() ?? '?'));
     const from = closing.length > 0 && random() < 0.3 ? closing : ids;
     const id = from[Math.floor(random() * from.length)] ?? END;
     if (id === END) return Buffer.concat(said).toString();
     said.push(tokens[id] ?? Buffer.alloc(0));
     guide.take(id);
+    if (guide.isOver) return Buffer.concat(said).toString();
   }
-  return null;
+  return allows(guide.allowed(AMPLE), END) ? Buffer.concat(said).toString() : null;
 }
 
 /** Feeds a text in tokens cut by the dice; gives how much of it was allowed, and whether the text may end there. */
 function fed(guide: Guide, text: string, dice: readonly number[]): { readonly rest: string; readonly ends: boolean } {
   let rest = Buffer.from(text);
   for (let at = 0; rest.length > 0; at++) {
-    const mask = guide.allowed;
+    const mask = guide.allowed(AMPLE);
     const fitting = [...tokens.keys()].filter((id) => {
       const token = tokens[id] ?? Buffer.alloc(0);
       return token.equals(rest.subarray(0, token.length)) && token.length > 0;
@@ -96,7 +99,7 @@ function fed(guide: Guide, text: string, dice: readonly number[]): { readonly re
     guide.take(id);
     rest = rest.subarray(tokens[id]?.length ?? 0);
   }
-  return { rest: '', ends: guide.isOver || allows(guide.allowed, END) };
+  return { rest: '', ends: guide.isOver || allows(guide.allowed(AMPLE), END) };
 }
 
 const ajv = new Ajv2020({ strict: false, logger: false });
@@ -128,6 +131,26 @@ describe('a JSON Schema', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('a limit of tokens', () => {
+  it('brings every text to its end that can be written within it', () => {
+    fc.assert(
+      fc.property(schemaCases, fc.integer(), ({ schema, value }, seed) => {
+        const most = Buffer.byteLength(JSON.stringify(value));
+        const guide = held(jsonOf(schema));
+        const text = babbled(guide, seed, most, true);
+        expect(ajv.compile(schema as object)(JSON.parse(text ?? ''))).toBe(true);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('leaves a text that cannot be ended within it as it would be', () => {
+    const guide = held(literal('abc'));
+    expect(babbled(guide, 1, 1, true)).toBeNull();
+    expect(guide.isCut).toBe(false);
   });
 });
 
@@ -321,7 +344,7 @@ describe('what cannot be used', () => {
     const poor = new Guides({ size: 3, bytesOf: (id) => Buffer.from('ab"'.charAt(id)), endIds: new Set() });
     const of = (form: Constraint) => poor.guide({ ...plain, constraint: { form, path: 'grammar' } });
     expect(() => of(sequence(literal('ab'), literal('acb')))).toThrow('grammar[1]: holds "c", which no token');
-    expect(() => of(jsonOf({ const: ['ab'] })).allowed).toThrow(/no token can follow/);
+    expect(() => of(jsonOf({ const: ['ab'] })).allowed(AMPLE)).toThrow(/no token can follow/);
   });
 
   it('is a pattern that has no end of states', () => {

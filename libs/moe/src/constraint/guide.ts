@@ -103,6 +103,7 @@ export class Guide {
   readonly #reasoningTokens: number | null;
   #state: Expression;
   #thought = 0;
+  #isCut = false;
 
   constructor(
     { on, start }: Automaton,
@@ -118,13 +119,22 @@ export class Guide {
   }
 
   /**
-   * Those that may come next.
+   * Those that may come next. When the tokens run out, those that lead to an end in time, if it is not too late for that.
+   * @param left tokens that the reply may still have
    * @throws ConstraintTooLarge, and NothingCanFollow where the vocabulary has no token for it
    */
-  get allowed(): Mask {
+  allowed(left: number): Mask {
     const mask = this.#bounded(() => this.#masks.of(this.#on, this.#state));
     if (mask.every((word) => word === 0)) throw new NothingCanFollow();
-    return mask;
+    const hurried = this.#bounded(() => this.#masks.inTime(this.#on, this.#state, left));
+    if (hurried === null || hurried.every((word, i) => word === mask[i])) return mask;
+    this.#isCut = true;
+    return hurried;
+  }
+
+  /** True once the reply was brought to its end for want of tokens. */
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   /** True where the text is whole and nothing may follow. */

@@ -111,8 +111,13 @@ export class JsonParts {
     const foreign = others === null ? null : this.member(this.#foreignName(members), others);
     const needed = members.reduce((set, { required }, i) => (required ? set | (1n << BigInt(i)) : set), 0n);
     const spec = {};
-    const rest = (seen: bigint, first: boolean): Expression =>
-      on.later(spec, `${seen},${first}`, () => {
+    const rest = (seen: bigint, first: boolean): Expression => {
+      const due = members.flatMap(({ required }, i) => {
+        return required && (seen & (1n << BigInt(i))) === 0n ? [known[i]?.least ?? 0] : [];
+      });
+      const commas = first ? Math.max(due.length - 1, 0) : due.length;
+      const least = due.reduce((sum, bytes) => sum + bytes, 1 + commas);
+      return on.later({ of: spec, key: `${seen},${first}`, least }, () => {
         const comma = first ? on.empty : on.sequence(on.text(','), this.#gap);
         const unseen = known.flatMap((member, i) => {
           const bit = 1n << BigInt(i);
@@ -122,6 +127,7 @@ export class JsonParts {
         const close = (seen & needed) === needed ? [on.text('}')] : [];
         return on.choice([...close, ...unseen, ...more]);
       });
+    };
     return on.sequence(on.text('{'), this.#gap, rest(0n, true));
   }
 
@@ -130,7 +136,7 @@ export class JsonParts {
     const made = this.#any[levels];
     if (made !== undefined) return made;
     const on = this.#on;
-    const value = on.later(this.#any, `${levels}`, () => {
+    const value = on.later({ of: this.#any, key: `${levels}`, least: 1 }, () => {
       const scalars = [this.string(anyCount), this.number(), this.boolean(), this.null()];
       if (levels === 0) return on.choice(scalars);
       const inner = this.any(levels - 1);

@@ -11,6 +11,8 @@ export function allows(mask: Mask, id: number): boolean {
 
 /** States that may be made for one mask: beyond, the constraint is one that no text should be held to. */
 const MOST_MADE = 40_000;
+/** Tokens beyond the shortest end, with which a reply need not look to its end. */
+const AMPLE = 256;
 /** Of all masks that are kept. */
 const MOST_BYTES = 48 * 2 ** 20;
 
@@ -45,7 +47,19 @@ export class Masks {
     return mask;
   }
 
-  #walk(on: Expressions, from: Expression): Mask {
+  /**
+   * As {@link of}, but only tokens behind which the text can still end in time, as far as single bytes are tokens. Null
+   * where none can. Cost O(bytes of the vocabulary) where time is short.
+   * @param left tokens, the next one included
+   */
+  inTime(on: Expressions, state: Expression, left: number): Mask | null {
+    if (state.least + AMPLE <= left) return this.of(on, state);
+    const mask = this.#walk(on, state, left - 1);
+    return mask.every((word) => word === 0) ? null : mask;
+  }
+
+  /** @param most bytes of the shortest text behind a token */
+  #walk(on: Expressions, from: Expression, most = Infinity): Mask {
     const { nodes, bytes, depths, behind, tokens, same, longest, vocabulary } = this.#trie;
     const mask = new Uint32Array(Math.ceil(vocabulary / 32));
     const path = new Array<Expression>(longest + 1).fill(from);
@@ -60,8 +74,8 @@ export class Masks {
         continue;
       }
       path[depth + 1] = next;
-      for (let id = tokens[node] ?? -1; id >= 0; id = same[id] ?? -1)
-        mask[id >>> 5] = (mask[id >>> 5] ?? 0) | (1 << (id & 31));
+      const ends = next.least <= most ? (tokens[node] ?? -1) : -1;
+      for (let id = ends; id >= 0; id = same[id] ?? -1) mask[id >>> 5] = (mask[id >>> 5] ?? 0) | (1 << (id & 31));
       node++;
       if (on.made - madeBefore > MOST_MADE) throw new TooManyStates(`more than ${MOST_MADE} states at one place`);
     }

@@ -220,7 +220,8 @@ export interface GenerateRequest {
     | undefined;
   /**
    * Holds for the text after the reasoning. A construct that is not supported is INVALID_ARGUMENT. The text ends where it
-   * is whole, and never with a stop string; one that max_tokens or the context cut is not whole, as the reason says.
+   * is whole, and never with a stop string. FINISH_REASON_LENGTH and FINISH_REASON_CONTEXT say that it was brought to an
+   * end for want of tokens or, where there were too few even for that, is not whole.
    */
   constraint:
     | //
