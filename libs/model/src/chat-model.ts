@@ -26,6 +26,8 @@ export interface ChatRequest {
   readonly maxCompletionTokens: number;
   /** Same value for all calls of a run: lets servers keep its prefix cache. */
   readonly session: string;
+  /** Whose run it is; tenants share no cache. Absent: that of everyone. */
+  readonly tenant?: string;
   /**
    * What the server said of an earlier prompt of the same history: its first `turns` turns, as the prompt and the reply
    * that ended them, were `tokens` tokens.
@@ -65,11 +67,13 @@ export interface ChatModel {
    * @throws ModelFault when the model could not be made to reply; Aborted when `signal` fired.
    */
   reply(request: ChatRequest, signal: AbortSignal, onDelta?: OnDelta): Promise<ModelReply>;
+  /** A session is over: what servers keep for it may go. Absent where nothing is kept; one that is never told times out. */
+  release?(session: Pick<ChatRequest, 'session' | 'tenant'>): Promise<void>;
 }
 
 /** A model call failed for good. */
 export class ModelFault extends ArgosyError {
-  override readonly name = 'ModelFault';
+  override readonly name: string = 'ModelFault';
   readonly code = 'model_unavailable';
   readonly retryable: boolean;
   readonly kind: FaultKind;
@@ -77,5 +81,15 @@ export class ModelFault extends ArgosyError {
     super(message, options);
     this.kind = kind;
     this.retryable = kind === 'transient' || kind === 'quota';
+  }
+}
+
+/** Every server of the model has its hands full. Whoever can wait without holding a place up comes again later. */
+export class ModelBusy extends ModelFault {
+  override readonly name = 'ModelBusy';
+  readonly retryAfterMs: number;
+  constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
+    super('quota', message, options);
+    this.retryAfterMs = retryAfterMs;
   }
 }

@@ -112,10 +112,10 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls }: ModelFi
         ...(apiKey === undefined ? {} : { apiKey }),
         ...(tokenizer === undefined ? {} : { tokenizer }),
       }),
-    grpc: (group) =>
+    grpc: (groups) =>
       grpcModel({
-        address: `${group.host}:${group.port}`,
-        name: nameOf(group),
+        addresses: groups.addresses,
+        name: nameOf(groups),
         profile: profiles['tongyi-v1'],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         tls,

@@ -31,6 +31,7 @@ const channelOptions: ChannelOptions = {
 };
 
 const shortCallMs = 30_000;
+const releaseMs = 2_000;
 
 /** The calls of one group that a model needs. Connects at the first, and again whenever it must. */
 export class GrpcGroup {
@@ -70,6 +71,19 @@ export class GrpcGroup {
   abort(requestId: string): void {
     const options = { deadline: Date.now() + shortCallMs };
     this.#client.abort({ requestId }, new Metadata(), options, () => undefined);
+  }
+
+  /** The present load, and again after each interval until it is cancelled. */
+  watchLoad(intervalMs: number): ClientReadableStream<inference.WatchLoadResponse> {
+    return this.#client.watchLoad({ intervalMs });
+  }
+
+  /** Tells that a session is over. A group that cannot be told now forgets it by itself later. */
+  async release(session: inference.ReleaseSessionRequest): Promise<void> {
+    const options = { deadline: Date.now() + releaseMs };
+    await new Promise<void>((resolve) => {
+      this.#client.releaseSession(session, new Metadata(), options, () => resolve());
+    });
   }
 
   close(): void {

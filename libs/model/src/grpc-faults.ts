@@ -2,9 +2,12 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { rpcDetails, rpcStatus } from '#contracts/rpc';
 import type { FaultKind } from '#errors';
-import { type Failed, failed } from './openai-faults.ts';
+import { ModelBusy } from './chat-model.ts';
+import { type Failed, failed, type ServerState } from './openai-faults.ts';
 
 const MAX_WORDS = 500;
+/** Where a group with no room does not say when there may be some. */
+const usualRetryMs = 5_000;
 
 interface Treatment {
   readonly kind: FaultKind;
@@ -38,30 +41,65 @@ export function isServiceError(error: unknown): error is ServiceError {
 /** @param address `host:port` */
 export function rpcFault(error: ServiceError, address: string): Failed {
   const said = error.details.replace(/\s+/g, ' ').trim().replace(/\.$/, '').slice(0, MAX_WORDS);
-  const retryAfterMs = retryAfterOf(error);
+  const details = detailsOf(error);
+  const retryAfterMs = retryAfterOf(details);
   if (error.code === status.UNAVAILABLE && retryAfterMs === undefined) {
     const how = `Check that it is running and that the address is right (${said})`;
-    return failed('transient', `No inference group answers at ${address}. ${how}.`, error);
+    return { ...failed('transient', `No inference group answers at ${address}. ${how}.`, error), because: 'gone' };
   }
   // The transport refuses messages above its limit with the status of a full server.
   const isTooLarge = error.code === status.RESOURCE_EXHAUSTED && /larger than max/i.test(said);
   const { kind, advice } = isTooLarge ? ours : (treatments[error.code] ?? again);
   const what = `refused with ${status[error.code] ?? error.code}${said === '' ? '' : `: ${said}`}`;
-  const fault = failed(kind, `The inference group at ${address} ${what}. ${advice}`, error);
-  return retryAfterMs === undefined ? fault : { ...fault, retryAfterMs };
+  const message = `The inference group at ${address} ${what}. ${advice}`;
+  const because = isTooLarge ? undefined : stateBehind(error.code, said, details);
+  const isBusy = because === 'busy' || because === 'full';
+  const busy = (): Failed => ({
+    ok: false,
+    fault: new ModelBusy(message, retryAfterMs ?? usualRetryMs, { cause: error }),
+  });
+  return {
+    ...(isBusy ? busy() : failed(kind, message, error)),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(because === undefined ? {} : { because }),
+  };
 }
 
-/** `google.rpc.RetryInfo` among the details of an error, in ms. */
-function retryAfterOf({ metadata }: ServiceError): number | undefined {
+/** What a status says of the group, where it says something. */
+function stateBehind(code: status, said: string, details: readonly Detail[]): ServerState | undefined {
+  if (code === status.UNAVAILABLE) return 'away';
+  if (code === status.RESOURCE_EXHAUSTED) return reasonOf(details) === 'SESSIONS_FULL' ? 'full' : 'busy';
+  // A stream that broke in the middle; one that we ended ourselves is not asked about.
+  const isBroken = code === status.CANCELLED || (code === status.INTERNAL && /RST_STREAM/.test(said));
+  return isBroken ? 'gone' : undefined;
+}
+
+type Detail = rpcStatus.Status['details'][number];
+
+/** Details that cannot be read say nothing; the status does. */
+function detailsOf({ metadata }: ServiceError): readonly Detail[] {
   const [bytes] = metadata.get('grpc-status-details-bin');
-  if (!Buffer.isBuffer(bytes)) return undefined;
+  if (!Buffer.isBuffer(bytes)) return [];
+  return readable(() => rpcStatus.Status.decode(bytes).details) ?? [];
+}
+
+/** `google.rpc.RetryInfo`, in ms. */
+function retryAfterOf(details: readonly Detail[]): number | undefined {
+  const found = details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.RetryInfo'));
+  const delay = found && readable(() => rpcDetails.RetryInfo.decode(found.value).retryDelay);
+  return delay && delay.seconds * 1000 + Math.ceil(delay.nanos / 1e6);
+}
+
+/** The reason in `google.rpc.ErrorInfo`. */
+function reasonOf(details: readonly Detail[]): string | undefined {
+  const found = details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.ErrorInfo'));
+  return found && readable(() => rpcDetails.ErrorInfo.decode(found.value).reason);
+}
+
+function readable<T>(read: () => T): T | undefined {
   try {
-    const { details } = rpcStatus.Status.decode(bytes);
-    const found = details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.RetryInfo'));
-    const delay = found && rpcDetails.RetryInfo.decode(found.value).retryDelay;
-    return delay && delay.seconds * 1000 + Math.ceil(delay.nanos / 1e6);
+    return read();
   } catch {
-    // Details that cannot be read say nothing; the status does.
     return undefined;
   }
 }

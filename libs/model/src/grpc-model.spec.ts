@@ -1,91 +1,27 @@
 /** The client against a group that plays what it is told, over real gRPC. */
 import { once } from 'node:events';
-import { Metadata, Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { inference, rpcDetails, rpcStatus } from '#contracts/rpc';
+import { inference } from '#contracts/rpc';
 import type { Turn } from '#domain';
 import { Aborted } from '#errors';
+import {
+  type Call,
+  closeGroups,
+  type Group,
+  groupThat,
+  type Play,
+  refuse,
+  say,
+  usage,
+} from '../../../test/support/playing-group.ts';
 import { ModelFault } from './chat-model.ts';
 import type { Clock } from './clock.ts';
-import { type GrpcModelOptions, grpcModel } from './grpc-model.ts';
+import { grpcModel } from './grpc-model.ts';
+import type { GrpcModelOptions } from './grpc-options.ts';
 import { tongyiV1 } from './tongyi.ts';
 
-type Call = ServerWritableStream<inference.GenerateRequest, inference.GenerateResponse>;
-/** `aborted` resolves when Abort is called. */
-type Play = (call: Call, index: number, aborted: Promise<void>) => void;
-
-interface Group {
-  readonly address: string;
-  readonly asked: readonly inference.GenerateRequest[];
-  readonly aborted: readonly string[];
-  info: Partial<inference.GetInfoResponse>;
-}
-
-const closing: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closing.splice(0)) close();
-});
-
-async function groupThat(plays: Play): Promise<Group> {
-  const asked: inference.GenerateRequest[] = [];
-  const aborted: string[] = [];
-  const isAborted = Promise.withResolvers<void>();
-  const group = { address: '', asked, aborted, info: { model: 'm', checkpointSha256: 'aa', contextTokens: 131_072 } };
-  const server = new Server();
-  const handlers: Partial<inference.InferenceServiceServer> = {
-    generate: (call: Call) => plays(call, asked.push(call.request) - 1, isAborted.promise),
-    getInfo: (_call, reply) => reply(null, inference.GetInfoResponse.fromPartial(group.info)),
-    countTokens: (call, reply) => {
-      const { prompt } = call.request;
-      const texts = prompt?.$case === 'messages' ? prompt.value.messages.map(({ content }) => content) : [];
-      reply(null, { tokens: texts.join('').length });
-    },
-    abort: (call, reply) => {
-      aborted.push(call.request.requestId);
-      isAborted.resolve();
-      reply(null, { found: true });
-    },
-  };
-  server.addService(inference.InferenceServiceService, handlers as inference.InferenceServiceServer); // what is asked is there
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
-  closing.push(() => server.forceShutdown());
-  return Object.assign(group, { address: `127.0.0.1:${port}` });
-}
-
-const usage = { promptTokens: 100, cachedTokens: 60, completionTokens: 7 };
-
-/** Streams a text in pieces, and ends for this reason. */
-function say(
-  call: Call,
-  text: string,
-  reason: inference.FinishReason = inference.FinishReason.FINISH_REASON_STOP,
-): void {
-  let seq = 0;
-  const put = (event: inference.GenerateResponse['event']) => call.write({ seq: seq++, event });
-  put({ $case: 'accepted', value: { queueMs: 0, cachedTokens: 60 } });
-  for (let at = 0; at < text.length; at += 3) {
-    put({ $case: 'delta', value: { text: text.slice(at, at + 3), tokenIds: [1], channel: 2, logprobs: [] } });
-  }
-  put({ $case: 'finished', value: { reason, usage, stop: '' } });
-  call.end();
-}
-
-function refuse(call: Call, code: status, details: string, retrySeconds?: number): void {
-  const metadata = new Metadata();
-  if (retrySeconds !== undefined) {
-    const info = rpcDetails.RetryInfo.fromPartial({ retryDelay: { seconds: retrySeconds, nanos: 1 } });
-    const value = Buffer.from(rpcDetails.RetryInfo.encode(info).finish());
-    const detail = { typeUrl: 'type.googleapis.com/google.rpc.RetryInfo', value };
-    const whole = rpcStatus.Status.fromPartial({ code, message: details, details: [detail] });
-    metadata.set('grpc-status-details-bin', Buffer.from(rpcStatus.Status.encode(whole).finish()));
-  }
-  call.emit('error', Object.assign(new Error(details), { code, details, metadata }));
-}
+afterEach(closeGroups);
 
 const question: Turn = { role: 'question', text: 'Why is the sky blue?' };
 const requestOf = (turns: readonly Turn[] = [question]) => {
@@ -109,7 +45,7 @@ function patient(): Clock & { readonly waits: number[] } {
 function modelAt(group: Pick<Group, 'address'>, changes: Partial<GrpcModelOptions> = {}) {
   const retry = { tries: 2 };
   return grpcModel({
-    address: group.address,
+    addresses: [group.address],
     name: 'g',
     profile: tongyiV1,
     contextTokens: 131_072,

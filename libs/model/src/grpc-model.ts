@@ -1,211 +1,117 @@
-import { randomUUID } from 'node:crypto';
-import { inference } from '#contracts/rpc';
-import type { ModelReply, ModelUsage, Turn } from '#domain';
-import type { Tokenizer } from '#tokens';
-import type { ChatModel, ChatRequest, OnDelta, PromptCount } from './chat-model.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { GrpcGroup, type GrpcTls } from './grpc-channel.ts';
-import { isServiceError, rpcFault } from './grpc-faults.ts';
-import { type Failed, failed, otherModel, stalled } from './openai-faults.ts';
-import { OutputParser } from './output-parser.ts';
-import type { Generated, Profile, Prompt } from './profile.ts';
+import type { ModelReply, Turn } from '#domain';
+import { type ChatModel, type ChatRequest, ModelBusy, type PromptCount } from './chat-model.ts';
+import { systemClock } from './clock.ts';
+import { isServiceError } from './grpc-faults.ts';
+import { GrpcGroups } from './grpc-groups.ts';
+import type { GrpcModelOptions } from './grpc-options.ts';
+import { type Call, messagesOf, type Received, replyFrom } from './grpc-reply.ts';
+import type { Failed } from './openai-faults.ts';
+import type { Prompt } from './profile.ts';
 import { countByEstimate, countByTokenizer } from './prompt-count.ts';
-import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
-import { type SilenceWatch, silenceWatch } from './silence.ts';
+import { type Attempt, defaultRetryPolicy, retrying } from './retry.ts';
+import { blocksOf } from './routing/prompt-blocks.ts';
+import type { RoutedTurn } from './routing/session-router.ts';
+import { Telling } from './telling.ts';
 
-/** An inference group and how to treat it. */
-export interface GrpcModelOptions {
-  /** `host:port` */
-  readonly address: string;
-  /** Its name for reports and telemetry. */
-  readonly name: string;
-  readonly profile: Profile;
-  /** What runs are planned for; a group whose context is smaller is refused at the first call. */
-  readonly contextTokens: number;
-  /** Null, the default: plain text. */
-  readonly tls?: GrpcTls | null;
-  /** Longest silence while a reply is waited for or comes. Default 120,000: a long prompt takes its time. */
-  readonly silenceMs?: number;
-  /** The model's own, to count prompts without asking the group. */
-  readonly tokenizer?: Tokenizer;
-  readonly retry?: Partial<RetryPolicy>;
-  readonly clock?: Clock;
-  /** Uniform in [0, 1), for the spread of retries. */
-  readonly random?: () => number;
-}
+/** Of the context that runs are planned for, how much one comes to need: most end before their context is full. */
+const shareOfContext = 0.75;
 
-const FinishReason = inference.FinishReason;
-
-/** A model behind `InferenceService`. A run is a session there, so that each prompt costs what is new in it. */
+/**
+ * A model behind `InferenceService`. A run is a session there, so that each prompt costs what is new in it. It stays with
+ * the group that has it; when that is lost in the middle of a reply, another goes on behind what was generated.
+ */
 export function grpcModel(options: GrpcModelOptions): ChatModel {
-  const { profile, clock = systemClock, random = Math.random } = options;
+  const { profile, addresses, name, clock = systemClock, random = Math.random, tls = null, directory = null } = options;
   const policy = { ...defaultRetryPolicy, ...options.retry };
-  const group = new GrpcGroup(options.address, options.tls ?? null);
+  const groups = new GrpcGroups({ addresses, name, tls, directory, clock });
   const served = new WeakMap<Turn, string>();
+  const contextTokens = Math.min(options.contextTokens, profile.limits.contextTokens);
+  const sessionTokens = Math.floor(contextTokens * shareOfContext);
   return {
-    name: options.name,
+    name,
     profile: profile.id,
-    contextTokens: Math.min(options.contextTokens, profile.limits.contextTokens),
-    countPrompt: async (request) => await counted(profile.render(request), request, { group, options }),
+    contextTokens,
+    countPrompt: async (request) => await counted(profile.render(request), request, { groups, options }),
     async reply(request, signal, onDelta = () => {}) {
       const prompt = profile.render(request);
       const maxTokens = Math.min(request.maxCompletionTokens, profile.limits.replyTokens);
-      const call: Call = { options, group, request, prompt, maxTokens, served, onDelta, clock, policy };
-      const received = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
-      return replyOf(received, call);
+      const seed = Math.floor(random() * 2 ** 48);
+      const shared = { options, request, prompt, maxTokens, sessionTokens, served, clock, policy, random, seed };
+      const call: Call = { ...shared, telling: new Telling(onDelta), begun: [] };
+      const unwatch = await groups.watched(signal);
+      try {
+        const received = await retrying((stop) => attempt(groups, call, stop), { policy, clock, random, signal });
+        return replyOf(received, call);
+      } finally {
+        unwatch();
+      }
     },
+    release: async (session) => await groups.release(session),
   };
 }
 
-/** What all tries of one call share. */
-interface Call {
-  readonly options: GrpcModelOptions;
-  readonly group: GrpcGroup;
-  readonly request: ChatRequest;
-  readonly prompt: Prompt;
-  readonly maxTokens: number;
-  /** By a run's first turn, which checkpoint its replies come from. */
-  readonly served: WeakMap<Turn, string>;
-  readonly onDelta: OnDelta;
-  readonly clock: Clock;
-  readonly policy: RetryPolicy;
-}
-
-interface Received extends Generated {
-  readonly usage: ModelUsage;
-}
-
-/** By the configured tokenizer, else by the group; a group that does not answer leaves an estimate, and fails the call. */
+/** By the configured tokenizer, else by a group; where none answers, an estimate is made, and the call fails. */
 async function counted(
   prompt: Prompt,
   request: ChatRequest,
-  { group, options }: Pick<Call, 'group' | 'options'>,
+  { groups, options }: { readonly groups: GrpcGroups; readonly options: GrpcModelOptions },
 ): Promise<PromptCount> {
   if (options.tokenizer !== undefined) return await countByTokenizer(options.tokenizer)(prompt, request);
   try {
-    return { tokens: await group.count({ prompt: messagesOf(prompt) }), basis: 'tokenizer' };
+    return { tokens: await groups.count({ prompt: messagesOf(prompt) }), basis: 'tokenizer' };
   } catch (error) {
     if (!isServiceError(error)) throw error;
     return await countByEstimate(prompt, request);
   }
 }
 
-function messagesOf({ messages }: Prompt) {
-  const value = { messages: messages.map(({ role, content }) => ({ role, content })) };
-  return { $case: 'messages' as const, value };
-}
-
-/** One reply from the first question to the last token. `stop` fires on the caller's wish and on the deadline of all tries. */
-async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Received>> {
-  const { options, clock } = call;
-  const silence = silenceWatch(clock, options.silenceMs ?? 120_000);
-  try {
-    const over = AbortSignal.any([stop, silence.signal]);
-    return (await unfit(call, over)) ?? (await receive(call, over, silence));
-  } catch (error) {
-    if (!isServiceError(error)) throw error;
-    if (silence.signal.aborted) return stalled(`said nothing for ${silence.signal.reason} ms`, endpointOf(options));
-    return stop.aborted
-      ? stalled('was still at it when its time was over', endpointOf(options))
-      : rpcFault(error, options.address);
-  } finally {
-    silence.end();
-  }
-}
-
-/** Why this group may not answer this run, or null. @throws ServiceError */
-async function unfit({ options, group, request, served }: Call, over: AbortSignal): Promise<Failed | null> {
-  const info = await group.info(over);
-  const planned = Math.min(options.contextTokens, options.profile.limits.contextTokens);
-  if (info.contextTokens < planned) {
-    return failed(
-      'invalid',
-      `The inference group at ${options.address} holds ${info.contextTokens} tokens of context, and runs are planned for ${planned}. Set ARGOSY_MODEL_CONTEXT_TOKENS=${info.contextTokens}.`,
-    );
-  }
-  // A run's first turn is the same object for as long as one worker drives it.
-  const [run] = request.turns;
-  const now = `${info.model} (${info.checkpointSha256.slice(0, 12)})`;
-  const before = run && served.get(run);
-  if (before !== undefined && before !== now) return otherModel(now, before, endpointOf(options));
-  if (run) served.set(run, now);
-  return null;
-}
-
-/** @throws ServiceError */
-async function receive(call: Call, over: AbortSignal, silence: SilenceWatch): Promise<Attempt<Received>> {
-  const { options, group, request, onDelta, policy } = call;
-  const asked = requestOf(call);
-  const stream = group.generate(asked, { traceparent: request.traceparent, deadlineMs: policy.deadlineMs });
-  const leave = (): void => {
-    group.abort(asked.requestId);
-    stream.cancel();
-  };
-  over.addEventListener('abort', leave, { once: true });
-  if (over.aborted) leave();
-  const output = new OutputParser(options.profile.stop);
-  const tell = (text: string): void => (text === '' ? undefined : onDelta(text));
-  let finished: inference.Finished | undefined;
-  try {
-    for await (const { event } of stream as AsyncIterable<inference.GenerateResponse>) {
-      silence.heard(options.silenceMs ?? 120_000);
-      if (event?.$case === 'finished') finished = event.value;
-      if (event?.$case !== 'delta' || output.stopped) continue;
-      tell(output.push(event.value.text));
-      // What runs in a circle goes no further; the group still says what it cost.
-      if (output.stopped) group.abort(asked.requestId);
+/** Asks the home of the session; where that cannot answer, the next best group at once, until each was asked. */
+async function attempt(groups: GrpcGroups, call: Call, stop: AbortSignal): Promise<Attempt<Received>> {
+  const { router } = groups;
+  const turn = turnOf(groups, call);
+  const refusing = new Map<string, Failed>();
+  const before = new Set<string>();
+  for (;;) {
+    const route = await router.route({ ...turn, refusing: new Set(refusing.keys()) });
+    if (route === null) return refusedByAll([...refusing.values()], call);
+    if (route.from !== null) before.add(route.from);
+    const result = await replyFrom({ address: route.group, group: groups.at(route.group) }, call, stop);
+    if (result.ok) {
+      router.taken(turn, route.group);
+      before.delete(route.group);
+      groups.left(before, call.request);
+      return result;
     }
-  } finally {
-    over.removeEventListener('abort', leave);
+    if (result.because === undefined || stop.aborted) return result;
+    if (result.because === 'gone') router.failed(route.group);
+    // Who is at home there waits in line there: what is kept for it is worth more than a shorter line.
+    if (result.because === 'busy' && route.by === 'home') return result;
+    refusing.set(route.group, result);
   }
-  tell(output.flush());
-  return readEnd(output, finished, options);
 }
 
-function requestOf({ options, request, prompt, maxTokens }: Call): inference.GenerateRequest {
-  const { stop } = options.profile;
-  const sampling = prompt.sampling ?? options.profile.sampling;
+function turnOf(groups: GrpcGroups, { request, prompt, sessionTokens }: Call): RoutedTurn {
   return {
-    ...inference.GenerateRequest.fromPartial({}),
-    requestId: randomUUID(),
-    sessionId: request.session,
-    turn: request.turns.filter(({ role }) => role === 'model').length,
-    prompt: messagesOf(prompt),
-    sampling: { ...inference.Sampling.fromPartial({}), ...sampling, stop: [...stop], maxTokens },
+    session: groups.keyOf(request),
+    lasts: request.reading === undefined,
+    blocks: blocksOf(prompt.messages, request.tenant ?? ''),
+    promptTokens: Math.ceil(prompt.weight),
+    wantedTokens: sessionTokens,
+    refusing: new Set(),
   };
 }
 
-function readEnd(
-  output: OutputParser,
-  finished: inference.Finished | undefined,
-  options: GrpcModelOptions,
-): Attempt<Received> {
-  const stopped = output.stopped;
-  const whole = output.end();
-  if (finished === undefined) return stalled('cut its reply off before the end', endpointOf(options));
-  const { reason, usage } = finished;
-  if (reason === FinishReason.FINISH_REASON_ABORTED && !stopped) {
-    return stalled('aborted the reply, which nobody here asked for', endpointOf(options));
-  }
-  if (reason === FinishReason.FINISH_REASON_DEADLINE) {
-    return stalled('did not finish the reply in its time', endpointOf(options));
-  }
-  if (whole.text.trim() === '') return stalled('sent an empty reply', endpointOf(options));
-  const isCut = reason === FinishReason.FINISH_REASON_LENGTH || reason === FinishReason.FINISH_REASON_CONTEXT;
-  const { promptTokens, cachedTokens, completionTokens } = usage ?? inference.Usage.fromPartial({});
-  return {
-    ok: true,
-    value: {
-      output: whole,
-      calls: [],
-      finish: isCut ? 'length' : 'stop',
-      usage: { promptTokens, cachedTokens, completionTokens },
-    },
-  };
-}
-
-function endpointOf({ address, name }: GrpcModelOptions) {
-  return { baseUrl: address, model: name };
+/** Where a group has no room for another session, there is nothing to wait for in this place: it takes as long as theirs. */
+function refusedByAll(refusals: readonly Failed[], { random }: Call): Attempt<Received> {
+  const full = refusals.map(({ fault }) => fault).filter((fault) => fault instanceof ModelBusy);
+  const isFull = refusals.some(({ because }) => because === 'full');
+  const [soonest] = full.toSorted((a, b) => a.retryAfterMs - b.retryAfterMs);
+  const last = refusals.at(-1);
+  if (last === undefined) throw new Error('a model without groups was asked');
+  if (!isFull || soonest === undefined) return last;
+  // Those who are refused together do not come back together.
+  const retryAfterMs = Math.round(soonest.retryAfterMs * (1 + random() / 4));
+  return { ok: false, fault: new ModelBusy(soonest.message, retryAfterMs, { cause: soonest }), leave: true };
 }
 
 function replyOf({ usage, ...generated }: Received, { options, request, maxTokens }: Call): ModelReply {

@@ -18,8 +18,9 @@ describe('parseModelSpec', () => {
       'openai-tools:http://127.0.0.1:8000/v1#qwen3',
       { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'qwen3', profile: 'openai-tools-v1' },
     ],
-    ['grpc:pods.inference:50051', { kind: 'grpc', host: 'pods.inference', port: 50051 }],
-    ['grpc:[::1]:9', { kind: 'grpc', host: '[::1]', port: 9 }],
+    ['grpc:pods.inference:50051', { kind: 'grpc', addresses: ['pods.inference:50051'], name: null }],
+    ['grpc:[::1]:9', { kind: 'grpc', addresses: ['[::1]:9'], name: null }],
+    ['grpc:a:1, b:2#big', { kind: 'grpc', addresses: ['a:1', 'b:2'], name: 'big' }],
   ])('reads %s', (text, spec) => {
     expect(parseModelSpec(text)).toEqual(spec);
   });
@@ -38,6 +39,9 @@ describe('parseModelSpec', () => {
     ['grpc:host', /is not grpc:HOST:PORT/],
     ['grpc:host:0', /port from 1 to 65535/],
     ['grpc:host:70000', /port from 1 to 65535/],
+    ['grpc:a:1,b', /port from 1 to 65535: "b"\. Example: grpc:127/],
+    ['grpc:a:1,a:1', /names a:1 twice/],
+    ['grpc:a:1#', /no name behind its #/],
   ])('refuses "%s" with an example', (text, message) => {
     expect(() => parseModelSpec(text)).toThrow(InvalidInput);
     expect(() => parseModelSpec(text)).toThrow(message);
@@ -56,6 +60,8 @@ describe('buildModel', () => {
 
   it('builds with the builder of the kind', () => {
     expect(buildModel({ kind: 'extractive' }, { ...builders, extractive: () => model })).toBe(model);
-    expect(buildModel({ kind: 'grpc', host: 'h', port: 1 }, { ...builders, grpc: () => model })).toBe(model);
+    expect(buildModel({ kind: 'grpc', addresses: ['h:1'], name: null }, { ...builders, grpc: () => model })).toBe(
+      model,
+    );
   });
 });

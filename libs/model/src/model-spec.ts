@@ -8,7 +8,8 @@ export type ModelSpec =
   | { readonly kind: 'extractive' }
   /** `profile`: how to speak with the model; absent for `tongyi-v1`. */
   | { readonly kind: 'openai'; readonly baseUrl: string; readonly model: string; readonly profile?: ProfileId }
-  | { readonly kind: 'grpc'; readonly host: string; readonly port: number };
+  /** `addresses`: `host:port` of each group that serves it; `name`: what requests call it, null for the addresses. */
+  | { readonly kind: 'grpc'; readonly addresses: readonly string[]; readonly name: string | null };
 
 /** The name under which requests ask for a model. */
 export function nameOf(spec: ModelSpec): string {
@@ -18,7 +19,7 @@ export function nameOf(spec: ModelSpec): string {
     case 'openai':
       return spec.model;
     case 'grpc':
-      return `${spec.host}:${spec.port}`;
+      return spec.name ?? spec.addresses.join(',');
   }
 }
 
@@ -32,6 +33,8 @@ export interface ModelBuilders {
 const OPENAI_EXAMPLE = 'openai:http://127.0.0.1:8000/v1#Alibaba-NLP/Tongyi-DeepResearch-30B-A3B';
 const TOOLS_EXAMPLE = 'openai-tools:http://127.0.0.1:8000/v1#Qwen/Qwen3-32B';
 const GRPC_EXAMPLE = 'grpc:127.0.0.1:50051';
+const GRPC_HINT = `Example: ${GRPC_EXAMPLE}, or for several groups of one model ${GRPC_EXAMPLE},127.0.0.1:50052#NAME`;
+const MOST_GROUPS = 64;
 const EXAMPLES = `Examples: extractive, ${OPENAI_EXAMPLE}, ${TOOLS_EXAMPLE}, ${GRPC_EXAMPLE}`;
 
 /**
@@ -79,13 +82,24 @@ function openAiSpec(spec: string, profile?: ProfileId): ModelSpec {
 }
 
 function grpcSpec(rest: string): ModelSpec {
-  const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(rest);
-  const [, host = '', digits = ''] = match ?? [];
-  const port = Number(digits);
-  if (!match || port < 1 || port > 65_535) {
-    throw wrong(`"grpc:${rest}" is not grpc:HOST:PORT with a port from 1 to 65535. Example: ${GRPC_EXAMPLE}`);
+  const [list = '', ...named] = rest.split('#');
+  const name = named.join('#').trim();
+  if (named.length > 0 && name === '') throw wrong(`"grpc:${rest}" has no name behind its #. ${GRPC_HINT}`);
+  const addresses = list.split(',').map((address) => address.trim());
+  const strange = addresses.find((address) => !isAddress(address));
+  if (strange !== undefined) {
+    const which = addresses.length === 1 ? '' : `: "${strange}"`;
+    throw wrong(`"grpc:${rest}" is not grpc:HOST:PORT with a port from 1 to 65535${which}. ${GRPC_HINT}`);
   }
-  return { kind: 'grpc', host, port };
+  const twice = addresses.find((address, at) => addresses.indexOf(address) !== at);
+  if (twice !== undefined) throw wrong(`"grpc:${rest}" names ${twice} twice. ${GRPC_HINT}`);
+  if (addresses.length > MOST_GROUPS) throw wrong(`"grpc:" names ${addresses.length} groups; at most ${MOST_GROUPS}.`);
+  return { kind: 'grpc', addresses, name: name === '' ? null : name };
+}
+
+function isAddress(text: string): boolean {
+  const digits = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(text)?.[1];
+  return digits !== undefined && Number(digits) >= 1 && Number(digits) <= 65_535;
 }
 
 function wrong(message: string): InvalidInput {

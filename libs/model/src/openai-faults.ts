@@ -8,7 +8,12 @@ export interface Failed {
   readonly ok: false;
   readonly fault: ModelFault;
   readonly retryAfterMs?: number;
+  /** Set where another server of the model may do better at once. */
+  readonly because?: ServerState;
 }
+
+/** `gone`: it does not answer. `away`: it cannot answer this run. `busy`: too many wait. `full`: it takes no new session. */
+export type ServerState = 'gone' | 'away' | 'busy' | 'full';
 
 /** Whom we speak to; the key is known here only to keep it out of messages. */
 export interface Endpoint {

@@ -1,6 +1,7 @@
 import { Aborted, messageOf } from '#errors';
-import { ModelFault } from './chat-model.ts';
+import { ModelBusy, ModelFault } from './chat-model.ts';
 import type { Clock } from './clock.ts';
+import type { Failed } from './openai-faults.ts';
 
 /** When to try a model call again, and when to stop. */
 export interface RetryPolicy {
@@ -27,7 +28,8 @@ export const defaultRetryPolicy: RetryPolicy = {
 /** What one try came to. A thrown error is a bug and is not tried again. */
 export type Attempt<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly fault: ModelFault; readonly retryAfterMs?: number };
+  /** `leave`: not to be tried again from here; whoever asks can wait without holding a place up. */
+  | (Failed & { readonly leave?: boolean });
 
 export interface RetryContext {
   readonly policy: RetryPolicy;
@@ -71,7 +73,7 @@ async function tryAll<T>(
     throwIfAborted(signal);
     if (result.ok) return result.value;
     const { fault } = result;
-    if (!fault.retryable) throw fault;
+    if (!fault.retryable || result.leave === true) throw fault;
     const waitMs = waitOf(result.retryAfterMs, tried, context);
     if (tried >= policy.tries) throw given(fault, `Tried ${tried} times`);
     if (stop.aborted || clock.now() + waitMs >= endsAt) {
@@ -91,7 +93,9 @@ function waitOf(retryAfterMs: number | undefined, tried: number, { policy, rando
 }
 
 function given(fault: ModelFault, why: string): ModelFault {
-  return new ModelFault(fault.kind, `${fault.message} (${why})`, { cause: fault });
+  const message = `${fault.message} (${why})`;
+  if (fault instanceof ModelBusy) return new ModelBusy(message, fault.retryAfterMs, { cause: fault });
+  return new ModelFault(fault.kind, message, { cause: fault });
 }
 
 function throwIfAborted(signal: AbortSignal): void {

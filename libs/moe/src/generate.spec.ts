@@ -448,8 +448,8 @@ describe('the turns of a session', () => {
     const generator = generatorOf(toy({ logits: saying0 }));
     await turn(generator, 'question');
     expect(generator.load).toMatchObject({ residentSessions: 1, kvUsedTokens: 32 });
-    expect(generator.release((name) => name === 's')).toBe(32);
-    expect(generator.release((name) => name === 's')).toBe(0);
+    expect(generator.release('s')).toBe(32);
+    expect(generator.release('s')).toBe(0);
     expect(generator.load).toMatchObject({ residentSessions: 0, kvUsedTokens: 0 });
   });
 

@@ -169,9 +169,9 @@ export class Generator {
     return this.#draining;
   }
 
-  /** Gives back what only these sessions would find again. @returns tokens */
-  release(isOver: (session: string) => boolean): number {
-    return [...this.#cache.sessions].filter(isOver).reduce((sum, session) => sum + this.#cache.release(session), 0);
+  /** Gives back what only this session would find again. @returns tokens */
+  release(session: string): number {
+    return this.#cache.release(session);
   }
 
   #knows(session: string | null): boolean {

@@ -9,7 +9,7 @@ import type { Engine } from './engine.ts';
 import { GenerateCalls } from './generate-calls.ts';
 import { stating } from './instruments.ts';
 import { promptOf } from './prompt.ts';
-import { isOfSession } from './requests.ts';
+import { sessionKey } from './requests.ts';
 import { answer, leavingOf } from './streams.ts';
 
 const usualIntervalMs = 1_000;
@@ -45,8 +45,8 @@ export class InferenceService {
       getInfo: unary(async () => ({ ...info, draining: generator.draining })),
       watchLoad: stream((request, left) => this.#load(request, AbortSignal.any([left, this.#stopped.signal]))),
       drain: stream((request, left) => this.#drain(request, AbortSignal.any([left, this.#stopped.signal]))),
-      releaseSession: unary(async ({ sessionId }) => {
-        return { releasedTokens: generator.release((session) => isOfSession(session, sessionId)) };
+      releaseSession: unary(async ({ tenant, sessionId }) => {
+        return { releasedTokens: generator.release(sessionKey(tenant, sessionId)) };
       }),
     };
   }
@@ -74,7 +74,7 @@ export class InferenceService {
   #loadNow(): inference.WatchLoadResponse {
     const { generator, info, group } = this.#engine;
     const load = generator.load;
-    return { ...load, ...group(), kvTotalTokens: info.kvTotalTokens };
+    return { ...load, ...group(), kvTotalTokens: info.kvTotalTokens, draining: generator.draining };
   }
 
   async *#drain(request: inference.DrainRequest, left: AbortSignal): AsyncGenerator<inference.DrainResponse> {

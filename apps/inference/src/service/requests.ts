@@ -36,13 +36,9 @@ export function askedOf(request: inference.GenerateRequest, defaults: Sampling, 
   return { requestId, tenant, session, sampling, held, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
 }
 
-function sessionKey(tenant: string, sessionId: string): string {
+/** Of two tenants, never the same. */
+export function sessionKey(tenant: string, sessionId: string): string {
   return JSON.stringify([tenant, sessionId]);
-}
-
-/** True for sessions of this id, whatever the tenant: ids are not told apart by who releases them. */
-export function isOfSession(key: string, sessionId: string): boolean {
-  return key.endsWith(`,${JSON.stringify(sessionId)}]`);
 }
 
 function nameProblems({ requestId, sessionId, tenant }: inference.GenerateRequest): Problem[] {

@@ -97,10 +97,13 @@ describe('Generate', () => {
     expect(again.usage?.cachedTokens).toBeGreaterThan(0);
     const other = finishedOf(await eventsOf(client.generate(ask({ tenant: 'other' }))));
     expect(other.usage?.cachedTokens).toBe(0);
-    const released = await answered<inference.ReleaseSessionResponse>((done) =>
-      client.releaseSession({ sessionId: 's' }, done),
-    );
-    expect(released.releasedTokens).toBeGreaterThan(0);
+    const releasedFor = async (tenant: string) => {
+      const asked = { sessionId: 's', tenant };
+      return (await answered<inference.ReleaseSessionResponse>((done) => client.releaseSession(asked, done)))
+        .releasedTokens;
+    };
+    expect(await releasedFor('stranger')).toBe(0);
+    expect(await releasedFor('')).toBeGreaterThan(0);
     expect(finishedOf(await eventsOf(client.generate(ask()))).usage?.cachedTokens).toBe(0);
   });
 
@@ -266,7 +269,9 @@ describe('the rest of the service', () => {
     const refused = await failureOf(client.generate(ask({ sessionId: 'new' })));
     expect(refused.code).toBe(status.UNAVAILABLE);
     expect(retryOf(refused)?.retryDelay).toEqual({ seconds: 1, nanos: 500_000_000 });
-    await answered<inference.ReleaseSessionResponse>((done) => client.releaseSession({ sessionId: 's' }, done));
+    await answered<inference.ReleaseSessionResponse>((done) =>
+      client.releaseSession({ sessionId: 's', tenant: '' }, done),
+    );
     await once(drain, 'end');
     expect(told.at(-1)).toEqual({ residentSessions: 0, running: 0, done: true });
     const off = client.drain({ deadlineMs: 0, cancel: true });

@@ -243,7 +243,18 @@ export interface GenerateRequest {
    * Behind so many tokens of reasoning its closing tag is written, whatever the model would say; 0 = no reasoning. Absent:
    * as long as the model likes.
    */
-  maxReasoningTokens?: number | undefined;
+  maxReasoningTokens?:
+    | number
+    | undefined;
+  /**
+   * What a group that was lost had generated of this very reply. It goes on behind it, and its deltas begin with it; with
+   * the same seed in deterministic combine it ends as it would have. An engine without this field begins anew.
+   */
+  generated:
+    | TokenIds
+    | undefined;
+  /** What the session may come to need in all, reserved at its first turn; 0 = the engine's guess. */
+  sessionTokensHint: number;
 }
 
 /** One event of a generation; `accepted` comes first, `finished` last. */
@@ -405,7 +416,11 @@ export interface WatchLoadResponse {
     | number
     | undefined;
   /** grows by one per expert placement */
-  planEpoch?: number | undefined;
+  planEpoch?:
+    | number
+    | undefined;
+  /** takes no new session */
+  draining?: boolean | undefined;
 }
 
 /** Asks for draining to begin or to be called off. */
@@ -428,6 +443,8 @@ export interface DrainResponse {
 /** Names the session that is over. */
 export interface ReleaseSessionRequest {
   sessionId: string;
+  /** as its turns named it: nobody releases another's */
+  tenant: string;
 }
 
 /** What it held. */
@@ -1301,6 +1318,8 @@ function createBaseGenerateRequest(): GenerateRequest {
     deadlineMs: 0,
     tenant: "",
     maxReasoningTokens: undefined,
+    generated: undefined,
+    sessionTokensHint: 0,
   };
 }
 
@@ -1351,6 +1370,12 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
     }
     if (message.maxReasoningTokens !== undefined) {
       writer.uint32(112).uint32(message.maxReasoningTokens);
+    }
+    if (message.generated !== undefined) {
+      TokenIds.encode(message.generated, writer.uint32(122).fork()).join();
+    }
+    if (message.sessionTokensHint !== 0) {
+      writer.uint32(128).uint32(message.sessionTokensHint);
     }
     return writer;
   },
@@ -1480,6 +1505,22 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
             message.maxReasoningTokens = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.generated = TokenIds.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.sessionTokensHint = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1547,6 +1588,10 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
     message.deadlineMs = object.deadlineMs ?? 0;
     message.tenant = object.tenant ?? "";
     message.maxReasoningTokens = object.maxReasoningTokens ?? undefined;
+    message.generated = (object.generated !== undefined && object.generated !== null)
+      ? TokenIds.fromPartial(object.generated)
+      : undefined;
+    message.sessionTokensHint = object.sessionTokensHint ?? 0;
     return message;
   },
 };
@@ -2791,6 +2836,7 @@ function createBaseWatchLoadResponse(): WatchLoadResponse {
     prefillBacklogTokens: undefined,
     balancedness: undefined,
     planEpoch: undefined,
+    draining: undefined,
   };
 }
 
@@ -2822,6 +2868,9 @@ export const WatchLoadResponse: MessageFns<WatchLoadResponse> = {
     }
     if (message.planEpoch !== undefined) {
       writer.uint32(72).uint64(message.planEpoch);
+    }
+    if (message.draining !== undefined) {
+      writer.uint32(80).bool(message.draining);
     }
     return writer;
   },
@@ -2911,6 +2960,14 @@ export const WatchLoadResponse: MessageFns<WatchLoadResponse> = {
             message.planEpoch = longToNumber(reader.uint64());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.draining = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2937,6 +2994,7 @@ export const WatchLoadResponse: MessageFns<WatchLoadResponse> = {
     message.prefillBacklogTokens = object.prefillBacklogTokens ?? undefined;
     message.balancedness = object.balancedness ?? undefined;
     message.planEpoch = object.planEpoch ?? undefined;
+    message.draining = object.draining ?? undefined;
     return message;
   },
 };
@@ -3088,13 +3146,16 @@ export const DrainResponse: MessageFns<DrainResponse> = {
 };
 
 function createBaseReleaseSessionRequest(): ReleaseSessionRequest {
-  return { sessionId: "" };
+  return { sessionId: "", tenant: "" };
 }
 
 export const ReleaseSessionRequest: MessageFns<ReleaseSessionRequest> = {
   encode(message: ReleaseSessionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.sessionId !== "") {
       writer.uint32(10).string(message.sessionId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
     }
     return writer;
   },
@@ -3120,6 +3181,14 @@ export const ReleaseSessionRequest: MessageFns<ReleaseSessionRequest> = {
             message.sessionId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3138,6 +3207,7 @@ export const ReleaseSessionRequest: MessageFns<ReleaseSessionRequest> = {
   fromPartial<I extends Exact<DeepPartial<ReleaseSessionRequest>, I>>(object: I): ReleaseSessionRequest {
     const message = createBaseReleaseSessionRequest();
     message.sessionId = object.sessionId ?? "";
+    message.tenant = object.tenant ?? "";
     return message;
   },
 };
