@@ -11,23 +11,28 @@ const run = promisify(execFile);
 const createMs = 60_000;
 
 /**
- * `ARGOSY_KEY_PEPPER`, else the one of the data directory, which is made where it is missing: a database of one's own
- * keeps its keys for the next fleet.
+ * `ARGOSY_KEY_PEPPER`, which keys are checked with, and `ARGOSY_SECRETS_KEY`, which secrets of tenants are sealed with; else
+ * those of the data directory, which are made where they are missing: a database of one's own keeps both for the next fleet.
  * @param {NodeJS.ProcessEnv} env
  * @param {string} dataDir held by this process
  */
-export function pepperFor(env, dataDir) {
-  if (env.ARGOSY_KEY_PEPPER) return env.ARGOSY_KEY_PEPPER;
-  const file = path.join(dataDir, 'key-pepper');
+export function keysFor(env, dataDir) {
+  return {
+    pepper: env.ARGOSY_KEY_PEPPER || keptIn(path.join(dataDir, 'key-pepper')),
+    secretsKey: env.ARGOSY_SECRETS_KEY || keptIn(path.join(dataDir, 'secrets-key')),
+  };
+}
+
+/** 32 bytes that only the user of this fleet can read. */
+function keptIn(file) {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    if (error.code !== 'ENOENT')
-      throw new Fault(`the pepper of the keys in ${file} cannot be read: ${error.message}`, 2);
+    if (error.code !== 'ENOENT') throw new Fault(`${file} cannot be read: ${error.message}`, 2);
   }
-  const pepper = randomBytes(32).toString('base64');
-  writeFileSync(file, `${pepper}\n`, { mode: 0o600, flag: 'wx' });
-  return pepper;
+  const key = randomBytes(32).toString('base64');
+  writeFileSync(file, `${key}\n`, { mode: 0o600, flag: 'wx' });
+  return key;
 }
 
 /**

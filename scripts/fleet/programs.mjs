@@ -5,17 +5,18 @@ import { inRoot } from '../setup/paths.mjs';
  * The processes of a fleet as containers start them.
  * @param {import('./options.mjs').Options} options
  * @param {{ redisUrl: string, databaseUrl: string }} stores
- * @param {string} pepper of the keys, for gateways alone
+ * @param {{ pepper: string, secretsKey: string }} keys the pepper for gateways alone, the other for tool workers, too
  * @returns {Promise<{ url: string, programs: import('./role-process.mjs').Program[] }>} `url` of the first gateway
  */
-export async function programsFor({ counts, port, host, dataDir }, stores, pepper) {
-  const { ARGOSY_KEY_PEPPER, ...inherited } = process.env;
+export async function programsFor({ counts, port, host, dataDir }, stores, { pepper, secretsKey }) {
+  const { ARGOSY_KEY_PEPPER, ARGOSY_SECRETS_KEY, ...inherited } = process.env;
   const env = {
     ...inherited,
     ARGOSY_REDIS_URL: stores.redisUrl,
     ARGOSY_DATABASE_URL: stores.databaseUrl,
     ARGOSY_DATA_DIR: dataDir,
   };
+  const sealing = { ARGOSY_SECRETS_KEY: secretsKey };
   const firstPort = port || (await freePort());
   const gatewayPort = async (index) => (port === 0 && index > 0 ? freePort() : firstPort + index);
   const member = (name, app, more) => ({
@@ -32,7 +33,7 @@ export async function programsFor({ counts, port, host, dataDir }, stores, peppe
   const { egress, toolEnv } = await wayOut(env, host);
   const gateways = several(counts.gateways, async (index) =>
     member(`gateway-${index + 1}`, 'gateway', {
-      env: { ...env, ARGOSY_KEY_PEPPER: pepper },
+      env: { ...env, ...sealing, ARGOSY_KEY_PEPPER: pepper },
       port: { variable: 'ARGOSY_PORT', number: await gatewayPort(index) },
     }),
   );
@@ -41,7 +42,9 @@ export async function programsFor({ counts, port, host, dataDir }, stores, peppe
     member('dispatcher-1', 'dispatcher'),
     ...several(counts.agents, (index) => member(`agent-${index + 1}`, 'agent-worker')),
     // Agent workers hand their runs back at the end of a step, and a step may wait for a tool call.
-    ...several(counts.tools, (index) => member(`tool-${index + 1}`, 'tool-worker', { stage: 2, env: toolEnv })),
+    ...several(counts.tools, (index) =>
+      member(`tool-${index + 1}`, 'tool-worker', { stage: 2, env: { ...toolEnv, ...sealing } }),
+    ),
     // The last, for the sake of pages that are being read.
     ...egress.map((more) => member('egress-1', 'egress', { stage: 3, ...more })),
   ];

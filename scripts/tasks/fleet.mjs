@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { Fleet } from '../fleet/fleet.mjs';
 import { interrupts } from '../fleet/interrupts.mjs';
-import { firstKey, pepperFor } from '../fleet/keys.mjs';
+import { firstKey, keysFor } from '../fleet/keys.mjs';
 import { lineRenderer } from '../fleet/log-lines.mjs';
 import { readOptions, usage } from '../fleet/options.mjs';
 import { Place } from '../fleet/place.mjs';
@@ -60,8 +60,8 @@ async function serve(options, asked) {
   const processes = agents + tools + gateways + 1;
   const servers = await startServers({ connections: connections.each * processes + connections.others });
   tellAboutData(servers.started);
-  const pepper = pepperFor(process.env, options.dataDir);
-  const { url, programs } = await programsFor(options, servers, pepper);
+  const keys = keysFor(process.env, options.dataDir);
+  const { url, programs } = await programsFor(options, servers, keys);
   const names = programs.map(({ name }) => name);
   const render = lineRenderer(names, process.stderr.isTTY === true && !process.env.NO_COLOR);
   const fleet = new Fleet({
@@ -74,7 +74,7 @@ async function serve(options, asked) {
   try {
     if (!asked.aborted && (await fleet.start(asked))) {
       const { databaseUrl } = servers;
-      options.place.announce(url, await firstKey({ databaseUrl, pepper, dataDir: options.dataDir }));
+      options.place.announce(url, await firstKey({ databaseUrl, pepper: keys.pepper, dataDir: options.dataDir }));
       tellHowToAsk(url, options.place.file);
       if (!asked.aborted) await once(asked, 'abort');
     }

@@ -10,6 +10,9 @@ import {
   type ResearchBody,
   type RunResource,
   runResource,
+  type SecretResource,
+  secretList,
+  secretResource,
 } from '#contracts';
 import { ArgosyError, messageOf, Unavailable } from '#errors';
 
@@ -101,6 +104,22 @@ export class Client {
   async revokeKey(id: string): Promise<KeyResource> {
     const path = `/v1/keys/${encodeURIComponent(id)}`;
     return keyResource.parse(await (await this.send(path, { method: 'DELETE' })).json());
+  }
+
+  /** In place of the one of that name. */
+  async setSecret(name: string, value: string): Promise<SecretResource> {
+    const headers = { 'content-type': 'application/json' };
+    const init = { method: 'PUT', body: JSON.stringify({ value }), headers };
+    return secretResource.parse(await (await this.send(`/v1/secrets/${encodeURIComponent(name)}`, init)).json());
+  }
+
+  /** By their names; what they hold is not told. */
+  async listSecrets(): Promise<SecretResource[]> {
+    return secretList.parse(await (await this.send('/v1/secrets')).json()).data;
+  }
+
+  async deleteSecret(name: string): Promise<void> {
+    await this.send(`/v1/secrets/${encodeURIComponent(name)}`, { method: 'DELETE' });
   }
 
   /** For good; a run that has not ended is stopped. */

@@ -13,6 +13,7 @@ import { Contact, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
+import { secrets } from './secrets.ts';
 import { tenants } from './tenants.ts';
 import { verifyReport } from './verify.ts';
 
@@ -23,6 +24,8 @@ export interface Surroundings {
   /** `ARGOSY_URL`, when set. */
   readonly remote: RemoteServer | null;
   readonly terminal: Terminal;
+  /** Standard input. */
+  readonly input: AsyncIterable<Uint8Array | string>;
   readonly writeLog: (line: string) => void;
 }
 
@@ -41,6 +44,8 @@ const usage = `Argosy answers research questions from documents and the web, quo
   argosy runs delete ID                                  removes a run for good, and stops it if it has not ended
   argosy keys create --name NAME [--scope S] [--expires 90d] [--replace] | list | revoke ID
     [--tenant TENANT]                                    keys of the server at hand, or of a tenant in ARGOSY_DATABASE_URL
+  argosy secrets set NAME | list | delete NAME           keys at search providers that the server at hand keeps for its tenant;
+                                                         set reads one from standard input
   argosy tenants create ID | show ID | set ID            what a tenant in ARGOSY_DATABASE_URL may; none or all: as all may
     [--name NAME] [--retention-days N] [--providers A,B] [--concurrent-runs N] [--requests-per-minute N]
     [--tokens-per-day N] [--usd-per-day X]
@@ -68,6 +73,8 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await runs(rest, around);
     case 'keys':
       return await keys(rest, around.config, async () => await serverElsewhere(around), around.terminal);
+    case 'secrets':
+      return await secrets(rest, async () => await serverAtHand(around), around.input, around.terminal);
     case 'tenants':
       return await tenants(rest, around.config, around.terminal);
     case 'audit':
@@ -115,6 +122,11 @@ async function serverElsewhere({ remote, config, terminal }: Surroundings): Prom
   return fleet;
 }
 
+/** The same; without one, a server of our own for as long as the command takes. */
+async function serverAtHand(around: Surroundings): Promise<Connection> {
+  return await connect(await serverElsewhere(around), { ...around, port: 0, model: null });
+}
+
 async function serve(args: readonly string[], around: Surroundings): Promise<number> {
   const { values, positionals } = parseFlags(args, { port: { type: 'string' }, model: { type: 'string' } });
   if (positionals.length > 0) throw new InvalidInput([{ path: '', message: 'serve takes no question' }]);
@@ -158,7 +170,7 @@ async function runs(args: readonly string[], around: Surroundings): Promise<numb
   ) {
     throw new InvalidInput([{ path: 'runs', message: 'say list, show ID, watch ID, cancel ID or delete ID' }]);
   }
-  const connection = await connect(await serverElsewhere(around), { ...around, port: 0, model: null });
+  const connection = await serverAtHand(around);
   try {
     return await runsAction(action, id ?? '', connection, around.terminal);
   } finally {

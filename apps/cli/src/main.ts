@@ -64,6 +64,7 @@ try {
       print: (text) => void process.stdout.write(text),
       interrupted: interrupt.signal,
     },
+    input: process.stdin,
     writeLog: (line) => void process.stderr.write(line),
   });
 } catch (error) {
