@@ -17,11 +17,8 @@ import {
   type PlacedCall,
   type Report,
   type ResearchEvent,
-  type ResearchRequest,
   type ResearchState,
   replay,
-  type SourcePolicy,
-  shownTurns,
   usageOf,
   type Verifiable,
   type VerifiedAnswer,
@@ -31,6 +28,7 @@ import { messageOf } from '#errors';
 import { type ChatModel, type ChatRequest, ModelFault, type OfferedTool } from '#model';
 import { childOf } from '#platform';
 import type { Claim, Commit, Runs } from '#runs';
+import { chatRequestOf, sessionOf, unusable } from './asking.ts';
 import { measured } from './instruments.ts';
 
 /** What a run in work needs of the record. */
@@ -167,23 +165,8 @@ class Drive {
     }
   }
 
-  #chatRequest({ turns: all, context }: ResearchState, order: Order | null): ChatRequest {
-    const { request, runId: session } = this.#claim;
-    const { answerTokens: maxCompletionTokens } = request.limits;
-    const tools = this.#around.tools.filter(({ name }) => isOfUse(name, request.sources));
-    const { today } = request;
-    const turns = shownTurns(all, context);
-    return {
-      turns,
-      tools,
-      today,
-      mustAnswer: order !== null,
-      maxCompletionTokens,
-      session,
-      traceparent: this.#span,
-      ...(order?.schema ? { outputSchema: order.schema } : {}),
-      ...(context.measured ? { measured: context.measured } : {}),
-    };
+  #chatRequest(state: ResearchState, order: Order | null): ChatRequest {
+    return chatRequestOf(state, order, { claim: this.#claim, tools: this.#around.tools, span: this.#span });
   }
 
   /** Of the largest prompt that may be sent now: with the order to answer at its end. */
@@ -262,7 +245,10 @@ class Drive {
     const last = step === null ? {} : { step, spent: state.spent, traceparent: this.#span };
     const told = step === null ? [] : announce(step.event, state, command);
     const events = [...told, ...announceEnd(report)];
-    return (await this.#around.runs.commit(this.#claim, { ...last, events, outcome })).accepted;
+    const { accepted } = await this.#around.runs.commit(this.#claim, { ...last, events, outcome });
+    // What servers keep for it serves nobody any more; a run that went elsewhere is its new owner's.
+    if (accepted) await this.#around.models.get(request.model)?.release?.(sessionOf(this.#claim));
+    return accepted;
   }
 
   async #lookAtFlags(): Promise<void> {
@@ -283,16 +269,4 @@ class Drive {
     if (seconds === undefined) return null;
     return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - reserveSeconds - this.#elapsedSeconds()) * 1000)));
   }
-}
-
-/** Why a run's model cannot be asked here. */
-function unusable(request: ResearchRequest, model: ChatModel | undefined): string {
-  if (model === undefined) return `The model ${request.model} is not configured on this worker.`;
-  return `The run was accepted for the profile ${request.profile} of ${request.model}; this worker has ${model.profile}.`;
-}
-
-/** A run without documents and without the web has only the pages that its user named; works are found on the web alone. */
-function isOfUse(tool: string, { corpora, web }: SourcePolicy): boolean {
-  if (tool === 'scholar') return web;
-  return tool !== 'search' || corpora.length > 0 || web;
 }

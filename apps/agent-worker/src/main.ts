@@ -8,9 +8,10 @@ await serve(
   'agent-worker',
   process,
   async ({ config, logger, workerId, keep }) => {
-    const { byName: models } = await configuredModels(config);
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
-    const { runs } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const stores = { databaseUrl, redisUrl };
+    const { runs, sessions } = keep(await openFleet(stores, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const { byName: models } = await configuredModels(config, null, { sessions, logger });
     const tools = toolSignatures(parseProviders(config.ARGOSY_SEARCH_PROVIDERS ?? '').map(({ name }) => name));
     const around = { runs, models, tools, now: () => performance.now() };
     return await AgentWorker.start(around, { workerId, concurrency: config.ARGOSY_AGENT_CONCURRENCY }, logger);

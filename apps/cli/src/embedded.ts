@@ -90,7 +90,7 @@ async function startIn(
   const corporaDir = join(directory.path, 'corpora');
   const corpora = await Corpora.open(corporaDir, { segments: runs.corpora });
   undo.push(async () => await corpora.close());
-  const models = await configuredModels(config, model);
+  const models = await configuredModels(config, model, { sessions: store.sessions, logger: logger('agent-worker') });
   const providers = ownProviders(config);
   const names = providers.map(({ name }) => name);
   const reads = { out: wayOut(config), providers, reader: pageReader(models.byName) };

@@ -14,7 +14,7 @@ await serve(
     const settings = fleetSettings(config.ARGOSY_LEASE_MS);
     const { runs, pace, evidence } = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
-    const { byName: models } = await configuredModels(config);
+    const { byName: models } = await configuredModels(config, null, { logger });
     const providers = searchProviders(config);
     const { tools } = keep(
       openToolbox({ corpora, out: wayOut(config), pace, evidence, providers, reader: pageReader(models), logger }),

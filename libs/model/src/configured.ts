@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Prices } from '#domain';
 import { InvalidInput, messageOf } from '#errors';
-import type { Config } from '#platform';
+import type { Config, Logger } from '#platform';
 import { loadTokenizer, type Tokenizer } from '#tokens';
 import type { ChatModel } from './chat-model.ts';
 import { extractiveModel } from './extractive/extractive-model.ts';
@@ -10,6 +10,7 @@ import { grpcModel } from './grpc-model.ts';
 import { buildModel, type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
 import { openAiModel } from './openai-model.ts';
 import { profiles } from './profiles.ts';
+import type { SessionDirectory } from './routing/session-router.ts';
 
 /** What must be known of a model to accept runs for it. */
 export interface ConfiguredModel {
@@ -42,6 +43,13 @@ type ModelConfig = Pick<
   | 'ARGOSY_MODEL_TLS_KEY_FILE'
 >;
 
+/** What models share with the process that they are in. */
+export interface ModelSurroundings {
+  /** Where sessions have their homes, for models with several servers. Absent: this process remembers its own. */
+  readonly sessions?: SessionDirectory;
+  readonly logger?: Logger;
+}
+
 /**
  * The models that a configuration names, and `extractive`, which needs nothing. Asks no model server anything.
  * @param chosen a local operator's choice for this process; becomes the default
@@ -50,11 +58,12 @@ type ModelConfig = Pick<
 export async function configuredModels(
   config: ModelConfig,
   chosen: ModelSpec | null = null,
+  around: ModelSurroundings = {},
 ): Promise<ConfiguredModels> {
-  const files = { tokenizer: await configuredTokenizer(config), tls: await configuredTls(config) };
+  const parts = { ...around, tokenizer: await configuredTokenizer(config), tls: await configuredTls(config) };
   const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
   const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
-  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, files)]));
+  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, parts)]));
   const offered = new Map([...byName].map(([name, model]) => [name, offer(model, config)]));
   return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
 }
@@ -94,13 +103,18 @@ async function pem(config: ModelConfig, path: TlsSetting): Promise<Buffer | null
   }
 }
 
-interface ModelFiles {
+interface ModelParts extends ModelSurroundings {
   readonly tokenizer: Tokenizer | undefined;
   readonly tls: GrpcTls | null;
 }
 
-function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls }: ModelFiles): ChatModel {
+function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions, logger }: ModelParts): ChatModel {
   const apiKey = config.ARGOSY_MODEL_API_KEY;
+  const shared = {
+    ...(tokenizer === undefined ? {} : { tokenizer }),
+    ...(sessions === undefined ? {} : { directory: sessions }),
+    ...(logger === undefined ? {} : { logger }),
+  };
   return buildModel(spec, {
     extractive: extractiveModel,
     openai: ({ baseUrl, model, profile = 'tongyi-v1' }) =>
@@ -110,7 +124,7 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls }: ModelFi
         profile: profiles[profile],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         ...(apiKey === undefined ? {} : { apiKey }),
-        ...(tokenizer === undefined ? {} : { tokenizer }),
+        ...shared,
       }),
     grpc: (groups) =>
       grpcModel({
@@ -119,7 +133,7 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls }: ModelFi
         profile: profiles['tongyi-v1'],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         tls,
-        ...(tokenizer === undefined ? {} : { tokenizer }),
+        ...shared,
       }),
   });
 }

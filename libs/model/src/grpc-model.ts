@@ -1,4 +1,5 @@
 import type { ModelReply, Turn } from '#domain';
+import { AppendOnly } from './append-only.ts';
 import { type ChatModel, type ChatRequest, ModelBusy, type PromptCount } from './chat-model.ts';
 import { systemClock } from './clock.ts';
 import { isServiceError } from './grpc-faults.ts';
@@ -25,6 +26,7 @@ export function grpcModel(options: GrpcModelOptions): ChatModel {
   const policy = { ...defaultRetryPolicy, ...options.retry };
   const groups = new GrpcGroups({ addresses, name, tls, directory, clock });
   const served = new WeakMap<Turn, string>();
+  const appendOnly = new AppendOnly(options.logger);
   const contextTokens = Math.min(options.contextTokens, profile.limits.contextTokens);
   const sessionTokens = Math.floor(contextTokens * shareOfContext);
   return {
@@ -34,6 +36,7 @@ export function grpcModel(options: GrpcModelOptions): ChatModel {
     countPrompt: async (request) => await counted(profile.render(request), request, { groups, options }),
     async reply(request, signal, onDelta = () => {}) {
       const prompt = profile.render(request);
+      appendOnly.asked(request, prompt.messages);
       const maxTokens = Math.min(request.maxCompletionTokens, profile.limits.replyTokens);
       const seed = Math.floor(random() * 2 ** 48);
       const shared = { options, request, prompt, maxTokens, sessionTokens, served, clock, policy, random, seed };
@@ -41,7 +44,9 @@ export function grpcModel(options: GrpcModelOptions): ChatModel {
       const unwatch = await groups.watched(signal);
       try {
         const received = await retrying((stop) => attempt(groups, call, stop), { policy, clock, random, signal });
-        return replyOf(received, call);
+        const reply = replyOf(received, call);
+        appendOnly.replied(request, prompt.messages, reply.text);
+        return reply;
       } finally {
         unwatch();
       }

@@ -1,3 +1,4 @@
+import type { Logger } from '#platform';
 import type { Tokenizer } from '#tokens';
 import type { Clock } from './clock.ts';
 import type { GrpcTls } from './grpc-channel.ts';
@@ -16,6 +17,8 @@ export interface GrpcModelOptions {
   readonly contextTokens: number;
   /** Where sessions have their homes among several groups. Null, the default: this process remembers its own. */
   readonly directory?: SessionDirectory | null;
+  /** Told what costs time and fails nothing. */
+  readonly logger?: Logger;
   /** Null, the default: plain text. */
   readonly tls?: GrpcTls | null;
   /** Longest silence while a reply is waited for or comes. Default 120,000: a long prompt takes its time. */

@@ -1,6 +1,8 @@
 import type { ModelReply, ModelUsage, Turn } from '#domain';
 import { InvalidInput, type Problem } from '#errors';
+import type { Logger } from '#platform';
 import type { Tokenizer } from '#tokens';
+import { AppendOnly } from './append-only.ts';
 import type { ChatModel, ChatRequest, OnDelta } from './chat-model.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { baseUrlProblem, urlUnder } from './endpoint.ts';
@@ -28,6 +30,8 @@ export interface OpenAiModelOptions {
   /** The model's own, for exact counts. */
   readonly tokenizer?: Tokenizer;
   readonly retry?: Partial<RetryPolicy>;
+  /** Told what costs time and fails nothing. */
+  readonly logger?: Logger;
   /** The operator configured this address: it is exempt from the egress rules. Default: the global one. */
   readonly fetch?: typeof fetch;
   readonly clock?: Clock;
@@ -51,6 +55,7 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
   const policy = { ...defaultRetryPolicy, ...options.retry };
   const count = options.tokenizer === undefined ? countByEstimate : countByTokenizer(options.tokenizer);
   const servedModels = new WeakMap<Turn, string>();
+  const appendOnly = new AppendOnly(options.logger);
   return {
     name: options.model,
     profile: profile.id,
@@ -58,6 +63,7 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
     countPrompt: async (request) => await count(profile.render(request), request),
     async reply(request, signal, onDelta = () => {}) {
       const prompt = profile.render(request);
+      appendOnly.asked(request, prompt.messages);
       const maxTokens = Math.min(request.maxCompletionTokens, profile.limits.replyTokens);
       // A run's first turn is the same object for as long as one worker drives it.
       const [run] = request.turns;
@@ -65,7 +71,9 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
       const call: Call = { options, request, prompt, maxTokens, servedModel, onDelta, clock };
       const received = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
       if (run && received.servedModel !== undefined) servedModels.set(run, received.servedModel);
-      return await replyOf(received, call, count);
+      const reply = await replyOf(received, call, count);
+      appendOnly.replied(request, prompt.messages, reply.text);
+      return reply;
     },
   };
 }

@@ -20,6 +20,7 @@ export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';
 export type { Secrets } from './secrets/secrets.ts';
 export { secretsKeyOf } from './secrets/wrapping.ts';
+export type { SessionEntry, Sessions } from './sessions.ts';
 export { fleetSettings, type RunsSettings } from './settings.ts';
 export type { Acceptance, Accepted } from './store/accept.ts';
 export type { CallClaim } from './store/calls.ts';

@@ -8,6 +8,7 @@ import { LocalGate } from '../pace/local-gate.ts';
 import { Pacing } from '../pace/pacing.ts';
 import { Runs } from '../runs.ts';
 import { type SecretSettings, Secrets } from '../secrets/secrets.ts';
+import { LocalSessions, type Sessions } from '../sessions.ts';
 import { embeddedSettings, type RunsSettings } from '../settings.ts';
 import { migrate } from '../store/migrate.ts';
 import { endAllLeases } from '../store/workers.ts';
@@ -19,6 +20,8 @@ export interface EmbeddedRuns {
   readonly runs: Runs;
   /** Turns at hosts and providers. */
   readonly pace: Pacing;
+  /** Where the sessions of models have their homes. */
+  readonly sessions: Sessions;
   /** What was looked up already. */
   readonly evidence: Evidence;
   /** What is to be used for its tenant alone; close it before the stores. */
@@ -51,7 +54,8 @@ export async function openEmbedded(
       await database.close();
     };
     const secrets = (kept: SecretSettings): Secrets => new Secrets(database, bus, kept);
-    return { runs, pace, evidence, secrets, close };
+    const sessions = new LocalSessions(() => performance.now());
+    return { runs, pace, sessions, evidence, secrets, close };
   } catch (error) {
     await database.close();
     throw error;

@@ -9,6 +9,7 @@ import type { SharedWatch } from '../pace/steady.ts';
 import { SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
 import { type SecretSettings, Secrets } from '../secrets/secrets.ts';
+import type { Sessions } from '../sessions.ts';
 import { fleetSettings, type RunsSettings } from '../settings.ts';
 import type { Role } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
@@ -18,6 +19,7 @@ import { redisBackend } from './redis-backend.ts';
 import { RedisBus } from './redis-bus.ts';
 import { RedisGate } from './redis-gate.ts';
 import { RedisRates } from './redis-rates.ts';
+import { RedisSessions } from './redis-sessions.ts';
 import { RedisTail } from './redis-tail.ts';
 
 /** Where a fleet keeps its record and rings its doorbell. */
@@ -37,6 +39,8 @@ export interface FleetRuns {
   readonly pace: Pacing;
   /** Requests of callers, counted over the whole fleet. */
   readonly rates: Rates;
+  /** Where the sessions of models have their homes. */
+  readonly sessions: Sessions;
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
   /** What tenants bring to be used for them alone; close it before the stores. */
@@ -93,7 +97,8 @@ export async function openFleet(
       await database.query('SELECT 1');
     };
     const secrets = (kept: SecretSettings): Secrets => new Secrets(database, bus, kept);
-    return { runs, pace: new Pacing(gate, bus), rates, evidence, secrets, warnings, check, close };
+    const sessions = new RedisSessions(redis);
+    return { runs, pace: new Pacing(gate, bus), rates, sessions, evidence, secrets, warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();

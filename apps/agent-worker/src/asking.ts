@@ -1,0 +1,49 @@
+/** What a model is asked for a run. */
+import { type Order, type ResearchRequest, type ResearchState, type SourcePolicy, shownTurns } from '#domain';
+import type { ChatModel, ChatRequest, OfferedTool } from '#model';
+import type { Claim } from '#runs';
+
+/** Names a run to the servers of its model. */
+export function sessionOf({ runId, tenantId }: Claim): Required<Pick<ChatRequest, 'session' | 'tenant'>> {
+  return { session: runId, tenant: tenantId };
+}
+
+/** Where a run is asked for. */
+interface Asker {
+  readonly claim: Claim;
+  readonly tools: readonly OfferedTool[];
+  /** The span of the step, as `traceparent`. */
+  readonly span: string;
+}
+
+/** @param order what the reply has to be, where it is no research */
+export function chatRequestOf(
+  { turns: all, context }: ResearchState,
+  order: Order | null,
+  { claim, tools, span }: Asker,
+): ChatRequest {
+  const { today, sources, limits } = claim.request;
+  return {
+    turns: shownTurns(all, context),
+    tools: tools.filter(({ name }) => isOfUse(name, sources)),
+    today,
+    mustAnswer: order !== null,
+    maxCompletionTokens: limits.answerTokens,
+    ...sessionOf(claim),
+    traceparent: span,
+    ...(order?.schema ? { outputSchema: order.schema } : {}),
+    ...(context.measured ? { measured: context.measured } : {}),
+  };
+}
+
+/** Why a run's model cannot be asked here. */
+export function unusable(request: ResearchRequest, model: ChatModel | undefined): string {
+  if (model === undefined) return `The model ${request.model} is not configured on this worker.`;
+  return `The run was accepted for the profile ${request.profile} of ${request.model}; this worker has ${model.profile}.`;
+}
+
+/** A run without documents and without the web has only the pages that its user named; works are found on the web alone. */
+function isOfUse(tool: string, { corpora, web }: SourcePolicy): boolean {
+  if (tool === 'scholar') return web;
+  return tool !== 'search' || corpora.length > 0 || web;
+}
