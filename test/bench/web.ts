@@ -48,7 +48,16 @@ async function measured(say: (line: string) => void, { stage, pages, origin }: S
   const corpora = await Corpora.open(folder);
   const out = { allow: new URL(origin).host, deny: '', via: undefined, contact: undefined, browser: 'auto' };
   const { pace, evidence } = fleet;
-  const toolbox = openToolbox({ corpora, out, pace, evidence, providers: [], reader: null, logger });
+  const toolbox = openToolbox({
+    corpora,
+    out,
+    pace,
+    evidence,
+    providers: [],
+    secrets: { read: async () => null },
+    reader: null,
+    logger,
+  });
   const visit = toolbox.tools.find(({ signature }) => signature.name === 'visit');
   if (visit === undefined) throw new Error('the toolbox has no visit');
   try {

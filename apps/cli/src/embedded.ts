@@ -93,7 +93,7 @@ async function startIn(
   const models = await configuredModels(config, model, { sessions: store.sessions, logger: logger('agent-worker') });
   const providers = ownProviders(config);
   const names = providers.map(({ name }) => name);
-  const reads = { out: wayOut(config), providers, reader: pageReader(models.byName) };
+  const reads = { out: wayOut(config), providers, secrets, reader: pageReader(models.byName) };
   const toolbox = openToolbox({ ...store, ...reads, corpora, logger: logger('tool-worker') });
   undo.push(async () => await toolbox.close());
   const around = { runs, models: models.byName, tools: toolSignatures(names), now: () => performance.now() };

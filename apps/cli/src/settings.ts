@@ -3,7 +3,7 @@ import { InvalidInput, type Problem } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, readConfig } from '#platform';
 import { parseLimits, parsePepper, secretsKeyOf } from '#runs';
-import { parseBrowser, parseProviders } from '#tools';
+import { parseBrowser, parseOwnKeys, parseProviders } from '#tools';
 import type { RemoteServer } from './connection.ts';
 
 /** What the environment says. */
@@ -29,6 +29,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_BROWSER: parseBrowser,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
+      ARGOSY_OWN_KEYS: parseOwnKeys,
     }),
   );
   if (ARGOSY_URL && !/^https?:$/.test(URL.parse(ARGOSY_URL)?.protocol ?? '')) {

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { parseAllow, parseDeny } from '#egress';
 import { configuredModels, pageReader, parseModelSpec } from '#model';
 import { serve } from '#platform';
-import { fleetSettings, openFleet } from '#runs';
-import { Corpora, openToolbox, parseBrowser, parseProviders, searchProviders, wayOut } from '#tools';
+import { fleetSettings, openFleet, secretsKeyOf } from '#runs';
+import { Corpora, openToolbox, parseBrowser, parseOwnKeys, parseProviders, searchProviders, wayOut } from '#tools';
 import { ToolWorker } from './tool-worker.ts';
 
 await serve(
@@ -12,13 +12,14 @@ await serve(
   async ({ config, logger, workerId, keep }) => {
     const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const settings = fleetSettings(config.ARGOSY_LEASE_MS);
-    const { runs, pace, evidence } = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
+    const fleet = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
+    const { runs, pace, evidence } = fleet;
+    const secrets = keep(fleet.secrets({ wrapping: secretsKeyOf(config.ARGOSY_SECRETS_KEY) }));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
     const { byName: models } = await configuredModels(config, null, { logger });
     const providers = searchProviders(config);
-    const { tools } = keep(
-      openToolbox({ corpora, out: wayOut(config), pace, evidence, providers, reader: pageReader(models), logger }),
-    );
+    const shared = { pace, evidence, secrets, providers, reader: pageReader(models) };
+    const { tools } = keep(openToolbox({ corpora, out: wayOut(config), ...shared, logger }));
     const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
     return await ToolWorker.start(runs, tools, options, logger);
   },
@@ -29,6 +30,8 @@ await serve(
       ARGOSY_BROWSER: parseBrowser,
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
+      ARGOSY_OWN_KEYS: parseOwnKeys,
+      ARGOSY_SECRETS_KEY: secretsKeyOf,
     },
   },
 );

@@ -60,6 +60,7 @@ const schema = z.object({
   ARGOSY_BROWSER: z.string().default('auto'),
   ARGOSY_EGRESS_URL: address(['http:'], 'http://egress:3128').optional(),
   ARGOSY_SEARCH_PROVIDERS: z.string().min(1).optional(),
+  ARGOSY_OWN_KEYS: z.string().min(1).optional(),
   ARGOSY_CONTACT: z
     .string()
     .regex(/^(?:[\w.+-]+@[\w.-]+\.\w+|https?:\/\/[\w./~-]+)$/, 'is not an e-mail address, or a page to write to')

@@ -15,7 +15,7 @@ export type {
 export type { FoundFile, NamedFile, Skip } from './corpus/walk.ts';
 export type { Evidence, Made, Shared, Wanted } from './evidence.ts';
 export type { Pace, PaceRule, Turn } from './pace.ts';
-export { embeddedProviders, parseProviders, searchProviders, secretNames } from './providers/chosen.ts';
+export { embeddedProviders, parseOwnKeys, parseProviders, searchProviders, secretNames } from './providers/chosen.ts';
 export type { SearchProvider } from './providers/provider.ts';
 export type { PageReader, PageReading } from './reading.ts';
 export { searchTool } from './search.ts';

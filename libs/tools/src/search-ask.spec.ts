@@ -5,6 +5,9 @@ import { ProviderFault, type SearchProvider } from './providers/provider.ts';
 import { askProviders, type SearchParts } from './search-ask.ts';
 import { hit, never, openEvidence, openPace, providerOf, queryOf } from './testing/web-search.contract.ts';
 
+/** A query that anybody might ask. */
+const anybody = { tenantId: 'acme', isPrivate: false };
+
 function around(providers: readonly SearchProvider[], more: Partial<SearchParts> = {}) {
   const { pace, log } = openPace();
   const { evidence, made } = openEvidence();
@@ -14,7 +17,7 @@ function around(providers: readonly SearchProvider[], more: Partial<SearchParts>
     parts,
     log,
     made,
-    ask: (query = queryOf('lock')) => askProviders(parts, providers, { ...query, tenantId: null }),
+    ask: (query = queryOf('lock')) => askProviders(parts, providers, { ...query, ...anybody }),
   };
 }
 
@@ -100,7 +103,7 @@ describe('a provider', () => {
     const { parts, ask } = around([failing('a', new ProviderFault('blocked', 'Check the key.')), failing('b', down)]);
     await askProviders({ ...parts, onRefusal: (...told) => refusals.push(told.join(': ')) }, parts.providers, {
       ...queryOf('x'),
-      tenantId: null,
+      ...anybody,
     });
     expect(refusals).toEqual(['a: Check the key.']);
     expect((await ask())[0]?.fault?.kind).toBe('blocked');

@@ -3,6 +3,7 @@ import { EgressBlocked, EgressFault } from '#egress';
 import { Aborted, ArgosyError, messageOf } from '#errors';
 import type { Evidence, Made } from './evidence.ts';
 import { type Outcome, searchAnswers } from './instruments.ts';
+import { type Asking, askingFor, type SecretReader } from './own-keys.ts';
 import type { Pace, Turn } from './pace.ts';
 import type { Door, ProviderHit, ProviderQuery, SearchProvider } from './providers/provider.ts';
 import { ProviderFault } from './providers/provider.ts';
@@ -13,6 +14,8 @@ export interface SearchParts {
   readonly door: Door;
   readonly pace: Pace;
   readonly evidence: Evidence;
+  /** Tenants' own keys. Without it, nobody brings one. */
+  readonly secrets?: SecretReader | undefined;
   /** Hears of a provider that refuses us, which only an operator can mend. */
   readonly onRefusal?: (provider: string, message: string) => void;
   readonly limits?: Partial<SearchLimits>;
@@ -48,8 +51,10 @@ export interface Answer {
 
 /** A query, and who may know that it was asked. */
 export interface Asked extends ProviderQuery {
-  /** Whose words it may hold: a tenant, to whom the answers are kept; null for what anybody might ask. */
-  readonly tenantId: string | null;
+  /** Whose run asks: with its own keys, where it has some. */
+  readonly tenantId: string;
+  /** It may hold words of the tenant's own, so the answers are kept to it. */
+  readonly isPrivate: boolean;
 }
 
 /**
@@ -101,23 +106,34 @@ async function inTurn(providers: readonly SearchProvider[], ask: (one: SearchPro
   }
 }
 
-async function askOne(parts: SearchParts, provider: SearchProvider, { tenantId, ...wanted }: Asked): Promise<Answer> {
-  const { name, longestQuery } = provider;
+async function askOne(parts: SearchParts, known: SearchProvider, asked: Asked): Promise<Answer> {
+  const { tenantId, isPrivate, ...wanted } = asked;
+  const { name, longestQuery } = known;
   const nothing = { provider: name, hits: [], madeAt: new Date(wanted.now).toISOString() };
   const { length } = wanted.query;
   if (length > longestQuery) {
     const message = `${name} takes queries of at most ${longestQuery} characters, and this one has ${length}.`;
     return { ...nothing, fault: { kind: 'invalid', message } };
   }
+  let owner: string | null = null;
   try {
-    const thing = { tenantId, key: keyOf(provider, wanted), freshMs: KEEP_MS.found, signal: wanted.signal };
+    const asking = await askingFor(known, tenantId, parts.secrets, wanted.signal);
+    if ('fault' in asking) {
+      if (asking.tell !== undefined) parts.onRefusal?.(name, asking.tell);
+      return { ...nothing, fault: asking.fault };
+    }
+    owner = asking.owner;
+    // What a tenant's own key has bought is that tenant's.
+    const place = { tenantId: owner ?? (isPrivate ? tenantId : null), key: keyOf(known, wanted) };
+    const thing = { ...place, freshMs: KEEP_MS.found, signal: wanted.signal };
     const { value, madeAt } = await parts.evidence.share(thing, (signal) => {
-      return answerOf(parts, provider, { ...wanted, signal });
+      return answerOf(parts, asking, { ...wanted, signal });
     });
     return { provider: name, hits: value, madeAt };
   } catch (error) {
     if (!(error instanceof ArgosyError)) throw error;
-    if (error instanceof ProviderFault && error.kind === 'blocked') parts.onRefusal?.(name, error.message);
+    const isOurs = error instanceof ProviderFault && error.kind === 'blocked' && owner === null;
+    if (isOurs) parts.onRefusal?.(name, error.message);
     return { ...nothing, fault: wanted.signal.aborted ? tooLate(name) : faultOf(error, name) };
   }
 }
@@ -130,11 +146,12 @@ function keyOf({ name, hosts }: SearchProvider, wanted: ProviderQuery): string {
 
 async function answerOf(
   { pace, door, limits }: SearchParts,
-  provider: SearchProvider,
+  { provider, owner }: Asking,
   wanted: ProviderQuery,
 ): Promise<Made<readonly ProviderHit[]>> {
   const { totalMs, requestMs } = { ...LIMITS, ...limits };
-  const key = `search:${provider.name}`;
+  // Pace, quota and breaks are of the key that is asked with.
+  const key = `search:${provider.name}${owner === null ? '' : `:${owner}`}`;
   const turn = await pace.turn(key, provider.rule, { patienceMs: totalMs, signal: wanted.signal });
   if (!turn.granted) throw refusal(provider.name, turn);
   const late = AbortSignal.timeout(requestMs);

@@ -54,7 +54,7 @@ export async function askAll(
     ...{ query: words, language: languageOf(words), after, before, allowDomains, denyDomains },
     ...{ limit: HITS_EACH, now: Date.parse(now), signal },
     // Beside private documents, a query may hold words of them.
-    tenantId: policy.corpora.length > 0 ? tenantId : null,
+    ...{ tenantId, isPrivate: policy.corpora.length > 0 },
   });
 }
 

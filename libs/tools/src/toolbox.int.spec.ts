@@ -21,7 +21,15 @@ async function opened(providers: readonly SearchProvider[], allow = '', deny = '
   const logger = { log: (_: string, event: string, fields?: LogFields) => void logged.push([event, fields]) };
   const out = { allow, deny, via: undefined, contact: 'ops@example.org', browser: 'off' };
   const shared = { pace: openPace().pace, evidence: openEvidence().evidence };
-  const toolbox = openToolbox({ corpora, out, ...shared, providers, reader: null, logger });
+  const toolbox = openToolbox({
+    corpora,
+    out,
+    ...shared,
+    providers,
+    secrets: { read: async () => null },
+    reader: null,
+    logger,
+  });
   atEnd(async () => await toolbox.close());
   return { tools: toolbox.tools, logged };
 }

@@ -5,6 +5,7 @@ import { Doors, isAllowed } from './browser/doors.ts';
 import { findChromium } from './browser/find.ts';
 import type { Corpora } from './corpus/corpora.ts';
 import type { Evidence } from './evidence.ts';
+import type { SecretReader } from './own-keys.ts';
 import type { Pace } from './pace.ts';
 import { Pages } from './pages.ts';
 import { isScholarly } from './providers/chosen.ts';
@@ -41,6 +42,8 @@ export interface ToolboxParts {
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
   readonly providers: readonly SearchProvider[];
+  /** Keys that tenants have at providers themselves. */
+  readonly secrets: SecretReader;
   /** Has pages read by the models of this process; null where there are none. */
   readonly reader: PageReader | null;
   readonly logger: Logger;
@@ -90,7 +93,7 @@ export function wayOut(config: Settings): WayOut {
  * @throws InvalidInput when `out` cannot be used
  */
 export function openToolbox(parts: ToolboxParts): Toolbox {
-  const { corpora, out, pace, evidence, providers, reader, logger } = parts;
+  const { corpora, out, pace, evidence, providers, secrets, reader, logger } = parts;
   const rules = { allow: parseAllow(out.allow), deny: parseDeny(out.deny), via: out.via };
   const userAgent = userAgentFor(out.contact);
   const egress = new Egress({ ...rules, userAgent });
@@ -100,7 +103,7 @@ export function openToolbox(parts: ToolboxParts): Toolbox {
   const browser = program === null ? null : new Browser({ program, userAgent, proxyFor: (url) => doors.for(url) });
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
   const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
-  const web = { providers, door: egress, pace, evidence, onRefusal: onceEach(logger) };
+  const web = { providers, secrets, door: egress, pace, evidence, onRefusal: onceEach(logger) };
   const onFault = (message: string) => logger.log('warn', 'visit.page.unread', { message });
   const readings = { reader, onFault };
   return {

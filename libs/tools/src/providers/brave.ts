@@ -15,7 +15,11 @@ const shape = z.object({
 const LONGEST = 400;
 
 /** Brave Search. Source: api-dashboard.search.brave.com, Web Search API. */
-export function brave(key: string, base = 'https://api.search.brave.com'): SearchProvider {
+export function brave(
+  key: string,
+  base = 'https://api.search.brave.com',
+  keyName = 'ARGOSY_BRAVE_API_KEY',
+): SearchProvider {
   return {
     name: 'brave',
     field: 'web',
@@ -33,7 +37,7 @@ export function brave(key: string, base = 'https://api.search.brave.com'): Searc
       }
       if (language !== undefined) url.searchParams.set('search_lang', codes[language] ?? language);
       const request = { headers: { 'X-Subscription-Token': key } };
-      const question = { provider: 'brave', url, request, refused: 'Check ARGOSY_BRAVE_API_KEY and its plan.' };
+      const question = { provider: 'brave', url, request, refused: `Check ${keyName} and its plan.` };
       const { web } = await askJson(door, question, wanted, shape);
       const hits = (web?.results ?? []).map(({ description, page_age, ...result }) => {
         return hitOf({ ...result, snippet: description, published: page_age });

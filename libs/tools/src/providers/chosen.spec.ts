@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { InvalidInput } from '#errors';
 import { readConfig } from '#platform';
-import { embeddedProviders, isScholarly, parseProviders, searchProviders } from './chosen.ts';
+import {
+  embeddedProviders,
+  isScholarly,
+  parseOwnKeys,
+  parseProviders,
+  searchProviders,
+  secretNames,
+} from './chosen.ts';
 
 const problems = (read: () => unknown): string[] => {
   try {
@@ -45,8 +52,8 @@ describe('the search providers of a process', () => {
 
   it('that are named without their key stop the process', () => {
     expect(problems(() => chosen({ ARGOSY_SEARCH_PROVIDERS: 'brave,exa' }))).toEqual([
-      'ARGOSY_BRAVE_API_KEY: is required, because ARGOSY_SEARCH_PROVIDERS names brave',
-      'ARGOSY_EXA_API_KEY: is required, because ARGOSY_SEARCH_PROVIDERS names exa',
+      'ARGOSY_BRAVE_API_KEY: is required, because ARGOSY_SEARCH_PROVIDERS names brave and ARGOSY_OWN_KEYS does not',
+      'ARGOSY_EXA_API_KEY: is required, because ARGOSY_SEARCH_PROVIDERS names exa and ARGOSY_OWN_KEYS does not',
     ]);
   });
 
@@ -57,6 +64,27 @@ describe('the search providers of a process', () => {
     expect(rule({ ARGOSY_OPENALEX_API_KEY: 'k' }, 'openalex')?.perDay).toBe(1_000);
     expect(rule({ ARGOSY_CONTACT: 'https://example.org/me' }, 'crossref')?.parallel).toBe(1);
     expect(rule({ ARGOSY_CONTACT: 'a@example.org' }, 'crossref')?.parallel).toBe(3);
+  });
+});
+
+describe('keys of tenants', () => {
+  it('are for the providers that take one, by their secrets’ names', () => {
+    expect(secretNames).toEqual(['search.brave', 'search.tavily', 'search.serper', 'search.exa', 'search.openalex']);
+    const all = 'searxng=http://s.example,brave,tavily,serper,exa,mediawiki,openalex,crossref,arxiv';
+    const providers = chosen({ ARGOSY_SEARCH_PROVIDERS: all, ARGOSY_OWN_KEYS: 'brave,tavily,serper,exa' });
+    expect(providers.flatMap(({ own }) => own?.secret ?? [])).toEqual(secretNames);
+    for (const { name, own } of providers) expect([name, own?.with('k').name ?? name]).toEqual([name, name]);
+  });
+
+  it('are enough for a process of its own to ask a provider', () => {
+    expect(embeddedProviders(readConfig({ ARGOSY_OWN_KEYS: 'exa' }))).toBe('exa,mediawiki,openalex,crossref,arxiv');
+  });
+
+  it('are refused for providers that take none', () => {
+    expect(problems(() => parseOwnKeys('brave,arxiv, google'))).toEqual([
+      expect.stringMatching(/^ARGOSY_OWN_KEYS: "arxiv" is no search provider that takes a key; .* brave, tavily/),
+      expect.stringMatching(/^ARGOSY_OWN_KEYS: "google"/),
+    ]);
   });
 });
 

@@ -13,7 +13,7 @@ const result = z.object({
 const shape = z.object({ results: z.array(result) });
 
 /** Exa. Source: docs.exa.ai/reference/search. */
-export function exa(key: string, base = 'https://api.exa.ai'): SearchProvider {
+export function exa(key: string, base = 'https://api.exa.ai', keyName = 'ARGOSY_EXA_API_KEY'): SearchProvider {
   return {
     name: 'exa',
     field: 'web',
@@ -35,7 +35,7 @@ export function exa(key: string, base = 'https://api.exa.ai'): SearchProvider {
       const headers = { 'x-api-key': key, 'content-type': 'application/json' };
       const request = { method: 'POST', headers, body } as const;
       const url = new URL('/search', base);
-      const question = { provider: 'exa', url, request, refused: 'Check ARGOSY_EXA_API_KEY and its plan.' };
+      const question = { provider: 'exa', url, request, refused: `Check ${keyName} and its plan.` };
       const { results } = await askJson(door, question, wanted, shape);
       const hits = results.map(({ highlights, publishedDate, ...found }) => {
         return hitOf({ ...found, snippet: highlights?.join(' … '), published: publishedDate });

@@ -39,7 +39,11 @@ const SEARCHES = { bare: 100, keyed: 1_000 };
  * OpenAlex: works of all fields, with abstracts and counts of citations. Source: developers.openalex.org.
  * @param key null for the small allowance that goes without
  */
-export function openalex(key: string | null, base = 'https://api.openalex.org'): SearchProvider {
+export function openalex(
+  key: string | null,
+  base = 'https://api.openalex.org',
+  keyName = 'ARGOSY_OPENALEX_API_KEY',
+): SearchProvider {
   return {
     name: 'openalex',
     field: 'scholarly',
@@ -58,7 +62,7 @@ export function openalex(key: string | null, base = 'https://api.openalex.org'):
       const filter = days.filter((day) => day !== undefined).join(',');
       if (filter !== '') url.searchParams.set('filter', filter);
       if (key !== null) url.searchParams.set('api_key', key);
-      const refused = 'Check ARGOSY_OPENALEX_API_KEY.';
+      const refused = `Check ${keyName}.`;
       // It answers 403 to who asks too fast.
       const question = { provider: 'openalex', url, refused, quota: [403] };
       const { results } = await askJson(door, question, wanted, shape);

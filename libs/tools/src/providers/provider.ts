@@ -48,12 +48,23 @@ export interface SearchProvider {
   readonly rule: PaceRule;
   /** In characters; a longer query is not sent. */
   readonly longestQuery: number;
+  /** What a tenant's own key makes of it; only where a key is of use. */
+  readonly own?: OwnKey;
   /**
    * Best first; no hits at all means that it looked and found nothing.
    * @throws ProviderFault where it did not look, or said something that is not understood; EgressBlocked and EgressFault
    * as egress throws them; Aborted when the signal fires
    */
   search(wanted: ProviderQuery, door: Door): Promise<readonly ProviderHit[]>;
+}
+
+/** How a provider is asked with keys of tenants. */
+export interface OwnKey {
+  /** What the tenant's secret is called. */
+  readonly secret: string;
+  /** The deployment has no key that everyone may use. */
+  readonly only: boolean;
+  with(key: string): SearchProvider;
 }
 
 /** A provider did not answer a query. `kind` says how to treat it; nothing found is no fault. */

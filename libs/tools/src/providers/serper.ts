@@ -12,7 +12,11 @@ const shape = z.object({
 const LONGEST = 1_000;
 
 /** Serper, Google's results as a service. Source: serper.dev/playground. */
-export function serper(key: string, base = 'https://google.serper.dev'): SearchProvider {
+export function serper(
+  key: string,
+  base = 'https://google.serper.dev',
+  keyName = 'ARGOSY_SERPER_API_KEY',
+): SearchProvider {
   return {
     name: 'serper',
     field: 'web',
@@ -31,7 +35,7 @@ export function serper(key: string, base = 'https://google.serper.dev'): SearchP
       const headers = { 'X-API-KEY': key, 'content-type': 'application/json' };
       const request = { method: 'POST', headers, body } as const;
       const url = new URL('/search', base);
-      const refused = 'Check ARGOSY_SERPER_API_KEY and its credits.';
+      const refused = `Check ${keyName} and its credits.`;
       const { organic } = await askJson(door, { provider: 'serper', url, request, refused }, wanted, shape);
       const hits = organic.map(({ link, date, ...result }) => hitOf({ ...result, url: link, published: date }));
       return hits.filter((hit) => hit !== null);

@@ -9,7 +9,11 @@ const shape = z.object({
 });
 
 /** Tavily. Source: docs.tavily.com/documentation/api-reference/endpoint/search; 432 and 433 there mean a spent plan. */
-export function tavily(key: string, base = 'https://api.tavily.com'): SearchProvider {
+export function tavily(
+  key: string,
+  base = 'https://api.tavily.com',
+  keyName = 'ARGOSY_TAVILY_API_KEY',
+): SearchProvider {
   return {
     name: 'tavily',
     field: 'web',
@@ -30,7 +34,7 @@ export function tavily(key: string, base = 'https://api.tavily.com'): SearchProv
       const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
       const request = { method: 'POST', headers, body } as const;
       const url = new URL('/search', base);
-      const question = { provider: 'tavily', url, request, refused: 'Check ARGOSY_TAVILY_API_KEY and its plan.' };
+      const question = { provider: 'tavily', url, request, refused: `Check ${keyName} and its plan.` };
       const { results } = await askJson(door, question, wanted, shape);
       const hits = results.map(({ content, published_date, ...result }) => {
         return hitOf({ ...result, snippet: content, published: published_date });
