@@ -25,13 +25,16 @@ export default {
     {
       ...common,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{libs,apps}/**/*.spec.ts', '<rootDir>/test/{architecture,support}/**/*.spec.ts'],
+      testMatch: [
+        '<rootDir>/{libs,apps}/**/*.spec.ts',
+        '<rootDir>/test/{architecture,kubernetes,support}/**/*.spec.ts',
+      ],
       testPathIgnorePatterns: ['\\.int\\.spec\\.ts$'],
     },
     {
       ...common,
       displayName: 'integration',
-      testMatch: ['<rootDir>/{libs,apps}/**/*.int.spec.ts'],
+      testMatch: ['<rootDir>/{libs,apps}/**/*.int.spec.ts', '<rootDir>/test/kubernetes/**/*.int.spec.ts'],
       globalSetup: '<rootDir>/test/support/servers-up.mjs',
       globalTeardown: '<rootDir>/test/support/servers-down.mjs',
     },

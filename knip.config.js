@@ -5,7 +5,7 @@ export default {
     // Started by file name, never imported.
     '{apps,libs}/**/*-thread.ts',
     'scripts/run.mjs',
-    'scripts/tasks/{chaos,demo-moe,fleet,test,check,format,gen}.mjs',
+    'scripts/tasks/{chaos,demo-moe,fleet,image-tree,test,check,format,gen}.mjs',
     'test/bench/{main,moe-shard,gateway-server}.ts',
     // Run by hand, before make.py beside it.
     'test/golden/*/prompts.ts',

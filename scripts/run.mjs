@@ -27,6 +27,7 @@ const tasks = {
   // Benchmarks are stripped TypeScript; what they measure is the build, because decorators cannot be stripped.
   bench: { packages: 'all', built: true, file: 'test/bench/main.ts' },
   test: { packages: 'all', built: false, file: 'scripts/tasks/test.mjs' },
+  'image:tree': { packages: 'production', built: true, file: 'scripts/tasks/image-tree.mjs' },
   chaos: { packages: 'all', built: true, file: 'scripts/tasks/chaos.mjs' },
   check: { packages: 'all', built: false, file: 'scripts/tasks/check.mjs' },
   format: { packages: 'all', built: false, file: 'scripts/tasks/format.mjs' },

@@ -1,0 +1,118 @@
+{{/* The environment of a role: (dict "root" $ "name" name "role" role). */}}
+{{- define "argosy.environment" -}}
+{{- $values := .root.Values -}}
+- { name: ARGOSY_HOST, value: "0.0.0.0" }
+- { name: ARGOSY_LOG_LEVEL, value: {{ $values.logLevel }} }
+- { name: ARGOSY_GRACE_MS, value: {{ mul .role.values.graceSeconds 1000 | toString | quote }} }
+{{- if has "stores" .role.calls }}
+- { name: ARGOSY_LEASE_MS, value: {{ mul $values.leaseSeconds 1000 | toString | quote }} }
+- name: ARGOSY_DATABASE_URL
+  valueFrom: { secretKeyRef: { {{- include "argosy.databaseSecret" .root | replace "\n" ", " }} } }
+- name: ARGOSY_REDIS_URL
+  valueFrom: { secretKeyRef: { {{- include "argosy.redisSecret" .root | replace "\n" ", " }} } }
+{{- end }}
+{{- if eq .role.program "gateway" }}
+{{ include "argosy.gatewayEnvironment" .root }}
+{{- else }}
+- { name: ARGOSY_HEALTH_PORT, value: "7421" }
+{{- end }}
+{{- if has .role.program (list "gateway" "agent-worker" "tool-worker") }}
+{{ include "argosy.modelEnvironment" (dict "root" .root "asks" (has "model" .role.calls)) }}
+{{- end }}
+{{- if eq .role.program "agent-worker" }}
+- { name: ARGOSY_AGENT_CONCURRENCY, value: {{ .role.values.concurrency | toString | quote }} }
+{{- end }}
+{{- if eq .role.program "tool-worker" }}
+{{ include "argosy.toolEnvironment" . }}
+{{- end }}
+{{- if eq .role.program "egress" }}
+- { name: ARGOSY_PORT, value: "3128" }
+{{- end }}
+{{- if has .role.program (list "egress" "tool-worker") }}
+{{ include "argosy.egressRules" .root }}
+{{- end }}
+{{- with .role.values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "argosy.gatewayEnvironment" -}}
+- { name: ARGOSY_PORT, value: "7420" }
+- { name: ARGOSY_KEY_ENV, value: {{ .Values.keys.environment | quote }} }
+- name: ARGOSY_KEY_PEPPER
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.keys.existingSecret | default (printf "%s-keys" (include "argosy.fullname" .)) }}
+      key: {{ .Values.keys.key }}
+{{- with .Values.gateway.limits }}
+- { name: ARGOSY_LIMITS, value: {{ . | quote }} }
+{{- end }}
+- { name: ARGOSY_READING, value: {{ .Values.reading }} }
+{{- with .Values.toolPrices }}
+- { name: ARGOSY_TOOL_PRICES, value: {{ . | quote }} }
+{{- end }}
+- { name: ARGOSY_SIGNING_KEY_FILE, value: /etc/argosy/signing/{{ .Values.signingKey.key }} }
+{{- end }}
+
+{{/* The model: its name for all, what it takes to ask it only for those who do. */}}
+{{- define "argosy.modelEnvironment" -}}
+{{- $model := .root.Values.model -}}
+- { name: ARGOSY_MODEL, value: {{ include "argosy.modelSpec" .root | quote }} }
+- { name: ARGOSY_MODEL_CONTEXT_TOKENS, value: {{ $model.contextTokens | int64 | toString | quote }} }
+{{- with $model.prices }}
+- { name: ARGOSY_MODEL_PRICES, value: {{ . | quote }} }
+{{- end }}
+- { name: ARGOSY_SEARCH_PROVIDERS, value: {{ .root.Values.search.providers | default "none" | quote }} }
+{{- if and .asks $model.apiKey.existingSecret }}
+- name: ARGOSY_MODEL_API_KEY
+  valueFrom: { secretKeyRef: { name: {{ $model.apiKey.existingSecret }}, key: {{ $model.apiKey.key }} } }
+{{- end }}
+{{- if and .asks $model.tokenizer.claim }}
+- { name: ARGOSY_MODEL_TOKENIZER, value: /models/{{ $model.tokenizer.path }} }
+{{- end }}
+{{- if and .asks $model.tls.existingSecret }}
+- { name: ARGOSY_MODEL_TLS_CA_FILE, value: /etc/argosy/model-tls/ca.crt }
+{{- if $model.tls.identity }}
+- { name: ARGOSY_MODEL_TLS_CERT_FILE, value: /etc/argosy/model-tls/tls.crt }
+- { name: ARGOSY_MODEL_TLS_KEY_FILE, value: /etc/argosy/model-tls/tls.key }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What ARGOSY_MODEL is: the value, or else all inference groups of this chart. */}}
+{{- define "argosy.modelSpec" -}}
+{{- if .Values.model.spec -}}
+{{ .Values.model.spec }}
+{{- else -}}
+grpc:{{ include "argosy.groupAddresses" . }}
+{{- end -}}
+{{- end }}
+
+{{- define "argosy.toolEnvironment" -}}
+- { name: ARGOSY_TOOL_CONCURRENCY, value: {{ .role.values.concurrency | toString | quote }} }
+- { name: ARGOSY_BROWSER, value: {{ ternary "/usr/bin/chromium" "off" .role.values.browser | quote }} }
+{{- if .root.Values.egress.enabled }}
+- { name: ARGOSY_EGRESS_URL, value: http://{{ include "argosy.fullname" .root }}-egress:3128 }
+{{- end }}
+{{- with .root.Values.search.contact }}
+- { name: ARGOSY_CONTACT, value: {{ . | quote }} }
+{{- end }}
+{{- range $provider, $secret := .root.Values.search.keys }}
+{{- if $secret.existingSecret }}
+- name: ARGOSY_{{ upper $provider }}_API_KEY
+  valueFrom: { secretKeyRef: { name: {{ $secret.existingSecret }}, key: {{ $secret.key }} } }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The same networks and hosts as in the policies, for the library that dials: it sees addresses that policies do not. */}}
+{{- define "argosy.egressRules" -}}
+{{- $hosts := list -}}
+{{- range .Values.networkPolicy.exceptions }}{{- $hosts = append $hosts (printf "%s:%v" .host .port) }}{{- end -}}
+{{- with $hosts }}
+- { name: ARGOSY_EGRESS_ALLOW, value: {{ join "," . | quote }} }
+{{- end }}
+{{- with .Values.networkPolicy.clusterCidrs }}
+- { name: ARGOSY_EGRESS_DENY, value: {{ join "," . | quote }} }
+{{- end }}
+{{- end }}

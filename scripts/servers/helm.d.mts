@@ -1,0 +1,2 @@
+/** Helm for tests; see helm.mjs. */
+export function findHelm(): string | undefined;
