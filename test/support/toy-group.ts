@@ -10,8 +10,7 @@ import { InferenceServer, type ServerOptions } from '../../apps/inference/src/se
 import { tokenizerFolder } from './tokenizer-folder.ts';
 import { type ToyModel, type ToyOptions, toyModel } from './toy-model.ts';
 
-const toyLimits: GroupLimits = {
-  kvTokens: 4_000,
+const toyLimits: Omit<GroupLimits, 'kvTokens'> = {
   stepTokens: 64,
   running: 8,
   waiting: 2,
@@ -30,13 +29,19 @@ export interface Stage {
   readonly server: InferenceServer;
 }
 
+/** How a group serves, where it matters. */
+interface Serving extends Pick<ServerOptions, 'keepalive'> {
+  readonly contextTokens?: number;
+  readonly kvTokens?: number;
+}
+
 export interface ToyGroup {
   tokenizer(): Tokenizer;
   /** Tokens that the model knows. */
   vocabulary(): number;
   /** The token that ends a reply. */
   end(): number;
-  stage(options?: Partial<ToyOptions>, server?: Pick<ServerOptions, 'keepalive'>): Promise<Stage>;
+  stage(options?: Partial<ToyOptions>, serving?: Serving): Promise<Stage>;
   /** To be done after the test, the last first. */
   closing(close: () => Promise<void> | void): void;
 }
@@ -62,9 +67,9 @@ export function useToyGroup(): ToyGroup {
     vocabulary: () => vocabulary,
     end: () => end,
     closing: (close) => closing.push(close),
-    async stage(options = {}, serving = {}) {
+    async stage(options = {}, { contextTokens = toyContextTokens, kvTokens = 4_000, ...serving } = {}) {
       const model = toyModel({ vocabulary, ...options });
-      const engine = engineOf(model, tokenizer, { vocabulary, end });
+      const engine = engineOf(model, tokenizer, { vocabulary, end, contextTokens, kvTokens });
       const tls = { cert: undefined, key: undefined, ca: undefined };
       const quiet = { log: () => undefined };
       const server = await InferenceServer.start(engine, { listen: '127.0.0.1:0', tls, ...serving }, quiet);
@@ -79,12 +84,16 @@ export function useToyGroup(): ToyGroup {
   };
 }
 
+interface ToyFacts extends Required<Pick<Serving, 'contextTokens' | 'kvTokens'>> {
+  readonly vocabulary: number;
+  readonly end: number;
+}
+
 function engineOf(
   model: ToyModel,
   tokenizer: Tokenizer,
-  { vocabulary, end }: { readonly vocabulary: number; readonly end: number },
+  { vocabulary, end, contextTokens, kvTokens }: ToyFacts,
 ): Engine {
-  const contextTokens = toyContextTokens;
   const speech = {
     model: 'toy',
     bytesOf: (id: number) => tokenizer.bytesOf(id),
@@ -92,7 +101,7 @@ function engineOf(
     contextTokens,
   };
   return {
-    generator: new Generator(model, speech, toyLimits, () => performance.now()),
+    generator: new Generator(model, speech, { ...toyLimits, kvTokens }, () => performance.now()),
     guides: new Guides({ size: vocabulary, ...speech }),
     tokenizer,
     vocabulary,
@@ -113,7 +122,8 @@ function engineOf(
       model: 'toy',
       engine: 'argosy-ep',
       contextTokens,
-      kvTotalTokens: 4_000,
+      kvTotalTokens: kvTokens,
+      combineMode: inference.CombineMode.COMBINE_MODE_DETERMINISTIC,
     }),
   };
 }

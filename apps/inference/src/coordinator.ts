@@ -41,5 +41,6 @@ function limitsOf(config: Config) {
   }
   const { ARGOSY_INFERENCE_KV_TOKENS: kvTokens, ARGOSY_INFERENCE_WAITING: waiting } = config;
   const weights = config.ARGOSY_INFERENCE_WEIGHTS ?? new Map();
-  return { kvTokens, stepTokens, running, waiting, retryAfterMs, weights };
+  const sessionIdleMs = config.ARGOSY_INFERENCE_SESSION_IDLE_MS;
+  return { kvTokens, stepTokens, running, waiting, retryAfterMs, sessionIdleMs, weights };
 }

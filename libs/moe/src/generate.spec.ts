@@ -4,9 +4,10 @@ import { type ToyModel, type ToyOptions, toyModel } from '../../../test/support/
 import type { Constraint } from './constraint/constraint.ts';
 import { NothingCanFollow } from './constraint/faults.ts';
 import { Guides } from './constraint/guide.ts';
-import { type GenerationRequest, Generator, type GroupLimits } from './generate.ts';
+import { Generator, type GroupLimits } from './generate.ts';
 import type { Finished } from './generation.ts';
 import { Draining, NoRoom, PromptTooLong } from './generation-faults.ts';
+import type { GenerationRequest } from './job.ts';
 import type { GenerationEvent } from './outbox.ts';
 import type { Sampling } from './sampling.ts';
 

@@ -1,15 +1,15 @@
 /** The loop that generates: requests join and leave a batch between its steps. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Aborted, DeadlineExceeded } from '#errors';
+import { Admission } from './admission.ts';
 import { ConstraintTooLarge, NothingCanFollow } from './constraint/faults.ts';
-import type { Guide } from './constraint/guide.ts';
-import { Generation, type Progress, type PromptTokens, type Speech } from './generation.ts';
-import { Draining, NoRoom, PromptTooLong } from './generation-faults.ts';
+import type { Progress, Speech } from './generation.ts';
+import { Draining, NoRoom, PromptTooLong, SessionsFull } from './generation-faults.ts';
+import { type GenerationRequest, Job } from './job.ts';
 import type { Model } from './model.ts';
-import { type GenerationEvent, Outbox } from './outbox.ts';
+import type { GenerationEvent } from './outbox.ts';
 import { PageCache } from './page-cache.ts';
-import type { Sampling } from './sampling.ts';
-import { type Part, Scheduler, type Task } from './scheduler.ts';
+import { type Part, Scheduler } from './scheduler.ts';
 
 /** What one group can hold and do at once. */
 export interface GroupLimits {
@@ -23,25 +23,10 @@ export interface GroupLimits {
   readonly waiting: number;
   /** What one that found too many waiting is told to wait. */
   readonly retryAfterMs: number;
+  /** What is reserved for a session that asks nothing for so long is given to others. Default 900,000. */
+  readonly sessionIdleMs?: number;
   /** Of the tokens that a step computes, by tenant; 1 for those that are not named. */
   readonly weights: ReadonlyMap<string, number>;
-}
-
-export interface GenerationRequest {
-  /** Tenants share the group by weight, and nothing of what is kept. */
-  readonly tenant: string;
-  /** What this turn leaves is found by the next one with the same; null: it leaves nothing. */
-  readonly session: string | null;
-  readonly prompt: PromptTokens;
-  readonly sampling: Sampling;
-  /** Keeps the reply to a form, for this request alone; null where it may be anything. */
-  readonly guide: Guide | null;
-  /** Higher goes first within a tenant. */
-  readonly priority: number;
-  /** Fires when nobody wants the reply any more. */
-  readonly abort: AbortSignal;
-  /** Fires when its time is over; its reason is the limit in ms. */
-  readonly deadline: AbortSignal;
 }
 
 /** The load at one instant. */
@@ -51,7 +36,7 @@ export interface Load {
   /** In whole pages; what is kept to be found again gives way to whoever needs room. */
   readonly kvUsedTokens: number;
   readonly residentSessions: number;
-  /** What the generations in the batch may come to need; together more than there is, since few do. */
+  /** For the sessions that were admitted; with it, what generations of no session in the batch may come to need. */
   readonly reservedTokens: number;
   /** Prompt tokens not yet computed, of those that wait too. */
   readonly prefillBacklogTokens: number;
@@ -59,45 +44,7 @@ export interface Load {
   readonly preemptions: number;
 }
 
-/** A request with what it has come to. */
-class Job implements Task {
-  readonly request: GenerationRequest;
-  readonly outbox = new Outbox();
-  readonly generation: Generation;
-  readonly root: string;
-  readonly since: number;
-  /** Null until it has had a place. */
-  cachedTokens: number | null = null;
-
-  constructor(request: GenerationRequest, speech: Speech, since: number) {
-    this.request = request;
-    this.generation = new Generation(request.prompt, request.sampling, speech, request.guide);
-    this.root = JSON.stringify([speech.model, request.tenant]);
-    this.since = since;
-  }
-
-  get tenant(): string {
-    return this.request.tenant;
-  }
-
-  get priority(): number {
-    return this.request.priority;
-  }
-
-  get tokens(): readonly number[] {
-    return this.generation.tokens;
-  }
-
-  get begun(): boolean {
-    return this.generation.completionTokens > 0;
-  }
-
-  get end(): 'aborted' | 'deadline' | null {
-    const { abort, deadline } = this.request;
-    if (abort.aborted) return 'aborted';
-    return deadline.aborted ? 'deadline' : null;
-  }
-}
+const usualSessionIdleMs = 900_000;
 
 /**
  * Generates for many requests at once with one model. The text of a request depends on its prompt, settings and seed
@@ -110,6 +57,7 @@ export class Generator {
   readonly #now: () => number;
   readonly #cache: PageCache;
   readonly #scheduler: Scheduler<Job>;
+  readonly #admission: Admission;
   #loop: Promise<void> | null = null;
   #draining = false;
 
@@ -120,6 +68,10 @@ export class Generator {
     this.#speech = { ...speech, contextTokens: Math.min(speech.contextTokens, this.#cache.totalTokens) };
     this.#limits = limits;
     this.#now = now;
+    this.#admission = new Admission({
+      totalTokens: this.#cache.totalTokens,
+      idleMs: limits.sessionIdleMs ?? usualSessionIdleMs,
+    });
     const weightOf = (tenant: string): number => limits.weights.get(tenant) ?? 1;
     this.#scheduler = new Scheduler({ ...limits, cache: this.#cache, weightOf });
   }
@@ -131,7 +83,7 @@ export class Generator {
 
   /**
    * The events of one reply. A step that fails ends all its generations with its error.
-   * @throws PromptTooLong, NoRoom, or Draining for a session that is not known; while iterating also Aborted and
+   * @throws PromptTooLong, NoRoom, or Draining and SessionsFull for a session that is not known; while iterating also Aborted and
    * DeadlineExceeded, when the end came before a place was found: a reply that began ends with `finished`
    */
   generate(request: GenerationRequest): AsyncIterable<GenerationEvent> {
@@ -142,6 +94,12 @@ export class Generator {
     const before = this.#scheduler.waiting.filter((job) => job.cachedTokens === null).length;
     if (before >= waiting) throw new NoRoom(before, retryAfterMs);
     const job = new Job(request, this.#speech, this.#now());
+    this.#admit(request);
+    if (job.begin.over !== null) {
+      // What was generated elsewhere is the whole reply.
+      this.#accept(job, 0);
+      return job.outbox;
+    }
     this.#scheduler.add(job);
     this.#loop ??= this.#work();
     return job.outbox;
@@ -154,8 +112,8 @@ export class Generator {
       waiting: waiting.length,
       kvUsedTokens: this.#cache.usedTokens,
       residentSessions: this.#residentSessions(),
-      reservedTokens: running.reduce((sum, job) => sum + this.#mostTokens(job), 0),
-      prefillBacklogTokens: backlogTokens,
+      reservedTokens: this.#admission.reservedTokens(this.#now()) + this.#unreservedTokens(),
+      prefillBacklogTokens: backlogTokens - this.#keptTokens(),
       preemptions,
     };
   }
@@ -171,7 +129,16 @@ export class Generator {
 
   /** Gives back what only this session would find again. @returns tokens */
   release(session: string): number {
+    this.#admission.release(session, this.#now());
     return this.#cache.release(session);
+  }
+
+  /** @throws SessionsFull */
+  #admit({ session, sessionTokens = null, prompt }: GenerationRequest): void {
+    if (session === null || sessionTokens === null) return;
+    const wanted = Math.min(Math.max(sessionTokens, prompt.ids.length), this.contextTokens);
+    const waitMs = this.#admission.admit(session, wanted, this.#now(), this.#cache.knows(session));
+    if (waitMs !== null) throw new SessionsFull(this.#admission.reservedTokens(this.#now()), wanted, waitMs);
   }
 
   #knows(session: string | null): boolean {
@@ -188,6 +155,21 @@ export class Generator {
     const running = this.#scheduler.running.map(({ request }) => request.session);
     const named = new Set([...this.#cache.sessions, ...running.filter((session) => session !== null)]);
     return named.size + running.filter((session) => session === null).length;
+  }
+
+  /** What those may come to need that are in the batch, and that nothing was reserved for. */
+  #unreservedTokens(): number {
+    const others = this.#scheduler.running.filter(({ isReserved }) => !isReserved);
+    return others.reduce((sum, job) => sum + this.#mostTokens(job), 0);
+  }
+
+  /** Of the prompts that wait, what the turns before have left, in all likelihood: it need not be computed. */
+  #keptTokens(): number {
+    const kept = ({ request: { session }, tokens }: Job): number => {
+      if (session === null || !this.#cache.knows(session)) return 0;
+      return Math.min(this.#admission.tokensOf(session), tokens.length);
+    };
+    return this.#scheduler.waiting.reduce((sum, job) => sum + kept(job), 0);
   }
 
   #mostTokens({ request }: Job): number {
@@ -216,9 +198,12 @@ export class Generator {
     }
   }
 
+  /** @param cachedTokens of prompt and of what was generated already */
   #accept(job: Job, cachedTokens: number): void {
-    job.cachedTokens = cachedTokens;
-    job.outbox.put({ kind: 'accepted', queueMs: Math.round(this.#now() - job.since), cachedTokens });
+    job.cachedTokens = Math.min(cachedTokens, job.generation.promptTokens);
+    const queueMs = Math.round(this.#now() - job.since);
+    job.outbox.put({ kind: 'accepted', queueMs, cachedTokens: job.cachedTokens });
+    this.#tell(job, job.begin);
   }
 
   async #step(parts: readonly Part<Job>[]): Promise<void> {
@@ -254,6 +239,7 @@ export class Generator {
     for (const delta of deltas) outbox.put(delta);
     if (over === null) return;
     this.#scheduler.remove(job, request.session);
+    this.#leave(job, over.reason === 'aborted' && generation.completionTokens === 0 ? null : job.tokens.length);
     const { promptTokens, completionTokens } = generation;
     outbox.put({ kind: 'finished', ...over, promptTokens, cachedTokens: cachedTokens ?? 0, completionTokens });
   }
@@ -267,7 +253,12 @@ export class Generator {
 
   #fail(job: Job, error: unknown): void {
     this.#scheduler.remove(job, null);
+    this.#leave(job, null);
     job.outbox.fail(error);
+  }
+
+  #leave({ request: { session }, isReserved }: Job, tokens: number | null): void {
+    if (session !== null && isReserved) this.#admission.ended(session, tokens, this.#now());
   }
 }
 

@@ -39,3 +39,17 @@ export class Draining extends ArgosyError {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** What was reserved for the sessions of this group leaves no room for another one. */
+export class SessionsFull extends ArgosyError {
+  override readonly name = 'SessionsFull';
+  readonly code = 'sessions_full';
+  readonly retryable = true;
+  readonly retryAfterMs: number;
+  constructor(reservedTokens: number, wantedTokens: number, retryAfterMs: number) {
+    super(
+      `${reservedTokens} tokens are reserved for sessions, and a new one of ${wantedTokens} does not fit: come again in ${retryAfterMs} ms, or ask another group`,
+    );
+    this.retryAfterMs = retryAfterMs;
+  }
+}

@@ -109,12 +109,27 @@ export class Generation {
     const seen = { anywhere: this.#anywhere, reply: this.#reply };
     const place = { position: this.#tokens.length, allowed: this.#guide?.allowed(this.#tokensLeft) ?? null };
     const { id, logprobs } = sample(logits, this.#sampling, seen, place);
+    if (logprobs !== null) this.#untold.logprobs.push(logprobs);
+    return this.#goOn(id);
+  }
+
+  /** Takes tokens that were chosen already. Where the reply ends with one of them, those behind it are left out. */
+  resume(ids: readonly number[]): Progress {
+    const deltas: Delta[] = [];
+    for (const id of ids) {
+      const { deltas: more, over } = this.#goOn(id);
+      deltas.push(...more);
+      if (over !== null) return { deltas, over };
+    }
+    return { deltas, over: null };
+  }
+
+  #goOn(id: number): Progress {
     if (!this.#speech.endIds.has(id)) this.#guide?.take(id);
     this.#tokens.push(id);
     this.#anywhere.add(id);
     this.#reply.add(id);
     this.#untold.ids.push(id);
-    if (logprobs !== null) this.#untold.logprobs.push(logprobs);
     const { text, stop } = this.#stops.push(this.#detokenizer.push(id));
     const pieces = this.#channels.push(text);
     const reason = this.#reasonToEnd(id, stop);

@@ -84,6 +84,7 @@ const schema = z.object({
   ARGOSY_INFERENCE_STEP_TOKENS: positive.default(512),
   ARGOSY_INFERENCE_RUNNING: positive.default(32),
   ARGOSY_INFERENCE_WAITING: positive.default(64),
+  ARGOSY_INFERENCE_SESSION_IDLE_MS: milliseconds(1_000).default(900_000),
   ARGOSY_INFERENCE_WEIGHTS: z
     .string()
     .regex(/^[^=,\s]+=\d+(\.\d+)?(,[^=,\s]+=\d+(\.\d+)?)*$/, 'tenants and weights such as acme=3,others=0.5')

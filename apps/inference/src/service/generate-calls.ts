@@ -12,6 +12,8 @@ import { askedOf } from './requests.ts';
 
 /** Longest generation where neither the request nor its call has a deadline. */
 const mostMs = 24 * 3_600_000;
+/** Of the context, what a session is taken to need that does not say. */
+const usualShareOfContext = 0.75;
 
 /** The Generate calls under way, by their ids. */
 export class GenerateCalls {
@@ -68,8 +70,9 @@ export class GenerateCalls {
         abort: AbortSignal.any([abort.signal, left, this.#stopping.signal]),
         deadline: deadline.signal,
       };
+      const sessionTokens = asked.sessionTokens ?? Math.floor(generator.contextTokens * usualShareOfContext);
       let seq = 0;
-      for await (const event of generator.generate({ ...asked, prompt, guide, ...signals })) {
+      for await (const event of generator.generate({ ...asked, sessionTokens, prompt, guide, ...signals })) {
         if (event.kind === 'finished') this.#note(asked.requestId, event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();

@@ -13,6 +13,10 @@ export interface Asked {
   readonly sampling: Sampling;
   /** What the reply is held to; null for nothing. */
   readonly held: Pick<Held, 'constraint' | 'reasoningTokens'> | null;
+  /** Of this reply, what another group had generated. */
+  readonly generated: readonly number[];
+  /** What the session may come to need in all; null where the request does not say. */
+  readonly sessionTokens: number | null;
   readonly priority: number;
   /** From arrival; null for none but the call's own. */
   readonly deadlineMs: number | null;
@@ -27,13 +31,18 @@ const MOST_DEADLINE_MS = 24 * 3_600_000;
  * @throws InvalidInput naming every field that cannot be used
  */
 export function askedOf(request: inference.GenerateRequest, defaults: Sampling, vocabulary: number): Asked {
-  const problems = [...nameProblems(request), ...numberProblems(request)];
+  const problems = [...nameProblems(request), ...numberProblems(request), ...generatedProblems(request, vocabulary)];
   const held = collected(problems, () => heldOf(request));
   const sampling = collected(problems, () => samplingOf(request.sampling ?? {}, defaults, vocabulary));
   if (sampling === null || problems.length > 0) throw new InvalidInput(problems);
-  const { requestId, sessionId, tenant, priority, deadlineMs } = request;
-  const session = sessionId === '' ? null : sessionKey(tenant, sessionId);
-  return { requestId, tenant, session, sampling, held, priority, deadlineMs: deadlineMs === 0 ? null : deadlineMs };
+  const { requestId, sessionId, tenant, priority, deadlineMs, sessionTokensHint } = request;
+  return {
+    ...{ requestId, tenant, sampling, held, priority },
+    session: sessionId === '' ? null : sessionKey(tenant, sessionId),
+    generated: request.generated?.ids ?? [],
+    sessionTokens: sessionTokensHint === 0 ? null : sessionTokensHint,
+    deadlineMs: deadlineMs === 0 ? null : deadlineMs,
+  };
 }
 
 /** Of two tenants, never the same. */
@@ -65,6 +74,21 @@ function numberProblems({ priority, deadlineMs }: inference.GenerateRequest): Pr
       path: 'deadline_ms',
       message: `must be at most ${MOST_DEADLINE_MS}, one day, but is ${deadlineMs}`,
     });
+  }
+  return problems;
+}
+
+function generatedProblems({ generated, sampling }: inference.GenerateRequest, vocabulary: number): Problem[] {
+  const ids = generated?.ids ?? [];
+  const problems: Problem[] = [];
+  const wrong = ids.findIndex((id) => id >= vocabulary);
+  if (wrong >= 0) {
+    const message = `is ${ids[wrong]}; the model's tokens are 0 to ${vocabulary - 1}`;
+    problems.push({ path: `generated.ids[${wrong}]`, message });
+  }
+  if (ids.length > 0 && sampling?.logprobs !== undefined) {
+    const message = 'cannot be had of a reply that began elsewhere: leave them out, or generate it anew';
+    problems.push({ path: 'sampling.logprobs', message });
   }
   return problems;
 }
