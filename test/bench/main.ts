@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { autoscaling } from './autoscaling.ts';
 import { firstLight } from './first-light.ts';
 import { fleet } from './fleet.ts';
 import { gateway } from './gateway.ts';
@@ -12,6 +13,7 @@ import { web } from './web.ts';
 
 /** Every benchmark, by the name it is called with. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
+  autoscaling,
   'first-light': firstLight,
   fleet,
   gateway,

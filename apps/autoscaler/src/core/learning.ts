@@ -1,0 +1,79 @@
+import type { PoolMemory, PoolPolicy, PoolState, Signals, Unit } from './state.ts';
+
+const fastMs = 60_000;
+const slowMs = 600_000;
+/** Slot time after which what was learned of service times counts for 1/e. */
+const serviceMemoryJobs = 200;
+/** Ready latencies that are kept. */
+const latenciesKept = 32;
+/** From so few the operator's number is the better guess. */
+const latenciesNeeded = 3;
+
+/** What a pool knows when it is seen for the first time: its level is the one found, so that a start moves nothing. */
+export function firstMemory(pool: PoolState, signals: Signals): PoolMemory {
+  const draining = pool.units.filter(({ phase }) => phase === 'draining').length;
+  const target = Math.max(0, pool.replicas - draining);
+  return {
+    target,
+    seen: signals,
+    fast: 0,
+    slow: 0,
+    finished: 0,
+    busyMs: 0,
+    readyMs: [],
+    readySeenMs: pool.units.reduce((latest, { readyAtMs = 0 }) => Math.max(latest, readyAtMs), 0),
+    wanted: [{ atMs: signals.atMs, level: target }],
+  };
+}
+
+/**
+ * What the signals teach since the last look. Mean service time is slot time by jobs finished, so that jobs which still run
+ * count with the time they took so far: the mean of the finished alone would be that of the short ones.
+ */
+export function learn(memory: PoolMemory, signals: Signals, units: readonly Unit[]): PoolMemory {
+  const { seen } = memory;
+  const elapsedMs = signals.atMs - seen.atMs;
+  if (elapsedMs <= 0) return { ...memory, ...latencies(memory, units) };
+  const perMs = (signals.arrivedTotal - seen.arrivedTotal) / elapsedMs;
+  const done = signals.finishedTotal - seen.finishedTotal;
+  const keep = Math.exp(-done / serviceMemoryJobs);
+  return {
+    ...memory,
+    ...latencies(memory, units),
+    seen: signals,
+    fast: blend(memory.fast, perMs, elapsedMs / fastMs),
+    slow: blend(memory.slow, perMs, elapsedMs / slowMs),
+    finished: memory.finished * keep + done,
+    busyMs: memory.busyMs * keep + ((seen.active + signals.active) / 2) * elapsedMs,
+  };
+}
+
+function blend(old: number, value: number, share: number): number {
+  return value + (old - value) * Math.exp(-share);
+}
+
+function latencies(memory: PoolMemory, units: readonly Unit[]): Pick<PoolMemory, 'readyMs' | 'readySeenMs'> {
+  const { readySeenMs } = memory;
+  const fresh: number[] = [];
+  let latestMs = readySeenMs;
+  for (const { readyAtMs, createdAtMs } of units) {
+    if (readyAtMs === undefined || readyAtMs <= readySeenMs) continue;
+    fresh.push(Math.max(0, readyAtMs - createdAtMs));
+    if (readyAtMs > latestMs) latestMs = readyAtMs;
+  }
+  if (fresh.length === 0) return { readyMs: memory.readyMs, readySeenMs };
+  return { readyMs: [...memory.readyMs, ...fresh].slice(-latenciesKept), readySeenMs: latestMs };
+}
+
+/** Time until a unit asked for now serves: the measured 90th percentile. */
+export function leadMs(memory: PoolMemory | undefined, policy: PoolPolicy): number {
+  const known = memory?.readyMs ?? [];
+  if (known.length < latenciesNeeded) return policy.coldStartMs;
+  const sorted = known.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.9))] ?? policy.coldStartMs;
+}
+
+/** Mean time that a job holds a slot, learned; 0 while no job has finished. */
+export function serviceMs(memory: PoolMemory | undefined): number {
+  return memory === undefined || memory.finished < 1 ? 0 : memory.busyMs / memory.finished;
+}

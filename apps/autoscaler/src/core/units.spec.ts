@@ -1,0 +1,77 @@
+import { describe, expect, it } from '@jest/globals';
+import { plainPolicy } from '../../../../test/support/toy-pool.ts';
+import type { PoolPolicy, Unit } from './state.ts';
+import { censusOf, reconcile } from './units.ts';
+
+const now = 1_000_000;
+
+function unit(ordinal: number, phase: Unit['phase'], busy = 0, remaining = busy): Unit {
+  const common = { name: `u${ordinal}`, phase, busy, remaining, ordinal, createdAtMs: 0 };
+  return phase === 'draining' ? { ...common, readyAtMs: 1, drainingSinceMs: now - 60_000 } : common;
+}
+
+function actionsFor(units: Unit[], target: number, more: { policy?: Partial<PoolPolicy>; replicas?: number } = {}) {
+  const policy = { ...plainPolicy, ...more.policy };
+  const pool = { policy, replicas: more.replicas ?? units.length, units };
+  return reconcile(pool, censusOf(pool), target, now);
+}
+
+const pool = 'agents';
+
+describe('reconcile', () => {
+  it('brings back what drains, most work first, before it asks for a new unit', () => {
+    const units = [unit(0, 'ready', 4), unit(1, 'draining', 1), unit(2, 'draining', 3)];
+    expect(actionsFor(units, 2)).toEqual([{ kind: 'undrain', pool, unit: 'u2' }]);
+    expect(actionsFor(units, 4)).toEqual([
+      { kind: 'undrain', pool, unit: 'u2' },
+      { kind: 'undrain', pool, unit: 'u1' },
+      { kind: 'scale', pool, from: 3, to: 4, retire: [] },
+    ]);
+  });
+
+  it('counts what is on its way or asked for and not there yet', () => {
+    expect(actionsFor([unit(0, 'ready', 4), unit(1, 'starting')], 3, { replicas: 3 })).toEqual([]);
+  });
+
+  it('takes back what is on its way before it drains what works', () => {
+    const units = [unit(0, 'ready', 4), unit(1, 'ready', 4), unit(2, 'starting')];
+    expect(actionsFor(units, 1)).toEqual([
+      { kind: 'drain', pool, unit: 'u1' },
+      { kind: 'scale', pool, from: 3, to: 2, retire: [] },
+    ]);
+  });
+
+  it('drains those with the fewest jobs, and of those the one that is done first', () => {
+    const units = [unit(0, 'ready', 2, 50), unit(1, 'ready', 1, 90), unit(2, 'ready', 1, 40), unit(3, 'ready', 4)];
+    expect(actionsFor(units, 2).map((action) => action.kind === 'drain' && action.unit)).toEqual(['u2', 'u1']);
+  });
+
+  it('removes only drained units that hold nothing, and marks them', () => {
+    const units = [unit(0, 'ready', 4), unit(1, 'draining', 1), unit(2, 'draining', 0)];
+    expect(actionsFor(units, 1)).toEqual([{ kind: 'scale', pool, from: 3, to: 2, retire: ['u2'] }]);
+  });
+
+  it('removes nothing while another is on its way, which the set would take instead', () => {
+    const units = [unit(0, 'starting'), unit(1, 'draining', 0), unit(2, 'ready', 1)];
+    expect(actionsFor(units, 2, { policy: { victims: 'last' } })).toEqual([{ kind: 'undrain', pool, unit: 'u1' }]);
+    expect(actionsFor([unit(0, 'starting'), unit(1, 'draining', 0)], 0, { policy: { victims: 'last' } })).toEqual([]);
+  });
+
+  it('drains an ordered set from its end, and removes only what is above all that work', () => {
+    const ordered = { policy: { victims: 'last' as const } };
+    const units = [unit(0, 'ready', 0), unit(1, 'ready', 4), unit(2, 'ready', 4)];
+    expect(actionsFor(units, 2, ordered)).toEqual([{ kind: 'drain', pool, unit: 'u2' }]);
+    const below = [unit(0, 'ready', 1), unit(1, 'draining', 0), unit(2, 'draining', 1)];
+    expect(actionsFor(below, 1, ordered)).toEqual([]);
+    const above = [unit(0, 'ready', 1), unit(1, 'draining', 1), unit(2, 'draining', 0)];
+    expect(actionsFor(above, 1, ordered)).toEqual([{ kind: 'scale', pool, from: 3, to: 2, retire: ['u2'] }]);
+  });
+
+  it('ends what drains for too long with what it holds', () => {
+    const units = [unit(0, 'ready'), unit(1, 'draining', 1)];
+    expect(actionsFor(units, 1)).toEqual([]);
+    expect(actionsFor(units, 1, { policy: { drainLimitMs: 30_000 } })).toEqual([
+      { kind: 'scale', pool, from: 2, to: 1, retire: ['u1'] },
+    ]);
+  });
+});
