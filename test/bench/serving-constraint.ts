@@ -16,7 +16,7 @@ const form: Constraint = {
   kind: 'sequence',
   parts: [
     { kind: 'literal', text: '<tool_call>\n{"name": "search", "arguments": ' },
-    { kind: 'json', schema: JSON.stringify(schema), loose: false },
+    { kind: 'json', schema: JSON.stringify(schema), loose: false, without: [] },
     { kind: 'literal', text: '}\n</tool_call>' },
   ],
 };

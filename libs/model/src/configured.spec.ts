@@ -48,6 +48,21 @@ describe('configuredModels', () => {
     expect([byName.get('big')?.profile, offered.get('big')?.profile]).toEqual(['openai-tools-v1', 'openai-tools-v1']);
   });
 
+  it('takes a way to constrain replies only where a model takes it', async () => {
+    const grpc = { ...config, ARGOSY_MODEL: 'grpc:127.0.0.1:1' };
+    const tools = { ...config, ARGOSY_MODEL: 'openai-tools:http://127.0.0.1:1/v1#big' };
+    const names = async (settings: Parameters<typeof configuredModels>[0]) =>
+      [...(await configuredModels(settings)).byName.keys()].at(-1);
+    expect(await names({ ...grpc, ARGOSY_MODEL_CONSTRAIN: 'calls' })).toBe('127.0.0.1:1');
+    expect(await names({ ...tools, ARGOSY_MODEL_CONSTRAIN: 'response_format' })).toBe('big');
+    for (const wrong of [
+      { ...served, ARGOSY_MODEL_CONSTRAIN: 'structured_outputs' } as const,
+      { ...tools, ARGOSY_MODEL_CONSTRAIN: 'calls' } as const,
+    ]) {
+      await expect(names(wrong)).rejects.toThrow(/^ARGOSY_MODEL_CONSTRAIN: is "\w+", which is for models named/);
+    }
+  });
+
   it('counts prompts by the tokenizer of a configured folder, and stops at one that cannot be read', async () => {
     const folder = await tokenizerFolder();
     const request = { turns: [], tools: [], today: '', mustAnswer: false, maxCompletionTokens: 1, session: 'r' };

@@ -35,6 +35,7 @@ type ModelConfig = Pick<
   Config,
   | 'ARGOSY_MODEL'
   | 'ARGOSY_MODEL_API_KEY'
+  | 'ARGOSY_MODEL_CONSTRAIN'
   | 'ARGOSY_MODEL_CONTEXT_TOKENS'
   | 'ARGOSY_MODEL_PRICES'
   | 'ARGOSY_MODEL_TOKENIZER'
@@ -63,9 +64,22 @@ export async function configuredModels(
   const parts = { ...around, tokenizer: await configuredTokenizer(config), tls: await configuredTls(config) };
   const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
   const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
+  checkConstrain(config, specs);
   const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, parts)]));
   const offered = new Map([...byName].map(([name, model]) => [name, offer(model, config)]));
   return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
+}
+
+/** A setting that nothing takes is a mistake. */
+function checkConstrain({ ARGOSY_MODEL_CONSTRAIN: how }: ModelConfig, specs: readonly ModelSpec[]): void {
+  if (how === undefined) return;
+  const takes = (spec: ModelSpec): boolean =>
+    how === 'calls' ? spec.kind === 'grpc' : spec.kind === 'openai' && spec.profile === 'openai-tools-v1';
+  if (specs.some(takes)) return;
+  const kind = how === 'calls' ? 'grpc:HOST:PORT' : 'openai-tools:BASE_URL#MODEL';
+  throw new InvalidInput([
+    { path: 'ARGOSY_MODEL_CONSTRAIN', message: `is "${how}", which is for models named ${kind}: leave it out` },
+  ]);
 }
 
 async function configuredTokenizer({ ARGOSY_MODEL_TOKENIZER: folder }: ModelConfig): Promise<Tokenizer | undefined> {
@@ -109,7 +123,7 @@ interface ModelParts extends ModelSurroundings {
 }
 
 function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions, logger }: ModelParts): ChatModel {
-  const apiKey = config.ARGOSY_MODEL_API_KEY;
+  const { ARGOSY_MODEL_API_KEY: apiKey, ARGOSY_MODEL_CONSTRAIN: how } = config;
   const shared = {
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(sessions === undefined ? {} : { directory: sessions }),
@@ -124,6 +138,7 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions,
         profile: profiles[profile],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         ...(apiKey === undefined ? {} : { apiKey }),
+        ...(how === undefined || how === 'calls' ? {} : { outputField: how }),
         ...shared,
       }),
     grpc: (groups) =>
@@ -133,6 +148,7 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions,
         profile: profiles['tongyi-v1'],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         tls,
+        isHeld: how === 'calls',
         ...shared,
       }),
   });

@@ -68,6 +68,21 @@ describe('a model behind an inference group', () => {
     expect(pieces.length).toBeGreaterThan(5);
   });
 
+  it('holds replies to the form of its profile where it is told to, and reads none as whole that was cut short', async () => {
+    const FinishReason = inference.FinishReason;
+    const group = await groupThat((call, index) => {
+      say(call, answer, index === 2 ? FinishReason.FINISH_REASON_LENGTH : FinishReason.FINISH_REASON_STOP);
+    });
+    await modelAt(group).reply(requestOf(), never);
+    const held = modelAt(group, { isHeld: true });
+    await held.reply(requestOf(), never);
+    expect(group.asked.map(({ constraint, maxReasoningTokens }) => [constraint, maxReasoningTokens])).toEqual([
+      [undefined, undefined],
+      [{ $case: 'grammar', value: tongyiV1.form?.(requestOf()) }, 250],
+    ]);
+    expect((await held.reply(requestOf(), never)).problem).toMatch(/not complete.*cut at its limit of 500 tokens/);
+  });
+
   it('asks as one session, turn by turn, with the stop strings and settings of its profile', async () => {
     const group = await groupThat((call) => say(call, answer));
     const model = modelAt(group);

@@ -25,6 +25,8 @@ export interface GrpcModelOptions {
   readonly silenceMs?: number;
   /** The model's own, to count prompts without asking a group. */
   readonly tokenizer?: Tokenizer;
+  /** True: replies are held to the profile's form, so that calls are well-formed whatever the model would say. Default false. */
+  readonly isHeld?: boolean;
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: Clock;
   /** Uniform in [0, 1), for the spread of retries and for seeds. */

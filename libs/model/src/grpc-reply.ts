@@ -128,7 +128,9 @@ async function receive(place: Place, call: Call, { over, silence, seeded }: List
     else if (ids.length > call.begun.length) call.begun = ids;
   }
   telling.push(output.flush());
-  return readEnd(output, finished, endpointOf(place, options));
+  const read = readEnd(output, finished, endpointOf(place, options));
+  const isCutShort = options.isHeld === true && read.ok && read.value.finish === 'length';
+  return isCutShort ? { ...read, value: { ...read.value, isCutShort } } : read;
 }
 
 export function messagesOf({ messages }: Prompt) {
@@ -140,6 +142,7 @@ function requestOf(call: Call, seeded: boolean): inference.GenerateRequest {
   const { options, request, prompt, maxTokens, sessionTokens, begun, seed } = call;
   const { stop } = options.profile;
   const sampling = { ...(prompt.sampling ?? options.profile.sampling), ...(seeded ? { seed } : {}) };
+  const form = options.isHeld ? options.profile.form?.(request) : undefined;
   return {
     ...inference.GenerateRequest.fromPartial({}),
     requestId: randomUUID(),
@@ -149,6 +152,9 @@ function requestOf(call: Call, seeded: boolean): inference.GenerateRequest {
     turn: request.turns.filter(({ role }) => role === 'model').length,
     prompt: messagesOf(prompt),
     sampling: { ...inference.Sampling.fromPartial({}), ...sampling, stop: [...stop], maxTokens },
+    ...(form === undefined ? {} : { constraint: { $case: 'grammar', value: form } }),
+    // What is thought must leave room for what is said.
+    ...(form === undefined ? {} : { maxReasoningTokens: Math.floor(maxTokens / 2) }),
     sessionTokensHint: sessionTokens,
     generated: begun.length === 0 ? undefined : { ids: [...begun] },
   };

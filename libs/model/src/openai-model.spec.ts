@@ -136,6 +136,32 @@ describe('openAiModel: a reply', () => {
     });
   });
 
+  it('is asked for in the form of a schema in the field that its server takes, where nothing else is to be said', async () => {
+    const outputSchema = {
+      type: 'object',
+      properties: { a: { $ref: '#/$defs/a' } },
+      $defs: { a: { const: { $ref: '#' } } },
+    };
+    const asked = { ...request, mustAnswer: true, outputSchema };
+    const said = '{"output": {}, "citations": {}}';
+    const server = await serving(said, said, said, said);
+    const fieldsOf = async (more: Partial<OpenAiModelOptions>, wanted: ChatRequest = asked) => {
+      await modelAt(server.baseUrl, { profile: openAiTools, ...more }).reply(wanted, never);
+      const { response_format, structured_outputs } = Object(server.requests.at(-1)?.body);
+      return response_format?.json_schema ?? structured_outputs;
+    };
+    const moved = {
+      type: 'object',
+      properties: { a: { $ref: '#/properties/output/$defs/a' } },
+      $defs: { a: { const: { $ref: '#' } } },
+    };
+    const schema = expect.objectContaining({ properties: { output: moved, citations: expect.anything() } });
+    expect(await fieldsOf({ outputField: 'response_format' })).toEqual({ name: 'output', schema });
+    expect(await fieldsOf({ outputField: 'structured_outputs' })).toEqual({ json: schema });
+    expect(await fieldsOf({})).toBeUndefined();
+    expect(await fieldsOf({ outputField: 'response_format', profile: tongyiV1 })).toBeUndefined();
+  });
+
   it('has a usage marked as estimated when the server gives none', async () => {
     const server = await serving({ text: 'x'.repeat(41), usage: 'none' });
     const model = modelAt(server.baseUrl);

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { baseUrlProblem, urlUnder } from './endpoint.ts';
 import { BrokenWire, connectFault, type Failed, failed, otherModel, stalled, statusFault } from './openai-faults.ts';
 import { type Received, readStream, readWhole } from './openai-stream.ts';
+import { type OutputField, outputFields } from './output-form.ts';
 import type { Profile, Prompt } from './profile.ts';
 import { type CountPrompt, countByEstimate, countByTokenizer } from './prompt-count.ts';
 import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
@@ -29,6 +30,8 @@ export interface OpenAiModelOptions {
   readonly idleMs?: number;
   /** The model's own, for exact counts. */
   readonly tokenizer?: Tokenizer;
+  /** In which the server is asked to hold an object for a run's schema to its form; by default in none. */
+  readonly outputField?: OutputField;
   readonly retry?: Partial<RetryPolicy>;
   /** Told what costs time and fails nothing. */
   readonly logger?: Logger;
@@ -125,6 +128,7 @@ async function post(call: Call, signal: AbortSignal): Promise<Response> {
     model,
     messages: prompt.messages,
     ...prompt.fields,
+    ...heldFields(options, request),
     stream: true,
     stream_options: { include_usage: true },
     max_tokens: call.maxTokens,
@@ -141,6 +145,12 @@ async function post(call: Call, signal: AbortSignal): Promise<Response> {
   } catch (error) {
     throw new BrokenWire(connectFault(error, options));
   }
+}
+
+/** Where the reply is to be the object and nothing else; what frames it in words of its own is left to it. */
+function heldFields({ outputField, profile }: OpenAiModelOptions, { outputSchema }: ChatRequest): object {
+  if (outputField === undefined || outputSchema === undefined || profile.id !== 'openai-tools-v1') return {};
+  return outputFields(outputField, outputSchema);
 }
 
 function samplingFields({ sampling, stop }: Profile, prompt: Prompt): object {

@@ -1,3 +1,4 @@
+import type { inference } from '#contracts/rpc';
 import type { ModelReply, ToolCall } from '#domain';
 import type { ChatRequest } from './chat-model.ts';
 import type { Output } from './output-parser.ts';
@@ -43,6 +44,8 @@ export interface Generated {
   readonly calls: readonly NativeCall[];
   /** The server's `finish_reason`; `length` where the reply was cut at its limit. */
   readonly finish: string | undefined;
+  /** True where the engine closed what was open because the tokens ran out: it has its form, and is not whole. */
+  readonly isCutShort?: boolean;
 }
 
 /** What a generation came to: calls, or an answer, or a problem; never two of them. */
@@ -72,6 +75,11 @@ export interface Profile {
    * in it, and O(turns).
    */
   render(request: ChatRequest): Prompt;
+  /**
+   * What a reply must look like behind its reasoning for `read` to take it; for engines that hold a model to a form.
+   * Absent where the form is the server's own.
+   */
+  readonly form?: (request: ChatRequest) => inference.Grammar;
   /**
    * Never throws: what cannot be used becomes `problem`, written for the model and precise enough to mend the reply.
    * With `mustAnswer`, calls are passed over and an answer beside them is taken; with `outputSchema`, `output` instead.

@@ -12,6 +12,8 @@ import { readOutput } from './output-reply.ts';
 import type { ChatMessage, Generated, ParsedReply, Profile, Prompt, Sampling } from './profile.ts';
 import { readingPrompt, readingReply } from './reading-prompt.ts';
 import type { Segment } from './segments.ts';
+import { tongyiForm } from './tongyi-form.ts';
+import { CODE, SCHOLAR, trainedName, withoutCode } from './tongyi-tools.ts';
 
 /** Technical report arXiv 2510.24701 §4.1 and the authors' published inference settings. */
 export const tongyiV1: Profile = {
@@ -20,18 +22,9 @@ export const tongyiV1: Profile = {
   sampling: { temperature: 0.85, topP: 0.95, presencePenalty: 1.1 },
   limits: { contextTokens: 131_072, replyTokens: 10_000 },
   render,
+  form: tongyiForm,
   read,
 };
-
-/** The one tool whose argument the model writes as text behind its JSON: it was trained to write programs so. */
-const CODE = { tool: 'PythonInterpreter', argument: 'code' } as const;
-
-/** The one tool that the model was trained on under another name than ours. */
-const SCHOLAR = { ours: 'scholar', trained: 'google_scholar' } as const;
-
-function trainedName(tool: string): string {
-  return tool === SCHOLAR.ours ? SCHOLAR.trained : tool;
-}
 
 const REPLIES = `# Replies
 Think first, inside <think></think>. Then do one of two things: call tools, or give the answer. Never both in one reply.`;
@@ -101,12 +94,6 @@ function signatureLine({ name, description, parameters }: OfferedTool): string {
   return JSON.stringify(signature, null, 1).replace(/,\n */g, ', ').replace(/\n */g, '');
 }
 
-function withoutCode({ properties, required, ...rest }: OfferedTool['parameters']): Readonly<Record<string, unknown>> {
-  const others = Object.entries(isRecord(properties) ? properties : {}).filter(([name]) => name !== CODE.argument);
-  const needed = Array.isArray(required) ? required.filter((name) => name !== CODE.argument) : [];
-  return { ...rest, properties: Object.fromEntries(others), required: needed };
-}
-
 function messagesOf(turn: Turn, { numbered }: Place): readonly ChatMessage[] {
   switch (turn.role) {
     case 'question':
@@ -129,7 +116,7 @@ function messagesOf(turn: Turn, { numbered }: Place): readonly ChatMessage[] {
  * Calls win over an answer beside them, which was given before its evidence came. Several calls are all or nothing. An
  * answer without its closing tag is taken up to the end of the text, unless the server says that it was cut there.
  */
-function read({ output, finish }: Generated, request: ChatRequest): ParsedReply {
+function read({ output, finish, isCutShort }: Generated, request: ChatRequest): ParsedReply {
   const { tools, mustAnswer, outputSchema } = request;
   const { text, segments, repetition } = output;
   if (request.reading) return readingReply(text);
@@ -150,7 +137,7 @@ function read({ output, finish }: Generated, request: ChatRequest): ParsedReply 
   for (const { start, end, closed } of answers.toReversed()) {
     const answer = answerParts(text.slice(start, end));
     if (answer.length === 0) continue;
-    const cut = !closed && finish === 'length' && !mustAnswer;
+    const cut = (isCutShort === true || (!closed && finish === 'length')) && !mustAnswer;
     return cut ? { text, calls: [], problem: 'Your <answer> is not complete.' } : { text, calls: [], answer };
   }
   return { text, calls: [], problem: repetition ? circleProblem(repetition) : missing(output, mustAnswer) };

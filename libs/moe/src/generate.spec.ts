@@ -330,6 +330,7 @@ describe('a reply that is held to a form', () => {
     schema:
       '{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"},"maxItems":4}},"required":["a"]}',
     loose: false,
+    without: [],
   };
   const guide = (one = form) =>
     guides.guide({ constraint: { form: one, path: 'grammar' }, reasoningTokens: 3, isReasoning: false, stop: [] });

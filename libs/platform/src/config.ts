@@ -36,6 +36,7 @@ const schema = z.object({
   ARGOSY_GRACE_MS: milliseconds(0).default(25_000),
   ARGOSY_MODEL: z.string().min(1).optional(),
   ARGOSY_MODEL_API_KEY: z.string().min(1).optional(),
+  ARGOSY_MODEL_CONSTRAIN: z.enum(['calls', 'response_format', 'structured_outputs']).optional(),
   ARGOSY_MODEL_CONTEXT_TOKENS: positive.default(131_072),
   ARGOSY_MODEL_PRICES: z
     .string()

@@ -30,7 +30,7 @@ async function refusalOf({ client }: Stage, changes: Changes): Promise<string> {
 const grammar = (part: inference.Grammar['part']): inference.Grammar => ({ part });
 const literal = (value: string) => grammar({ $case: 'literal', value });
 const json = (schema: object, loose = false) =>
-  grammar({ $case: 'json', value: { jsonSchema: JSON.stringify(schema), loose } });
+  grammar({ $case: 'json', value: { jsonSchema: JSON.stringify(schema), loose, without: [] } });
 const parts = ($case: 'sequence' | 'choice', ...all: inference.Grammar[]) => grammar({ $case, value: { parts: all } });
 const held = (value: inference.Grammar): Changes => ({
   constraint: { $case: 'grammar', value },

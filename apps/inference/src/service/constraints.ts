@@ -25,7 +25,7 @@ function constraintOf(asked: NonNullable<Asked['constraint']>): NonNullable<Held
     case 'jsonSchema': {
       const path = 'json_schema';
       if (asked.value === '') throw fault(path, 'is empty: give a JSON Schema as its text, {} for any value');
-      return { path, form: { kind: 'json', schema: asked.value, loose: false } };
+      return { path, form: { kind: 'json', schema: asked.value, loose: false, without: [] } };
     }
     case 'regex':
       return { path: 'regex', form: { kind: 'regex', pattern: asked.value } };
@@ -46,8 +46,10 @@ function formOf(grammar: inference.Grammar | undefined, path: string, level: num
       throw fault(path, 'is empty: give one of literal, json, regex, text, sequence, choice, repetition');
     case 'literal':
       return { kind: 'literal', text: part.value };
-    case 'json':
-      return { kind: 'json', schema: part.value.jsonSchema, loose: part.value.loose };
+    case 'json': {
+      const { jsonSchema: schema, loose, without } = part.value;
+      return { kind: 'json', schema, loose, without };
+    }
     case 'regex':
       return { kind: 'regex', pattern: part.value };
     case 'text': {

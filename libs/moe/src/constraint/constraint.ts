@@ -11,7 +11,7 @@ import { schemaOf } from './schema.ts';
 export type Constraint =
   | { readonly kind: 'literal'; readonly text: string }
   /** A JSON value; `schema` '' for any. With `loose`, what lies outside the subset is passed over. */
-  | { readonly kind: 'json'; readonly schema: string; readonly loose: boolean }
+  | { readonly kind: 'json'; readonly schema: string; readonly loose: boolean; readonly without: readonly string[] }
   /** Anchored at both ends. */
   | { readonly kind: 'regex'; readonly pattern: string }
   /** In Unicode code points; `most` 0 for no limit. */
@@ -20,7 +20,7 @@ export type Constraint =
   | { readonly kind: 'repetition'; readonly part: Constraint; readonly least: number; readonly most: number };
 
 const MOST_LITERAL = 8_192;
-const MOST_PARTS = 1_000;
+const MOST_PARTS = 4_000;
 const MOST_LEVELS = 16;
 const MOST_TIMES = 10_000;
 const MOST_WITHOUT = 16;
@@ -72,7 +72,11 @@ class Reader {
       case 'literal':
         return this.#literal(constraint.text, path);
       case 'json':
-        return schemaOf(this.#on, constraint.schema, { path, loose: constraint.loose });
+        return this.#without(
+          schemaOf(this.#on, constraint.schema, { path, loose: constraint.loose }),
+          constraint.without,
+          path,
+        );
       case 'regex':
         return patternOf(this.#on, constraint.pattern, { meaning: 'whole', writing: 'plain' });
       case 'text':
@@ -109,6 +113,12 @@ class Reader {
 
   #text({ least, most, without }: Extract<Constraint, { kind: 'text' }>, path: string): Expression {
     if (most > 0 && least > most) return this.#wrong(path, `has at least ${least} and at most ${most} characters`);
+    const words = this.#on.repeat(oneOf(this.#on, ANY, 'plain'), least, most === 0 ? Infinity : most);
+    return this.#without(words, without, path);
+  }
+
+  #without(inner: Expression, without: readonly string[], path: string): Expression {
+    if (without.length === 0) return inner;
     if (without.length > MOST_WITHOUT) {
       return this.#wrong(`${path}.without`, `has ${without.length} strings; at most ${MOST_WITHOUT} are taken`);
     }
@@ -116,9 +126,7 @@ class Reader {
     if (odd >= 0) {
       return this.#wrong(`${path}.without[${odd}]`, `must have 1 to ${MOST_WITHOUT_CHARACTERS} characters`);
     }
-    const words = this.#on.repeat(oneOf(this.#on, ANY, 'plain'), least, most === 0 ? Infinity : most);
-    if (without.length === 0) return words;
-    return this.#on.without(new Finder(without.map((one) => Buffer.from(one))), 0, words);
+    return this.#on.without(new Finder(without.map((one) => Buffer.from(one))), 0, inner);
   }
 
   #wrong(path: string, message: string): Expression {

@@ -55,6 +55,7 @@ const jsonOf = (schema: unknown, loose = false): Constraint => ({
   kind: 'json',
   schema: JSON.stringify(schema),
   loose,
+  without: [],
 });
 
 function idsIn(guide: Guide, left = AMPLE): number[] {
@@ -204,6 +205,13 @@ describe('a grammar', () => {
     expect(fed(held(form), 'yes, no', [1])).toEqual({ rest: 'no', ends: false });
   });
 
+  it('does without some strings in a value, where its frame would take them for its end', () => {
+    const form: Constraint = { kind: 'json', schema: '{"type":"string"}', loose: false, without: ['</a>', 'tag'] };
+    expect(fed(held(form), '"a </a </ t ta"', [2])).toMatchObject({ rest: '', ends: true });
+    expect(fed(held(form), '"a </a>"', [2])).toMatchObject({ rest: '>"' });
+    expect(fed(held(form), '"tag"', [0])).toMatchObject({ rest: 'g"' });
+  });
+
   it('does without the stop strings of its request', () => {
     const form = jsonOf({ type: 'string' });
     const stop = ['<tool_response>'];
@@ -299,7 +307,7 @@ describe('what cannot be used', () => {
     ]);
   });
 
-  it.each([
+  const refusals: [unknown, RegExp][] = [
     [{ type: 'array', minItems: 3, maxItems: 2 }, /maxItems: is 2, which is below minItems, 3/],
     [{ type: 'string', minLength: 1, maxLength: 0 }, /maxLength: is 0/],
     [{ type: 'integer', minimum: 5, exclusiveMaximum: 5 }, /bounds contradict/],
@@ -317,23 +325,35 @@ describe('what cannot be used', () => {
     [{ type: 'string', pattern: 'a', maxLength: 3 }, /beside minLength and maxLength/],
     [{ anyOf: [{}], type: 'object' }, /not supported beside "type"/],
     [deep(40), /nested deeper than 32 levels/],
-    [{ enum: Array.from({ length: 1_001 }, (_, i) => i) }, /at most 1000 values/],
-  ])('is refused: %j', (schema, why) => {
+    [{ enum: Array.from({ length: 1_001 }, (_, i) => i) }, /has 1001 values; at most 1000/],
+  ];
+  it.each(refusals.map(([schema, why]) => [why.source, schema, why] as const))('is refused: %s', (_, schema, why) => {
     expect(problemsOf(jsonOf(schema)).join()).toMatch(why);
   });
 
-  it('is refused where it is too large, in bounds of work', () => {
-    expect(problemsOf({ kind: 'json', schema: `{"title": "${'x'.repeat(70_000)}"}`, loose: false }).join()).toMatch(
-      /at most 65536/,
+  it('of a loose schema is any value, however deep or large it is', () => {
+    for (const schema of [deep(90), { enum: Array.from({ length: 1_001 }, (_, i) => i) }, { allOf: [] }]) {
+      expect(problemsOf(jsonOf(schema, true))).toEqual([]);
+    }
+    expect(fed(held(jsonOf({ type: 'string', maxLength: 3, pattern: '(?=a)' }, true)), '"abcd"', [0]).rest).not.toBe(
+      '',
     );
-    expect(problemsOf({ kind: 'json', schema: '['.repeat(60_000), loose: false }).join()).toMatch(/is no JSON/);
+  });
+
+  it('is refused where it is too large, in bounds of work', () => {
+    expect(
+      problemsOf({ kind: 'json', schema: `{"title": "${'x'.repeat(70_000)}"}`, loose: false, without: [] }).join(),
+    ).toMatch(/at most 65536/);
+    expect(problemsOf({ kind: 'json', schema: '['.repeat(60_000), loose: false, without: [] }).join()).toMatch(
+      /is no JSON/,
+    );
     expect(problemsOf({ kind: 'regex', pattern: 'a'.repeat(3_000) }).join()).toMatch(/at most 2000/);
     expect(problemsOf({ kind: 'regex', pattern: `${'('.repeat(40)}a${')'.repeat(40)}` }).join()).toMatch(
       /deeper than 32/,
     );
     expect(problemsOf(literal('x'.repeat(9_000))).join()).toMatch(/at most 8192/);
-    expect(problemsOf(choice(...Array.from({ length: 1_001 }, () => literal('a')))).join()).toMatch(
-      /more than 1000 parts/,
+    expect(problemsOf(choice(...Array.from({ length: 4_001 }, () => literal('a')))).join()).toMatch(
+      /more than 4000 parts/,
     );
     expect(problemsOf(choice()).join()).toBe('grammar: has no parts');
     expect(problemsOf({ kind: 'regex', pattern: '[]' }).join()).toMatch(/fits no text/);

@@ -76,8 +76,8 @@ class SchemaReader {
   #read(schema: unknown, place: Place): Expression {
     if (schema === true) return this.#parts.any();
     if (!isRecord(schema)) return this.#wrong(place, 'must be an object or true');
-    if (place.level > MOST_LEVELS) return this.#wrong(place, `is nested deeper than ${MOST_LEVELS} levels`);
-    if (this.#on.made - this.#madeBefore > MOST_MADE) return this.#wrong(place, 'makes the schema too large');
+    if (place.level > MOST_LEVELS) return this.#beyond(place, `is nested deeper than ${MOST_LEVELS} levels`);
+    if (this.#on.made - this.#madeBefore > MOST_MADE) return this.#beyond(place, 'makes the schema too large');
     for (const word of Object.keys(schema)) {
       if (!KEYWORDS.has(word)) this.#beyond(into(place, word), 'is not supported: leave it out, and check the value');
     }
@@ -148,9 +148,8 @@ class SchemaReader {
 
   #values(schema: Schema, values: unknown, place: Place): Expression {
     this.#alone(schema, ['const', 'enum', 'type', 'nullable'], place);
-    if (!Array.isArray(values) || values.length > MOST_VALUES) {
-      return this.#wrong(place, `must be a list of at most ${MOST_VALUES} values`);
-    }
+    if (!Array.isArray(values)) return this.#wrong(place, 'must be a list of values');
+    if (values.length > MOST_VALUES) return this.#beyond(place, `has ${values.length} values; at most ${MOST_VALUES}`);
     const types = 'type' in schema ? typesOf(schema['type']) : null;
     const isFitting = (value: unknown): boolean =>
       types === null || (value === null && schema['nullable'] === true) || types.some((type) => isOfType(value, type));
@@ -161,7 +160,7 @@ class SchemaReader {
 
   #value(value: unknown, place: Place): Expression {
     const deeper = { ...place, level: place.level + 1 };
-    if (place.level > MOST_LEVELS) return this.#wrong(place, `is nested deeper than ${MOST_LEVELS} levels`);
+    if (place.level > MOST_LEVELS) return this.#beyond(place, `is nested deeper than ${MOST_LEVELS} levels`);
     if (Array.isArray(value))
       return this.#parts.fixed(
         '[',

@@ -153,6 +153,8 @@ export interface JsonValue {
    * then not fit: whoever reads it has to check.
    */
   loose: boolean;
+  /** as in FreeText, for frames that look for their ends in strings, too */
+  without: string[];
 }
 
 /** Words that nothing is asked of. */
@@ -861,7 +863,7 @@ export const Choice: MessageFns<Choice> = {
 };
 
 function createBaseJsonValue(): JsonValue {
-  return { jsonSchema: "", loose: false };
+  return { jsonSchema: "", loose: false, without: [] };
 }
 
 export const JsonValue: MessageFns<JsonValue> = {
@@ -871,6 +873,9 @@ export const JsonValue: MessageFns<JsonValue> = {
     }
     if (message.loose !== false) {
       writer.uint32(16).bool(message.loose);
+    }
+    for (const v of message.without) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -904,6 +909,14 @@ export const JsonValue: MessageFns<JsonValue> = {
             message.loose = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.without.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -923,6 +936,7 @@ export const JsonValue: MessageFns<JsonValue> = {
     const message = createBaseJsonValue();
     message.jsonSchema = object.jsonSchema ?? "";
     message.loose = object.loose ?? false;
+    message.without = object.without?.map((e) => e) || [];
     return message;
   },
 };
