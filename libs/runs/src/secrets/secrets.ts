@@ -17,9 +17,12 @@ interface By {
 export interface SecretSettings {
   /** Null: none can be set, and none that is there can be opened. */
   readonly wrapping: KeyWrapping | null;
-  /** For so long what was read is taken for true; with the look at the database, at most five seconds. Default 4,000. */
-  readonly freshMs?: number;
+  /** Milliseconds on a clock that only goes forward. */
+  readonly nowMs?: () => number;
 }
+
+/** For so long what was read is taken for true: with all that a call does before it asks, below five seconds. */
+const freshMs = 4_000;
 
 /** Secrets that a process remembers. */
 const mostKnown = 1_000;
@@ -38,15 +41,15 @@ export class Secrets {
   readonly #database: Database;
   readonly #bus: Bus;
   readonly #wrapping: KeyWrapping | null;
-  readonly #freshMs: number;
+  readonly #nowMs: () => number;
   readonly #known = new Map<string, Known>();
   readonly #unsubscribe: () => void;
 
-  constructor(database: Database, bus: Bus, { wrapping, freshMs = 4_000 }: SecretSettings) {
+  constructor(database: Database, bus: Bus, { wrapping, nowMs = () => performance.now() }: SecretSettings) {
     this.#database = database;
     this.#bus = bus;
     this.#wrapping = wrapping;
-    this.#freshMs = freshMs;
+    this.#nowMs = nowMs;
     this.#unsubscribe = bus.subscribe(topics.secrets, (place) => this.#known.delete(place));
   }
 
@@ -80,8 +83,8 @@ export class Secrets {
   async read(tenantId: string, name: string): Promise<string | null> {
     const place = placeOf(tenantId, name);
     const known = this.#known.get(place);
-    const now = performance.now();
-    if (known !== undefined && now - known.since < this.#freshMs) return await known.text;
+    const now = this.#nowMs();
+    if (known !== undefined && now - known.since < freshMs) return await known.text;
     const fresh = { text: this.#open(tenantId, name), since: now };
     this.#forgetStale(now);
     this.#known.set(place, fresh);
@@ -111,7 +114,7 @@ export class Secrets {
   }
 
   #forgetStale(now: number): void {
-    for (const [place, { since }] of this.#known) if (now - since >= this.#freshMs) this.#known.delete(place);
+    for (const [place, { since }] of this.#known) if (now - since >= freshMs) this.#known.delete(place);
     const [oldest] = this.#known.keys();
     if (this.#known.size >= mostKnown && oldest !== undefined) this.#known.delete(oldest);
   }
