@@ -1,4 +1,4 @@
-/** Four suites, chosen with `--selectProjects`. All run as ES modules straight from the TypeScript sources. */
+/** Five suites, chosen with `--selectProjects`. All run as ES modules straight from the TypeScript sources. */
 const common = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
@@ -29,7 +29,7 @@ export default {
         '<rootDir>/{libs,apps}/**/*.spec.ts',
         '<rootDir>/test/{architecture,kubernetes,support}/**/*.spec.ts',
       ],
-      testPathIgnorePatterns: ['\\.int\\.spec\\.ts$'],
+      testPathIgnorePatterns: ['\\.(int|k8s)\\.spec\\.ts$'],
     },
     {
       ...common,
@@ -39,6 +39,8 @@ export default {
       globalTeardown: '<rootDir>/test/support/servers-down.mjs',
     },
     { ...common, displayName: 'chaos', testMatch: ['<rootDir>/test/chaos/**/*.spec.ts'] },
+    // Not part of `npm test`.
+    { ...common, displayName: 'kubernetes', testMatch: ['<rootDir>/test/kubernetes/**/*.k8s.spec.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
   ],
   testTimeout: 30_000,

@@ -5,7 +5,7 @@ export default {
     // Started by file name, never imported.
     '{apps,libs}/**/*-thread.ts',
     'scripts/run.mjs',
-    'scripts/tasks/{chaos,demo-moe,fleet,image-tree,test,check,format,gen}.mjs',
+    'scripts/tasks/{chaos,demo-moe,fleet,image-tree,test,test-k8s,check,format,gen}.mjs',
     'test/bench/{main,moe-shard,gateway-server}.ts',
     // Run by hand, before make.py beside it.
     'test/golden/*/prompts.ts',
@@ -24,6 +24,6 @@ export default {
   },
   // Run by scripts/tasks through node_modules/.bin, which knip does not read.
   // Of the system; the spec that needs them skips where they are refused.
-  ignoreBinaries: ['mount', 'umount'],
+  ignoreBinaries: ['mount', 'umount', 'bwrap', 'go'],
   ignoreDependencies: ['@biomejs/biome', '@bufbuild/buf'],
 };

@@ -28,6 +28,7 @@ const tasks = {
   bench: { packages: 'all', built: true, file: 'test/bench/main.ts' },
   test: { packages: 'all', built: false, file: 'scripts/tasks/test.mjs' },
   'image:tree': { packages: 'production', built: true, file: 'scripts/tasks/image-tree.mjs' },
+  'test:k8s': { packages: 'all', built: true, file: 'scripts/tasks/test-k8s.mjs' },
   chaos: { packages: 'all', built: true, file: 'scripts/tasks/chaos.mjs' },
   check: { packages: 'all', built: false, file: 'scripts/tasks/check.mjs' },
   format: { packages: 'all', built: false, file: 'scripts/tasks/format.mjs' },

@@ -14,7 +14,7 @@ const packaged = {
 };
 
 /** Where what tests bring along is kept between clones. */
-const cacheFolder = () => path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'argosy');
+export const cacheFolder = () => path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'argosy');
 
 const home = () => path.join(cacheFolder(), packaged.name.replace('@', '-'));
 const ours = () => path.join(home(), packaged.binary);

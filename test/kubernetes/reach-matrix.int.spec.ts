@@ -11,7 +11,6 @@ const outside: Readonly<Record<string, string>> = {
   'cloud metadata by IPv6': 'fd00:ec2::254',
   'a node': '192.168.1.10',
   'the API server': '10.96.0.1',
-  'a mapped private address': '::ffff:10.0.0.1',
 };
 
 class Release {

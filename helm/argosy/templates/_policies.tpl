@@ -1,13 +1,14 @@
 {{/*
 Ranges that are not the internet, which a policy for "everything" has to leave out: what is private, shared, link-local
-(cloud metadata among it), for tests, for groups of receivers, or reserved; and the cluster's own.
+(cloud metadata among it), for tests, for groups of receivers, or reserved; and the cluster's own. An
+IPv4 address that is written as one of IPv6 leaves as what it is, and Kubernetes takes no range of these.
 */}}
 {{- define "argosy.notPublic4" -}}
 {{- toYaml (list "0.0.0.0/8" "10.0.0.0/8" "100.64.0.0/10" "127.0.0.0/8" "169.254.0.0/16" "172.16.0.0/12" "192.0.0.0/24" "192.168.0.0/16" "198.18.0.0/15" "224.0.0.0/4" "240.0.0.0/4") -}}
 {{- end }}
 
 {{- define "argosy.notPublic6" -}}
-{{- toYaml (list "::1/128" "::ffff:0:0/96" "64:ff9b::/96" "fc00::/7" "fe80::/10" "ff00::/8") -}}
+{{- toYaml (list "::1/128" "64:ff9b::/96" "fc00::/7" "fe80::/10" "ff00::/8") -}}
 {{- end }}
 
 {{/* Peers that stand for the internet. */}}

@@ -19,6 +19,10 @@
 {{- if has .role.program (list "gateway" "agent-worker" "tool-worker") }}
 {{ include "argosy.modelEnvironment" (dict "root" .root "asks" (has "model" .role.calls)) }}
 {{- end }}
+{{- if and .root.Values.tenantSecrets.existingSecret (has .role.program (list "gateway" "tool-worker")) }}
+- name: ARGOSY_SECRETS_KEY
+  valueFrom: { secretKeyRef: { name: {{ .root.Values.tenantSecrets.existingSecret }}, key: {{ .root.Values.tenantSecrets.key }} } }
+{{- end }}
 {{- if eq .role.program "agent-worker" }}
 - { name: ARGOSY_AGENT_CONCURRENCY, value: {{ .role.values.concurrency | toString | quote }} }
 {{- end }}
