@@ -1,64 +1,37 @@
-import { decide, type PoolState, type Unit } from '#autoscaler';
-import { type Benchmark, percentile, type Row, round } from './result.ts';
+import { decideRows } from './autoscaling-decide.ts';
+import { plot } from './autoscaling-plots.ts';
+import { bestPeer, courses, type Result, run } from './autoscaling-table.ts';
+import { recorded } from './autoscaling-traces.ts';
+import { type Benchmark, type Row, round } from './result.ts';
 
-/** What the autoscaler takes to decide on a large fleet. */
-export const autoscaling: Benchmark = async (say) => {
-  say('decisions on 500 pools');
-  return { params: {}, rows: [decideRow(5_000), decideRow(500 * 5_000)], ratios: {} };
+/**
+ * Our decisions against models of the HPA and KEDA on the same jobs: made traces, and the arrivals of `--trace FILE`. Time goes
+ * by in steps of 5 s. Service times are synthetic, and no scaler is told them.
+ */
+export const autoscaling: Benchmark = async (say, { trace, plots }) => {
+  const rows: Row[] = decideRows();
+  const ratios: Record<string, number> = {};
+  for (const course of courses(trace === undefined ? undefined : await recorded(trace))) {
+    say(`scaling on: ${course.trace}`);
+    const results = run(course);
+    rows.push(...results.map(({ row }) => row));
+    compare(course.trace, results, ratios);
+    if (plots !== undefined) await plot(plots, course.trace, results);
+  }
+  return { params: { seeds: 3, slots: 4, cold_start_s: 480, metric_lag_s: 15, slo_s: 300 }, rows, ratios };
 };
 
-/** 500 pools of `unitCount` units together, a third of the pools to grow, a third to shrink. */
-function decideRow(unitCount: number): Row {
-  const nowMs = 1_000_000_000;
-  const pools = Array.from({ length: 500 }, (_, index) => poolOf(index, unitCount / 500, nowMs));
-  const budgets = { gpus: 10_000_000, gpusByTenant: {}, moneyPerDay: 1e9 };
-  const first = decide({ nowMs, pools, budgets });
-  const again = pools.map((pool, index): PoolState => {
-    const memory = first.decisions[index]?.memory;
-    return memory === undefined ? pool : { ...pool, memory };
-  });
-  const times: number[] = [];
-  let actions = 0;
-  for (let time = 0; time < 15; time++) {
-    const startedAt = performance.now();
-    const { decisions } = decide({ nowMs: nowMs + 1_000, pools: again, budgets });
-    times.push(performance.now() - startedAt);
-    actions = decisions.reduce((sum, decision) => sum + decision.actions.length, 0);
+/** Ours by the best setting of the incumbent that has our hand-over, and what each of its ends is. */
+function compare(trace: string, results: readonly Result[], ratios: Record<string, number>): void {
+  const peer = bestPeer(results);
+  if (peer === undefined) throw new Error('nothing to compare with');
+  for (const [short, name] of [
+    ['reactive', 'Argosy, reactive'],
+    ['predictive', 'Argosy, predictive'],
+  ] as const) {
+    const ours = results.find(({ contender }) => contender.name === name);
+    if (ours === undefined) throw new Error(`${name} did not run`);
+    ratios[`${trace}: p95 wait, ${short} by ${peer.contender.name}`] = round(ours.p95 / Math.max(1, peer.p95));
+    ratios[`${trace}: pod-hours, ${short} by ${peer.contender.name}`] = round(ours.podHours / peer.podHours);
   }
-  const common = { what: 'decide', pools: 500, units: unitCount, actions };
-  return { ...common, p50_ms: round(percentile(times, 0.5), 1), max_ms: round(Math.max(...times), 1) };
-}
-
-function poolOf(index: number, unitCount: number, nowMs: number): PoolState {
-  const units = Array.from({ length: unitCount }, (_, ordinal): Unit => {
-    const busy = (ordinal * 7 + index) % 5;
-    const common = { name: `pool-${index}-${ordinal}`, busy, remaining: busy * 100 + ordinal, ordinal, createdAtMs: 0 };
-    return ordinal % 20 === 0
-      ? { ...common, phase: 'draining', readyAtMs: 1, drainingSinceMs: nowMs - 1_000 }
-      : { ...common, phase: 'ready', readyAtMs: 1 };
-  });
-  const active = units.reduce((sum, { busy }) => sum + busy, 0);
-  const waiting = index % 3 === 0 ? unitCount * 4 : 0;
-  return {
-    policy: {
-      name: `pool-${index}`,
-      min: 0,
-      max: unitCount * 4,
-      slots: 4,
-      fill: 0.9,
-      foresight: 0.5,
-      windowMs: 300_000,
-      deadBand: 0.1,
-      waitLimitMs: 60_000,
-      coldStartMs: 60_000,
-      drainLimitMs: 3_600_000,
-      victims: 'any',
-      gpusPerUnit: index % 10 === 0 ? 1 : 0,
-      costPerUnitHour: 0,
-      weight: 1,
-    },
-    replicas: unitCount,
-    units,
-    signals: { atMs: nowMs, waiting, active, arrivedTotal: 0, finishedTotal: 0, oldestWaitMs: 0 },
-  };
 }

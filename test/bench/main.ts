@@ -23,11 +23,16 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   web,
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' }, trace: { type: 'string' }, plots: { type: 'string' } },
+});
 const [name = ''] = positionals;
 const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
 if (benchmark === undefined) {
-  console.error(`usage: npm run bench -- NAME [--json FILE]\nnames: ${Object.keys(benchmarks).join(', ')}`);
+  console.error(
+    `usage: npm run bench -- NAME [--json FILE]\n       npm run bench -- autoscaling [--trace CSV] [--plots DIR]\nnames: ${Object.keys(benchmarks).join(', ')}`,
+  );
   process.exit(2);
 }
 const machine = {
@@ -37,7 +42,7 @@ const machine = {
   node: process.version,
 };
 const at = new Date().toISOString();
-const result = { name, at, machine, ...(await benchmark((line) => console.error(line))) };
+const result = { name, at, machine, ...(await benchmark((line) => console.error(line), values)) };
 const json = `${JSON.stringify(result, null, 2)}\n`;
 if (values.json !== undefined) await writeFile(values.json, json);
 process.stdout.write(json);

@@ -8,8 +8,14 @@ export interface Measured {
   readonly ratios: Readonly<Record<string, number>>;
 }
 
+/** What some benchmarks take from the command line: a file of arrivals, a folder for pictures. */
+export interface Given {
+  readonly trace?: string | undefined;
+  readonly plots?: string | undefined;
+}
+
 /** A benchmark says on stderr what it is doing. */
-export type Benchmark = (say: (line: string) => void) => Promise<Measured>;
+export type Benchmark = (say: (line: string) => void, given: Given) => Promise<Measured>;
 
 /** The value below which a share `p` (0 to 1) of the values lies. */
 export function percentile(values: readonly number[], p: number): number {

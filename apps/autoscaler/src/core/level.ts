@@ -17,7 +17,7 @@ export interface Level {
 export function levelOf(policy: PoolPolicy, memory: PoolMemory, nowMs: number): Level {
   const { level, reasons } = asked(policy, memory);
   const wanted = Math.min(policy.max, Math.max(policy.min, level));
-  const window = withinWindow(memory.wanted, { atMs: nowMs, level: wanted }, windowMs(policy, memory));
+  const window = withinWindow(memory.wanted, { atMs: nowMs, level: wanted }, policy.windowMs);
   const from = memory.target;
   const common = { wanted, full: level > policy.max, window };
   const highest = window[0]?.level ?? wanted;
@@ -30,11 +30,6 @@ export function levelOf(policy: PoolPolicy, memory: PoolMemory, nowMs: number): 
   const slack = from - highest <= from * policy.deadBand && from <= policy.max;
   if (slack) return { ...common, target: from, reasons: [...reasons, `${highest} would do: within the dead band`] };
   return { ...common, target: highest, reasons: [...reasons, `no more than ${highest} wanted within the window`] };
-}
-
-/** How long a level that was wanted once is kept. */
-function windowMs(policy: PoolPolicy, memory: PoolMemory): number {
-  return Math.max(policy.windowMs, 2 * leadMs(memory, policy));
 }
 
 /** Only what no later level tops is remembered, so that the first is the highest. */

@@ -9,7 +9,7 @@ export interface PoolPolicy {
   readonly fill: number;
   /** How much of the arrivals expected within the lead time is provided for, 0 (none) to 1 (all). */
   readonly foresight: number;
-  /** A level falls to the highest of those wanted within this time, or within twice the lead time where that is longer. */
+  /** A level falls to the highest of those wanted within this time. */
   readonly windowMs: number;
   /** A level that would fall by no more than this share stays. */
   readonly deadBand: number;
