@@ -36,6 +36,19 @@ export function chatRequestOf(
   };
 }
 
+/** Least time that a run waits for its model: asked again at once, it would only find it as it was. */
+const leastDelayMs = 1_000;
+const mostDelayMs = 600_000;
+
+/**
+ * How long a run waits for its model, in ms: as it says, but not past the end of the run's own time, when its end is due.
+ * @param limitSeconds of the run; undefined for none
+ */
+export function delayOf(busyMs: number, limitSeconds: number | undefined, elapsedSeconds: number): number {
+  const leftMs = limitSeconds === undefined ? mostDelayMs : Math.max(0, (limitSeconds - elapsedSeconds) * 1000);
+  return Math.ceil(Math.max(leastDelayMs, Math.min(busyMs, leftMs, mostDelayMs)));
+}
+
 /** Why a run's model cannot be asked here. */
 export function unusable(request: ResearchRequest, model: ChatModel | undefined): string {
   if (model === undefined) return `The model ${request.model} is not configured on this worker.`;

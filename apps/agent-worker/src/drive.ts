@@ -25,10 +25,10 @@ import {
   verifyAnswer,
 } from '#domain';
 import { messageOf } from '#errors';
-import { type ChatModel, type ChatRequest, ModelFault, type OfferedTool } from '#model';
+import { type ChatModel, type ChatRequest, ModelBusy, ModelFault, type OfferedTool } from '#model';
 import { childOf } from '#platform';
 import type { Claim, Commit, Runs } from '#runs';
-import { chatRequestOf, sessionOf, unusable } from './asking.ts';
+import { chatRequestOf, delayOf, sessionOf, unusable } from './asking.ts';
 import { measured } from './instruments.ts';
 
 /** What a run in work needs of the record. */
@@ -51,8 +51,8 @@ export interface Stop {
   readonly now: AbortSignal;
 }
 
-/** How a drive ended: with the run, because it had to stop, or because the run has another owner. */
-export type DriveOutcome = 'ended' | 'stopped' | 'superseded';
+/** How a drive ended: with the run, because it had to stop, because the run has another owner, or a busy model. */
+export type DriveOutcome = 'ended' | 'stopped' | 'superseded' | 'waiting';
 
 /**
  * Drives a claimed run until it ends, its owner must stop, or somebody else owns it. Each step is committed before the
@@ -82,6 +82,8 @@ class Drive {
   #stepsCommitted: number;
   /** Size of the prompt that a state leads to. */
   #counted: { readonly state: ResearchState; readonly tokens: number } | null = null;
+  /** Set when the model has no place for the run: what it asks to wait. */
+  #busyMs: number | null = null;
   /** The span of the step in work. */
   #span: string;
 
@@ -109,7 +111,7 @@ class Drive {
     while (command.kind !== 'conclude') {
       if (this.#stop.soon.aborted) return 'stopped';
       const event = await this.#perform(state, command);
-      if (event === null) return 'stopped';
+      if (event === null) return (await this.#putOff()) ? 'waiting' : 'stopped';
       const answered = command.kind === 'call-tools' ? command.calls : [];
       step = { number: this.#stepsCommitted + 1, event, answered };
       [state, command] = advance(state, event, request.limits);
@@ -158,11 +160,24 @@ class Drive {
     } catch (error) {
       if (deadline?.aborted) return { kind: isResearch ? 'limit-near' : 'limit-reached', reason: 'max_seconds' };
       if (this.#stop.now.aborted || this.#cancel.signal.aborted) return null;
+      if (error instanceof ModelBusy) {
+        this.#busyMs = error.retryAfterMs;
+        return null;
+      }
       if (error instanceof ModelFault) return { kind: 'model-failed', message: messageOf(error) };
       throw error;
     } finally {
       deltas.end();
     }
+  }
+
+  /** Leaves the place to others until the model may have room: no step was taken, and none is charged. */
+  async #putOff(): Promise<boolean> {
+    if (this.#busyMs === null) return false;
+    const afterMs = delayOf(this.#busyMs, this.#claim.request.limits.budget.seconds, this.#elapsedSeconds());
+    const waiting = { type: 'run.waiting', data: { reason: 'model', seconds: Math.ceil(afterMs / 1000) } } as const;
+    const outcome = { state: 'queued', afterMs } as const;
+    return (await this.#around.runs.commit(this.#claim, { events: [waiting], outcome })).accepted;
   }
 
   #chatRequest(state: ResearchState, order: Order | null): ChatRequest {

@@ -103,6 +103,8 @@ function describe(type: string, data: ClientEvent['data']): string | null {
   switch (type) {
     case 'run.accepted':
       return 'accepted';
+    case 'run.waiting':
+      return `waiting for the model: ${String(data['seconds'])} s`;
     case 'step.started':
       return 'thinking';
     case 'tool.started':

@@ -4,6 +4,8 @@ import type { RunEventType } from '#domain';
 export const eventMeanings: Readonly<Record<RunEventType, string>> = {
   'run.accepted': 'The run is written down.',
   'run.started': 'A worker has begun.',
+  'run.waiting':
+    'It waits for the model, which has no place for it: for `seconds`, then it is asked again. No step was charged.',
   'step.started': 'The model is asked.',
   'model.completed': 'The model has replied: how many calls it asks for, and what the reply used.',
   'tool.started': 'A call has begun.',

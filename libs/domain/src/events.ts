@@ -9,6 +9,7 @@ export const eventSchemaVersion = 4;
 export type RunEventType =
   | 'run.accepted'
   | 'run.started'
+  | 'run.waiting'
   | 'step.started'
   | 'model.completed'
   | 'tool.started'
@@ -40,6 +41,7 @@ export function isTerminal(type: RunEventType): boolean {
       return true;
     case 'run.accepted':
     case 'run.started':
+    case 'run.waiting':
     case 'step.started':
     case 'model.completed':
     case 'tool.started':

@@ -32,14 +32,14 @@ export async function answerRuns(
     );
     // Told at once: a run that failed because the database is full cannot be handed back until there is room.
     if (fault !== null) settings.onFault?.(fault, { runId, traceId: traceIdOf(owned.traceparent) });
-    if (!ended.has(owned)) await handBack(core, owned, backFrom(fault, now), member.lost);
+    if (!settled.has(owned)) await handBack(core, owned, backFrom(fault, now), member.lost);
     runsInFlight.add(-1);
   };
   return await core.doorbell.answer('runs', answer, answerOptions(core, settings));
 }
 
-/** Claims whose run was ended under them: there is nothing to hand back, and asking would cost a commit. */
-const ended = new WeakSet<Claim>();
+/** Claims whose run was ended or put off under them: there is nothing to hand back, and asking would cost a commit. */
+const settled = new WeakSet<Claim>();
 
 /** Commits to a run and tells whoever listens. */
 export async function commit(core: Core, owner: Claim, what: Commit): Promise<Committed> {
@@ -47,7 +47,8 @@ export async function commit(core: Core, owner: Claim, what: Commit): Promise<Co
   if (committed.accepted) core.bus.publish(topics.moved(owner.tenantId, owner.runId));
   if (committed.accepted && what.outcome !== undefined) {
     core.bus.publish(topics.backlog);
-    if (what.outcome.state !== 'queued') ended.add(owner);
+    settled.add(owner);
+    if (what.outcome.state === 'queued' && what.outcome.afterMs !== undefined) handBacks.add(1, { reason: 'busy' });
   }
   return committed;
 }

@@ -8,8 +8,8 @@ export const runClaims = counter('argosy_run_claims_total', 'Runs taken to be dr
 
 export const handBacks = counter(
   'argosy_run_hand_backs_total',
-  'Runs given back unfinished: at a step boundary, in the middle of a step, or after a fault.',
-  (['boundary', 'step', 'fault'] as const).map((reason) => ({ reason })),
+  'Runs given back unfinished: at a step boundary, in the middle of a step, after a fault, or because their model was busy.',
+  (['boundary', 'step', 'fault', 'busy'] as const).map((reason) => ({ reason })),
 );
 
 export const stepsCommitted = counter('argosy_steps_committed_total', 'Steps of runs that were committed.');

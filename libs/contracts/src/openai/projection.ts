@@ -107,6 +107,7 @@ function step(state: ResponseState, event: LoggedEvent, report: Report | null): 
     case 'run.failed':
     case 'run.cancelled':
       return ended(state, event, report);
+    case 'run.waiting':
     case 'step.started':
     case 'model.completed':
     case 'context.compacted':

@@ -62,7 +62,7 @@ WITH input AS MATERIALIZED (
   FOR NO KEY UPDATE OF r
 ), claimed AS (
   UPDATE argosy.runs r SET
-    epoch = r.epoch + 1, worker_id = h.worker_id, state = 'running', started_at = coalesce(started_at, now()),
+    epoch = r.epoch + 1, worker_id = h.worker_id, state = 'running', not_before = NULL, started_at = coalesce(started_at, now()),
     last_seq = last_seq + CASE WHEN r.epoch = 0 THEN 2 ELSE 0 END,
     lost_claims = r.lost_claims + h.lost::int,
     asked_tokens = CASE WHEN r.last_step = 0 THEN coalesce(r.asked_tokens, 0) ELSE r.asked_tokens END,

@@ -45,6 +45,8 @@ export interface HandedBack {
   readonly state: 'queued';
   /** The model was being asked, and its reply is lost. */
   readonly lostReply?: boolean;
+  /** It found no place at its model: it is due after so long, in ms, and may be ended before. */
+  readonly afterMs?: number;
   /** What made its worker fail. Such a run is due later, when a ring that nobody answered would be due again. */
   readonly fault?: string;
 }
@@ -129,6 +131,7 @@ function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown
     state: outcome?.state,
     lost: back?.lostReply === true,
     fault: back?.fault,
+    after_ms: back?.afterMs,
     report: outcome?.state === 'queued' ? undefined : outcome?.report,
   };
 }
@@ -144,7 +147,8 @@ const commitSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::json) AS i (
     ord integer, tenant_id text, run_id text, worker_id text, epoch integer, step_no integer, step jsonb,
-    events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text, report jsonb)
+    events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text,
+    after_ms integer, report jsonb)
   ORDER BY tenant_id, run_id
 ), held AS MATERIALIZED (
   SELECT i.*, r.last_seq, r.cancel_requested, CASE WHEN i.lost THEN r.asked_tokens END AS lost_tokens
@@ -188,6 +192,7 @@ UPDATE argosy.runs r SET
   lost_prompt_tokens = r.lost_prompt_tokens + coalesce(h.lost_tokens, 0),
   worker_id = CASE WHEN h.state IS NULL THEN r.worker_id END,
   rung_at = CASE WHEN h.state = 'queued' THEN CASE WHEN h.fault IS NOT NULL THEN now() END ELSE r.rung_at END,
+  not_before = now() + h.after_ms * interval '1 ms',
   ended_at = CASE WHEN h.state IS NULL OR h.state = 'queued' THEN NULL ELSE now() END
 FROM held h WHERE r.tenant_id = h.tenant_id AND r.run_id = h.run_id
 RETURNING h.ord, h.cancel_requested AS cancelled`;

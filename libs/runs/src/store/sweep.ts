@@ -26,7 +26,8 @@ interface DueRow {
 
 /**
  * Takes runs from the backlog, one of each tenant before the second of any, until as many runs are rung or running as
- * the living agent workers have slots. Returned in the order in which they are to be rung.
+ * the living agent workers have slots. One that waits for its model is not taken before its time, unless to be ended.
+ * Returned in the order in which they are to be rung.
  * The rings are counted here and must be sent by the caller; one that gets lost is due again when {@link putBackStranded} finds it.
  */
 export async function takeDue(database: Statements): Promise<DueRun[]> {
@@ -39,6 +40,7 @@ export async function takeDue(database: Statements): Promise<DueRun[]> {
        SELECT tenant_id, run_id, accepted_at,
          row_number() OVER (PARTITION BY tenant_id ORDER BY accepted_at, run_id) AS place
        FROM argosy.runs WHERE state = 'queued' AND rung_at IS NULL
+         AND (not_before IS NULL OR not_before <= now() OR cancel_requested)
      ), due AS (
        SELECT tenant_id, run_id, place, accepted_at FROM backlog ORDER BY place, accepted_at
        LIMIT greatest(0, (SELECT n FROM slots) - (SELECT n FROM busy))

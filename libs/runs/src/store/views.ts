@@ -49,7 +49,10 @@ interface RunRow {
   readonly lost_prompt_tokens: number;
 }
 
-const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
+/** One that is put off is told as waiting: nothing but time brings it forward. */
+const state = `CASE WHEN r.state = 'queued' AND r.not_before > now() THEN 'waiting' ELSE r.state END AS state`;
+
+const columns = `r.run_id, ${state}, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
   r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
 
 /**
@@ -58,7 +61,7 @@ const columns = `r.run_id, r.state, r.request ->> 'question' AS question, r.requ
  */
 export const mostAhead = 1_000;
 
-const ahead = `CASE WHEN r.state = 'queued' THEN (SELECT count(*)::int FROM (
+const ahead = `CASE WHEN r.state = 'queued' AND (r.not_before IS NULL OR r.not_before <= now()) THEN (SELECT count(*)::int FROM (
     SELECT 1 FROM argosy.runs b WHERE b.tenant_id = r.tenant_id AND b.state = 'queued' AND b.run_id < r.run_id
     ORDER BY b.run_id LIMIT ${mostAhead}) AS before) END AS ahead`;
 
@@ -71,7 +74,7 @@ export interface Standing {
 /** Where a run stands, or null. */
 export async function getStanding(database: Statements, tenantId: string, runId: string): Promise<Standing | null> {
   const { rows } = await database.query<{ state: RunStateName; ahead: number | null }>(
-    `SELECT r.state, ${ahead} FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
+    `SELECT ${state}, ${ahead} FROM argosy.runs r WHERE r.tenant_id = $1 AND r.run_id = $2`,
     [tenantId, runId],
   );
   return rows[0] === undefined ? null : { status: rows[0].state, queuePosition: rows[0].ahead };
