@@ -18,7 +18,7 @@ export function takeBodies(server: FastifyInstance, limitMs: number): void {
     if (!isUtf8(body)) return done(badRequest('The body is not UTF-8.', 400));
     return parse(request, body.toString('utf8'), done);
   });
-  server.addContentTypeParser('application/octet-stream', (_request, body, done) => done(null, body));
+  for (const type of fileTypes) server.addContentTypeParser(type, (_request, body, done) => done(null, body));
   server.addHook('preParsing', (request, _reply, payload, done) => {
     if (request.headers['content-encoding'] !== undefined) {
       return done(badRequest('Send the body as it is: no Content-Encoding is read here.', 415));
@@ -29,8 +29,11 @@ export function takeBodies(server: FastifyInstance, limitMs: number): void {
   });
 }
 
+/** Handed on as they come. */
+const fileTypes = ['application/octet-stream', 'multipart/form-data'];
+
 function isFile(contentType: string | undefined): boolean {
-  return contentType?.startsWith('application/octet-stream') ?? false;
+  return fileTypes.some((type) => contentType?.startsWith(type));
 }
 
 /** Tells whoever reads a body that the rest of it is too late. The connection stays, so that the client hears of it. */

@@ -31,11 +31,15 @@ import {
 import { Aborted } from '#errors';
 import type { OfferedCorpus, Runs } from '#runs';
 import { by, type Caller, From, Needs } from './access/caller.ts';
+import { readForm } from './form.ts';
 import { Describes } from './openapi/operation.ts';
 import { RUNS } from './tokens.ts';
 
 /** How long a client may take to send one file. */
 const uploadMs = 600_000;
+
+/** Of one form: a folder with more is offered by its hashes. */
+const formBounds = { files: 1_000, fileBytes: fileLimit, totalBytes: 512 * 1024 * 1024 };
 
 const fileParams = z.object({ sha256: fileHash });
 
@@ -99,6 +103,32 @@ export class CorporaController {
     await this.#runs.corpora.forget({ ...by(caller), corpusId });
   }
 
+  @Post('files')
+  @HttpCode(200)
+  @Needs('corpora:write')
+  @Describes({
+    summary: 'Send a folder of documents at once',
+    description:
+      'A form with a field `name` and at most 1,000 files, each called by its `filename`, which may be a path; 512 MiB together. Nothing is kept of a form with a fault. A larger folder is offered by its hashes.',
+    body: { type: 'multipart/form-data', description: 'A field `name`, and the files under any names.' },
+    answers: { 200: corpusResource },
+    faults: ['aborted'],
+  })
+  async send(@From() { tenantId, ends }: Caller, @Req() request: FastifyRequest): Promise<CorpusResource> {
+    const body = bytesOf(request, ends, 'Send a form, as multipart/form-data.');
+    const upload = this.#runs.corpora.upload(tenantId);
+    try {
+      const take = async (path: string, source: AsyncIterable<Uint8Array>) => await upload.add(path, source);
+      const fields = await readForm(body, request.headers, formBounds, take);
+      const offer = { ...Object.fromEntries(fields), files: upload.files };
+      const { name, files } = await parseLargeInput(corpusBody, offer);
+      return toCorpusResource(await this.#runs.corpora.offer(tenantId, name, files, upload));
+    } catch (error) {
+      await upload.drop().catch(() => undefined);
+      throw error;
+    }
+  }
+
   @Put('files/:sha256')
   @HttpCode(204)
   @Needs('corpora:write')
@@ -121,13 +151,10 @@ export class CorporaController {
     @Req() request: FastifyRequest,
   ): Promise<void> {
     const { sha256 } = parseInput(fileParams, params);
-    const { body } = request;
-    if (!(body instanceof Readable))
-      throw new UnsupportedMediaTypeException('Send the bytes as application/octet-stream.');
+    const body = bytesOf(request, ends, 'Send the bytes as application/octet-stream.');
     if (Number(request.headers['content-length'] ?? 0) > fileLimit) {
       throw new PayloadTooLargeException(`A file of a corpus has at most ${fileLimit} bytes.`);
     }
-    addAbortSignal(AbortSignal.any([AbortSignal.timeout(uploadMs), ends]), body);
     try {
       // A client that is refused in the middle still gets its answer, so its connection must live.
       await this.#runs.corpora.putFile(tenantId, sha256, body.iterator({ destroyOnReturn: false }));
@@ -137,6 +164,12 @@ export class CorporaController {
       throw error;
     }
   }
+}
+
+/** The body as it comes, until it took too long or the caller may no more. @param instead what to send in place of JSON */
+function bytesOf({ body }: FastifyRequest, ends: AbortSignal, instead: string): Readable {
+  if (!(body instanceof Readable)) throw new UnsupportedMediaTypeException(instead);
+  return addAbortSignal(AbortSignal.any([AbortSignal.timeout(uploadMs), ends]), body);
 }
 
 function toCorpusResource(corpus: OfferedCorpus): CorpusResource {

@@ -199,6 +199,96 @@ describe('POST /v1/corpora', () => {
   });
 });
 
+describe('POST /v1/corpora/files', () => {
+  const formOf = (
+    name: string | null,
+    files: readonly (readonly [path: string, data: string])[],
+    others: Readonly<Record<string, string>> = {},
+  ): FormData => {
+    const form = new FormData();
+    for (const [field, value] of Object.entries(others)) form.append(field, value);
+    for (const [path, data] of files) form.append('file', new Blob([data]), path);
+    if (name !== null) form.append('name', name);
+    return form;
+  };
+  const send = async (form: FormData, tenant = 0): Promise<Response> =>
+    await call('/v1/corpora/files', { method: 'POST', body: form }, tenant);
+  it('takes a folder at once: the corpus that its hashes would have made', async () => {
+    const texts = [randomUUID(), `${randomUUID()}${'ä'.repeat(2_000_000)}`];
+    const files = texts.map((text, index) => [`a/${index}.md`, text] as const);
+    const sent = corpusResource.parse(await (await send(formOf('docs', files))).json());
+    expect(sent).toMatchObject({ name: 'docs', files: 2, missing: [] });
+    expect(await ended(sent.id)).toMatchObject({ status: 'ready' });
+    const manifest = files.map(([path, text]) => fileOf(path, Buffer.from(text)));
+    expect(await offered('docs', manifest)).toMatchObject({ id: sent.id, status: 'ready' });
+    // Again, and under another name: nothing is kept twice.
+    expect((await send(formOf('docs', files))).status).toBe(200);
+    const other = corpusResource.parse(await (await send(formOf('others', files))).json());
+    expect(await ended(other.id)).toMatchObject({ status: 'ready', files: 2 });
+  });
+
+  it.each<[string, FormData | string, number, RegExp]>([
+    ['no name', formOf(null, [['a.md', 'a']]), 422, /name: /],
+    ['no file', formOf('docs', []), 422, /no file/],
+    ['a field that is none', formOf('docs', [['a.md', 'a']], { colour: 'red' }), 422, /colour/],
+    [
+      'paths out of the folder, an empty file and the same path twice, all told',
+      formOf('docs', [
+        ['../a.md', 'a'],
+        ['b.md', ''],
+        ['c.md', 'c'],
+        ['c.md', 'd'],
+      ]),
+      422,
+      /files\.0\.path.*files\.1\.bytes.*files\.3\.path/s,
+    ],
+    [
+      'more files than one form holds',
+      formOf(
+        'docs',
+        Array.from({ length: 1_001 }, (_, n) => [`${n}.md`, `${n}`] as const),
+      ),
+      422,
+      /at most 1000 files/,
+    ],
+    ['what is no form', 'not a form', 415, /multipart/],
+  ])('refuses %s', async (_, body, status, words) => {
+    const headers: Record<string, string> = typeof body === 'string' ? { 'content-type': 'application/json' } : {};
+    const init = { method: 'POST', body: typeof body === 'string' ? JSON.stringify(body) : body, headers };
+    const told = await refusal(await call('/v1/corpora/files', init));
+    expect(told).toMatchObject({ status, message: expect.stringMatching(words) });
+  });
+
+  it.each([
+    ['without a boundary', 'multipart/form-data', 'x'],
+    [
+      'that ends too early',
+      'multipart/form-data; boundary=x',
+      '--x\r\nContent-Disposition: form-data; name="f"; filename="a.md"\r\n\r\nhalf',
+    ],
+  ])('refuses a form %s', async (_, type, body) => {
+    const init = { method: 'POST', headers: { 'content-type': type }, body: new Blob([body]) };
+    expect(await refusal(await call('/v1/corpora/files', init))).toMatchObject({ status: 400, code: 'bad_request' });
+  });
+
+  it('keeps nothing of a client that leaves in the middle, and goes on', async () => {
+    const aborted = (text: string): number =>
+      Number(/refusals_total{[^}]*code="aborted"[^}]*} (\d+)/.exec(text)?.[1] ?? 0);
+    const before = aborted(await metricsText());
+    const headers = { 'content-type': 'multipart/form-data; boundary=x', 'content-length': '9000000' };
+    const request = httpRequest(new URL('/v1/corpora/files', urlOf(0)), { method: 'POST', headers });
+    const closed = new Promise((resolve) => request.once('close', resolve));
+    request.once('error', () => undefined);
+    const head = '--x\r\nContent-Disposition: form-data; name="f"; filename="a.md"\r\n\r\n';
+    await new Promise((resolve) => request.write(head + 'a'.repeat(3_000_000), resolve));
+    request.destroy();
+    await closed;
+    // The answer that nobody hears.
+    while (aborted(await metricsText()) === before) await call('/healthz');
+    expect(logged).toEqual([]);
+  });
+});
+
 describe('PUT /v1/corpora/files/{sha256}', () => {
   it('refuses other bytes than the hash says, and takes the right ones afterwards', async () => {
     const data = Buffer.from(randomUUID());

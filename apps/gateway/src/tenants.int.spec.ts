@@ -207,6 +207,17 @@ const attempts: Readonly<Record<string, Attempt>> = {
     expect(ids).not.toContain(id);
     await send('b', `DELETE /v1/corpora/${id}`);
   },
+  'POST /v1/corpora/files': async (ids) => {
+    const part = (header: string, data: string) =>
+      `--x\r\nContent-Disposition: form-data; ${header}\r\n\r\n${data}\r\n`;
+    const form = `${part('name="name"', 'mine')}${part(`name="f"; filename="a.md"`, file.toString())}--x--\r\n`;
+    const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+    const { status, body, id } = await send('b', 'POST /v1/corpora/files', { bytes: Buffer.from(form), headers });
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({ name: 'mine', files: 1, missing: [] });
+    expect(ids).not.toContain(id);
+    await send('b', `DELETE /v1/corpora/${id}`);
+  },
   'DELETE /v1/secrets/:name': async () => {
     const [theirs, nobodys] = [
       await send('b', 'DELETE /v1/secrets/search.brave'),

@@ -63,10 +63,19 @@ async function* checked(source: AsyncIterable<Uint8Array>, sha256: string, bytes
   if (actual !== sha256) throw new HashMismatch(`${size} bytes were sent as ${sha256}, and they hash to ${actual}.`);
 }
 
-/** @returns false when the file is known already, its draft was swept, or no corpus names it any more */
-async function nameFile(database: Statements, draft: Draft, file: FileKey, last: Uint8Array): Promise<boolean> {
+/**
+ * Gives the content of a draft its name.
+ * @param last what is not in the draft yet; null when all of it is
+ * @returns false when the file is known already, its draft was swept, or no corpus names it any more
+ */
+export async function nameFile(
+  database: Statements,
+  draft: Draft,
+  file: FileKey,
+  last: Uint8Array | null,
+): Promise<boolean> {
   const begun = draft.parts > 0;
-  const { changed } = await database.query(
+  const { rows } = await database.query<{ named: number }>(
     `WITH draft AS MATERIALIZED (
        SELECT content_id FROM argosy.contents WHERE tenant_id = $1 AND content_id = $4 FOR UPDATE
      ), wanted AS MATERIALIZED (
@@ -79,12 +88,14 @@ async function nameFile(database: Statements, draft: Draft, file: FileKey, last:
      ), settled AS (
        INSERT INTO argosy.contents (tenant_id, content_id, settled) SELECT $1, content_id, true FROM named
        ON CONFLICT (tenant_id, content_id) DO UPDATE SET settled = true
+     ), ended AS (
+       INSERT INTO argosy.content_parts (tenant_id, content_id, part, data)
+       SELECT $1, content_id, $5::int, $6::bytea FROM named WHERE $6::bytea IS NOT NULL
      )
-     INSERT INTO argosy.content_parts (tenant_id, content_id, part, data)
-     SELECT $1, content_id, $5::int, $6::bytea FROM named`,
-    [file.tenantId, file.sha256, draft.bytes + last.byteLength, draft.contentId, draft.parts, last, begun],
+     SELECT count(*)::int AS named FROM named`,
+    [file.tenantId, file.sha256, draft.bytes + (last?.byteLength ?? 0), draft.contentId, draft.parts, last, begun],
   );
-  return changed === 1;
+  return rows[0]?.named === 1;
 }
 
 async function knowsFile(database: Statements, { tenantId, sha256 }: FileKey): Promise<boolean> {

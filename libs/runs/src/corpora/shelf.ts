@@ -35,6 +35,7 @@ import {
   listCorpora,
   missingFiles,
 } from './records.ts';
+import { Upload } from './upload.ts';
 
 /** An index that was built and is to be stored. */
 export interface BuiltSegment extends Omit<StoredSegment, 'contentId' | 'sha256'> {
@@ -65,13 +66,22 @@ export class CorpusShelf {
     this.#core = core;
   }
 
-  /** Makes a folder known, or finds it; once nothing of it is missing, it is indexed. */
-  async offer(tenantId: string, name: string, files: readonly CorpusFile[]): Promise<OfferedCorpus> {
+  /**
+   * Makes a folder known, or finds it; once nothing of it is missing, it is indexed.
+   * @param sent files that came before their folder was known
+   */
+  async offer(tenantId: string, name: string, files: readonly CorpusFile[], sent?: Upload): Promise<OfferedCorpus> {
     const key = { tenantId, corpusId: corpusIdOf(tenantId, name, files) };
     await addCorpus(this.#door(tenantId), key, name, files);
+    await sent?.settle();
     const rings = await beginIndexing(this.#door(tenantId), key);
     if (rings !== null) await this.#ring({ ...key, rings });
     return await this.get(tenantId, key.corpusId);
+  }
+
+  /** For files that come before their folder is known. */
+  upload(tenantId: string): Upload {
+    return new Upload(this.#door(tenantId), tenantId);
   }
 
   /** @throws NotFound */
