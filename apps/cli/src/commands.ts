@@ -52,6 +52,8 @@ const usage = `Argosy answers research questions from documents and the web, quo
   argosy audit verify --tenant TENANT [--head HASH]      looks for changes in the log of what was done for a tenant
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
+  argosy inference plan --gpus 2xA100-80 --model DIR     memory, tokens of context, agents, launch lines; --json
+  argosy inference conform grpc:HOST:PORT [--drain]      whether a group keeps to the contract of inference groups
     [--device-gb 80] [--context N]
   argosy doctor                                          what this process would use
 

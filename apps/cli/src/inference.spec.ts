@@ -18,10 +18,27 @@ describe('argosy inference', () => {
     expect(printed).toMatch(/NO USABLE TOKENIZER/);
   });
 
+  it('plans for a checkpoint, as text and as JSON', async () => {
+    let printed = '';
+    const print = (text: string) => {
+      printed += text;
+    };
+    const args = ['plan', '--gpus', '2xA100-40', '--model', golden];
+    expect(await inference(args, print)).toBe(0);
+    expect(printed).toMatch(/vllm serve .*wide --tensor-parallel-size 2 --enable-expert-parallel/);
+    printed = '';
+    expect(await inference([...args, '--json'], print)).toBe(0);
+    expect(JSON.parse(printed)).toMatchObject({ parameters: 479_936, gpu: { name: 'A100-40' } });
+  });
+
   it.each([
-    [['inspect'], /inference: say inspect and the folder/],
-    [['weigh', golden], /say inspect and the folder/],
-    [['inspect', golden, 'and', 'more'], /say inspect and the folder/],
+    [['inspect'], /inference: name the folder of a model/],
+    [['weigh', golden], /"weigh" is no command of it; known: inspect, /],
+    [['inspect', golden, 'and', 'more'], /name the folder of a model/],
+    [['plan', '--gpus', '2xA100-80'], /name the devices and the model/],
+    [['plan', '--gpus', '2xA100-80', '--model', golden, '--context', 'x'], /--context: is "x"/],
+    [['conform'], /name the address of a group/],
+    [['conform', 'a', '--gently'], /Known here: --drain/],
     [['inspect', golden, '--device-gb', '0'], /--device-gb: is "0"; it must be a number from 1/],
     [['inspect', golden, '--context', 'long'], /--context: is "long"/],
     [['inspect', golden, '--gpus', '4'], /Known here: --device-gb --context/],

@@ -10,6 +10,7 @@ const settings = {
   listen: 'ARGOSY_INFERENCE_LISTEN',
   name: 'ARGOSY_INFERENCE_NAME',
   shards: 'ARGOSY_INFERENCE_SHARDS',
+  server: 'ARGOSY_INFERENCE_SERVER',
 } as const;
 
 /**
@@ -17,7 +18,7 @@ const settings = {
  * @throws InvalidInput for options that are not known
  */
 export function withArguments(args: readonly string[], env: Environment): Environment {
-  const options = { role: string, checkpoint: string, listen: string, name: string, shards: string };
+  const options = { role: string, checkpoint: string, listen: string, name: string, shards: string, server: string };
   const given = parsed(() => parseArgs({ args: [...args], options, strict: true }).values);
   const changed = Object.entries(settings).flatMap(([option, setting]) => {
     const value = given[option as keyof typeof settings]; // a key of the same record

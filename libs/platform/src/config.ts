@@ -77,7 +77,7 @@ const schema = z.object({
   ARGOSY_MODEL_TLS_CA_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_CERT_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_KEY_FILE: z.string().min(1).optional(),
-  ARGOSY_INFERENCE_ROLE: z.enum(['coordinator', 'shard']).optional(),
+  ARGOSY_INFERENCE_ROLE: z.enum(['coordinator', 'shard', 'adapter']).optional(),
   ARGOSY_INFERENCE_CHECKPOINT: z.string().min(1).optional(),
   ARGOSY_INFERENCE_NAME: z.string().min(1).max(200).optional(),
   ARGOSY_INFERENCE_LISTEN: z.string().min(1).default('127.0.0.1:50051'),
@@ -105,6 +105,9 @@ const schema = z.object({
   ARGOSY_INFERENCE_SHARD_CA_FILE: z.string().min(1).optional(),
   ARGOSY_INFERENCE_SHARD_CERT_FILE: z.string().min(1).optional(),
   ARGOSY_INFERENCE_SHARD_KEY_FILE: z.string().min(1).optional(),
+  ARGOSY_INFERENCE_SERVER: address(['http:', 'https:'], 'http://127.0.0.1:8000').optional(),
+  ARGOSY_INFERENCE_SERVER_API_KEY: secret,
+  ARGOSY_INFERENCE_SILENCE_MS: milliseconds(1).default(120_000),
   ARGOSY_INFERENCE_REPLICAS: positive.max(64).default(1),
   ARGOSY_INFERENCE_REDUNDANT: z.coerce.number().int().min(0).max(65_536).default(0),
   ARGOSY_INFERENCE_COMBINE: z.enum(['deterministic', 'reduced']).default('reduced'),
@@ -127,7 +130,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type ConfigChecks = Readonly<Partial<Record<keyof Config, (text: string) => unknown>>>;
 
 /** Read by the scripts around Argosy and by its command line. */
-const others = new Set(['ARGOSY_NO_INSTALL', 'ARGOSY_URL', 'ARGOSY_API_KEY']);
+const others = new Set([
+  'ARGOSY_NO_INSTALL',
+  'ARGOSY_URL',
+  'ARGOSY_API_KEY',
+  'ARGOSY_CONFORMANCE_URL',
+  'ARGOSY_CONFORMANCE_CHECKPOINT',
+]);
 
 /**
  * Parses the environment once, at start.
@@ -202,6 +211,8 @@ const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> 
   ARGOSY_SERPER_API_KEY: isSet,
   ARGOSY_EXA_API_KEY: isSet,
   ARGOSY_OPENALEX_API_KEY: isSet,
+  ARGOSY_INFERENCE_SERVER: hostOf,
+  ARGOSY_INFERENCE_SERVER_API_KEY: isSet,
   ARGOSY_KEY_PEPPER: isSet,
   ARGOSY_SECRETS_KEY: isSet,
   ARGOSY_DATABASE_URL: hostOf,

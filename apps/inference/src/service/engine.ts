@@ -1,14 +1,43 @@
 /** What the service serves: a model, its tokenizer, and the loop that generates with them. */
 import { basename, resolve } from 'node:path';
 import { inference } from '#contracts/rpc';
-import { type Checkpoint, Generator, type GroupLimits, Guides, type Model, type Sampling } from '#moe';
+import {
+  type Checkpoint,
+  type GenerationEvent,
+  type GenerationRequest,
+  Generator,
+  type GroupLimits,
+  Guides,
+  type Load,
+  type Model,
+  type Sampling,
+} from '#moe';
 import type { Tokenizer } from '#tokens';
 import { fingerprintsOf } from './fingerprints.ts';
 
+/** A request with the message that it came as, for who generates elsewhere: what the message leaves open, it leaves open. */
+export interface ReplyRequest extends GenerationRequest {
+  readonly message: inference.GenerateRequest;
+}
+
+/** Who generates: the loop over a model of our own, or a server that we stand before. */
+export interface Replies {
+  /** True: no new session is taken. */
+  draining: boolean;
+  /** Prompt and reply together. */
+  readonly contextTokens: number;
+  /** What is not known is absent. */
+  readonly load: { readonly [K in keyof Load]?: Load[K] | undefined };
+  /** As {@link Generator.generate} has it. */
+  generate(request: ReplyRequest): AsyncIterable<GenerationEvent>;
+  /** Forgets a session. @returns tokens that were kept for it; 0 where that is not known */
+  release(session: string): number;
+}
+
 export interface Engine {
-  readonly generator: Generator;
-  /** Of what requests hold their replies to. */
-  readonly guides: Guides;
+  readonly generator: Replies;
+  /** Of what requests hold their replies to; null where the generator sees to that itself. */
+  readonly guides: Guides | null;
   readonly tokenizer: Tokenizer;
   readonly vocabulary: number;
   /** What a request has that says nothing; the seed is new each time. */
@@ -16,10 +45,15 @@ export interface Engine {
   /** All but `draining`. */
   readonly info: inference.GetInfoResponse;
   /** What the experts' group knows of itself, for the load; empty where it knows nothing. */
-  group(): Pick<inference.WatchLoadResponse, 'balancedness' | 'planEpoch'>;
+  group(): GroupLoad;
+  /** Tells whenever the process can, or can no longer, do its work; absent where it always can. */
+  readonly onReady?: (tell: (isReady: boolean) => void) => void;
   /** Milliseconds, never running backwards. */
   now(): number;
 }
+
+type GroupLoad = Pick<inference.WatchLoadResponse, 'balancedness' | 'planEpoch'> &
+  Partial<Pick<inference.WatchLoadResponse, 'kvTotalTokens'>>;
 
 export interface EngineOptions {
   readonly limits: GroupLimits;

@@ -28,6 +28,11 @@ export class GenerateCalls {
     this.#logger = logger;
   }
 
+  /** Calls that have not come to their end. */
+  get underWay(): number {
+    return this.#running.size;
+  }
+
   /** @returns whether such a call was under way */
   abort(requestId: string): boolean {
     const running = this.#running.get(requestId);
@@ -65,14 +70,15 @@ export class GenerateCalls {
       const prompt = await promptOf(request.prompt, tokenizer, vocabulary);
       const { held, sampling } = asked;
       const isReasoning = opensReasoning(prompt.ending);
-      const guide = held && guides.guide({ ...held, isReasoning, stop: sampling.stop });
+      const guide = (held && guides?.guide({ ...held, isReasoning, stop: sampling.stop })) ?? null;
       const signals = {
         abort: AbortSignal.any([abort.signal, left, this.#stopping.signal]),
         deadline: deadline.signal,
       };
       const sessionTokens = asked.sessionTokens ?? Math.floor(generator.contextTokens * usualShareOfContext);
       let seq = 0;
-      for await (const event of generator.generate({ ...asked, sessionTokens, prompt, guide, ...signals })) {
+      const reply = { ...asked, sessionTokens, prompt, guide, ...signals, message: request };
+      for await (const event of generator.generate(reply)) {
         if (event.kind === 'finished') this.#note(asked.requestId, event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();

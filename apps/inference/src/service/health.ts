@@ -13,6 +13,7 @@ type Told = health.HealthCheckResponse;
 export class HealthService {
   readonly #services: ReadonlySet<string>;
   #serving = true;
+  #stopped = false;
   #changed = Promise.withResolvers<void>();
 
   /** @param services full names of those that share the health of the process */
@@ -20,9 +21,16 @@ export class HealthService {
     this.#services = new Set(['', ...services]);
   }
 
-  /** Tells every watcher that this process serves no more. */
+  /** Tells every watcher that this process serves no more, whatever is said later. */
   stop(): void {
-    this.#serving = false;
+    this.set(false);
+    this.#stopped = true;
+  }
+
+  /** Tells every watcher whether this process can serve. */
+  set(serving: boolean): void {
+    if (this.#stopped || serving === this.#serving) return;
+    this.#serving = serving;
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }

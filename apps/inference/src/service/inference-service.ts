@@ -74,7 +74,7 @@ export class InferenceService {
   #loadNow(): inference.WatchLoadResponse {
     const { generator, info, group } = this.#engine;
     const load = generator.load;
-    return { ...load, ...group(), kvTotalTokens: info.kvTotalTokens, draining: generator.draining };
+    return { kvTotalTokens: info.kvTotalTokens, ...load, ...group(), draining: generator.draining };
   }
 
   async *#drain(request: inference.DrainRequest, left: AbortSignal): AsyncGenerator<inference.DrainResponse> {
@@ -82,7 +82,7 @@ export class InferenceService {
     generator.draining = !request.cancel;
     const endsAt = now() + request.deadlineMs;
     for (;;) {
-      const { residentSessions, running } = generator.load;
+      const { residentSessions = 0, running = this.#calls.underWay } = generator.load;
       const done = request.cancel || residentSessions === 0 || now() >= endsAt;
       yield { residentSessions, running, done };
       if (done || left.aborted) return;

@@ -1,5 +1,6 @@
-import type { Finished, FinishReason, Generator } from '#moe';
+import type { Finished, FinishReason } from '#moe';
 import { counter, gauge, histogram, longSecondsBoundaries } from '#platform';
+import type { Replies } from './engine.ts';
 
 const reasons: readonly FinishReason[] = ['stop', 'length', 'context', 'aborted', 'deadline'];
 
@@ -36,20 +37,24 @@ export function failed(): void {
   generations.add(1, { reason: 'failed' });
 }
 
-/** States a generator's load whenever the metrics are read. @returns ends that */
-export function stating(generator: Generator): () => void {
+/** States the load whenever the metrics are read; what is not known is left out. @returns ends that */
+export function stating(generator: Replies): () => void {
   const ends = [
     running.from(() => [
-      { value: generator.load.running, labels: { state: 'running' } },
-      { value: generator.load.waiting, labels: { state: 'waiting' } },
+      ...known(generator.load.running, { state: 'running' }),
+      ...known(generator.load.waiting, { state: 'waiting' }),
     ]),
     keyValues.from(() => [
-      { value: generator.load.kvUsedTokens, labels: { state: 'used' } },
-      { value: generator.load.reservedTokens, labels: { state: 'reserved' } },
+      ...known(generator.load.kvUsedTokens, { state: 'used' }),
+      ...known(generator.load.reservedTokens, { state: 'reserved' }),
     ]),
-    sessions.from(() => [{ value: generator.load.residentSessions }]),
+    sessions.from(() => known(generator.load.residentSessions)),
   ];
   return () => {
     for (const end of ends) end();
   };
+}
+
+function known(value: number | undefined, labels: Readonly<Record<string, string>> = {}) {
+  return value === undefined ? [] : [{ value, labels }];
 }

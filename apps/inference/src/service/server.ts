@@ -61,7 +61,9 @@ export class InferenceServer {
     await removeStaleSocket(listen);
     const port = await bound(server, listen, secured);
     logger.log('info', 'listening', { listen, port, model: engine.info.model, tls: tls.cert !== undefined });
-    return new InferenceServer(server, port, new InferenceService(engine, logger));
+    const serving = new InferenceServer(server, port, new InferenceService(engine, logger));
+    engine.onReady?.((isReady) => serving.#health.set(isReady));
+    return serving;
   }
 
   /** Tells its health first, then lets replies come to their end within this time. */

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { describe, expect, it } from '@jest/globals';
-import { type inference, rpcDetails, rpcStatus } from '#contracts/rpc';
+import { inference, rpcDetails, rpcStatus } from '#contracts/rpc';
 import { type ChatRequest, configuredModels } from '#model';
 import type { GenerationRequest } from '#moe';
 import { readConfig } from '#platform';
@@ -107,7 +107,8 @@ function requestsAt({ engine: { generator } }: Stage): GenerationRequest[] {
 }
 
 async function textOf(stage: Stage, { prompt, sampling, tenant, priority }: GenerationRequest): Promise<string> {
-  const asked = { prompt, sampling, tenant, priority, session: null, guide: null, abort: never, deadline: never };
+  const told = { prompt, sampling, tenant, priority, session: null, guide: null, abort: never, deadline: never };
+  const asked = { ...told, message: inference.GenerateRequest.fromPartial({}) };
   let text = '';
   for await (const event of stage.engine.generator.generate(asked)) if (event.kind === 'delta') text += event.text;
   return text;
