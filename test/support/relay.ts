@@ -10,8 +10,11 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/** @param port of 127.0.0.1 to pass everything on to */
-export async function relayTo(port: number): Promise<Relay> {
+/**
+ * @param port of 127.0.0.1 to pass everything on to
+ * @param delayMs how late all that goes there arrives
+ */
+export async function relayTo(port: number, delayMs = 0): Promise<Relay> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(port, '127.0.0.1');
@@ -19,7 +22,9 @@ export async function relayTo(port: number): Promise<Relay> {
       sockets.add(socket);
       socket.on('error', () => undefined);
     }
-    near.pipe(far);
+    if (delayMs === 0) near.pipe(far);
+    // Timers of one length fire in order.
+    else near.on('data', (chunk) => setTimeout(() => far.write(chunk), delayMs));
     far.pipe(near);
   });
   server.listen(0, '127.0.0.1');
@@ -27,7 +32,7 @@ export async function relayTo(port: number): Promise<Relay> {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`, // what a listening server of TCP has
     silence: () => {
-      for (const socket of sockets) socket.unpipe().pause();
+      for (const socket of sockets) socket.unpipe().removeAllListeners('data').pause();
     },
     close: async () => {
       for (const socket of sockets) socket.destroy();

@@ -32,7 +32,8 @@ export class ErrorFilter implements ExceptionFilter {
     const allowed = isUnrouted ? this.#routes.methodsAt(raw.url ?? '') : [];
     const fault = isUnrouted ? unrouted(raw.method ?? '', allowed) : faultOf(thrown);
     refusals.add(1, { code: fault.code });
-    if (fault.status >= 500) {
+    // A refusal is meant, and counted: a server with too much to do has no time to write each of them down.
+    if (fault.status >= 500 && !(thrown instanceof Refusal)) {
       this.#logger.log('error', 'request failed', { request_id: id, url: raw.url, message: messageOf(thrown) });
     }
     if (fault.status === 405) reply.header('allow', allowed.join(', '));
