@@ -22,6 +22,8 @@ export type Constraint =
 const MOST_LITERAL = 8_192;
 const MOST_PARTS = 4_000;
 const MOST_LEVELS = 16;
+/** Expressions that all parts together may be made of. */
+const MOST_MADE = 200_000;
 const MOST_TIMES = 10_000;
 const MOST_WITHOUT = 16;
 const MOST_WITHOUT_CHARACTERS = 256;
@@ -56,6 +58,7 @@ class Reader {
   read(constraint: Constraint, path: string, level: number): Expression {
     if (level > MOST_LEVELS) return this.#wrong(path, `is nested deeper than ${MOST_LEVELS} levels`);
     if (++this.#parts > MOST_PARTS) return this.#wrong(path, `makes more than ${MOST_PARTS} parts`);
+    if (this.#on.made > MOST_MADE) return this.#wrong(path, 'makes the constraint too large');
     try {
       return this.#read(constraint, path, level);
     } catch (error) {

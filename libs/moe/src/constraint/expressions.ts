@@ -60,6 +60,7 @@ export class Expressions {
   #table = new Map<string, Expression>();
   #kept: ReadonlyMap<string, Expression> = new Map();
   #lastId = 0;
+  #derived = 0;
   readonly #names = new Map<object, number>();
   readonly #texts = new Map<string, Uint8Array>();
 
@@ -71,6 +72,11 @@ export class Expressions {
   /** So many were made so far, the forgotten ones included. */
   get made(): number {
     return this.#lastId;
+  }
+
+  /** What was derived so far, in derivatives of one option: what was looked up is not counted. */
+  get derived(): number {
+    return this.#derived;
   }
 
   /** What is there by now is never forgotten: the constraint itself, before anything was derived of it. */
@@ -156,6 +162,7 @@ export class Expressions {
     from.row ??= new Array<Expression | undefined>(256);
     const known = from.row[byte];
     if (known !== undefined) return known;
+    this.#derived++;
     const derived = this.#derive(from, byte);
     from.row[byte] = derived;
     return derived;
@@ -208,6 +215,7 @@ export class Expressions {
         return form.first.nullable ? this.choice([through, this.after(form.rest, byte)]) : through;
       }
       case 'choice':
+        this.#derived += form.options.length;
         return this.choice(form.options.map((one) => this.after(one, byte)));
       case 'repeat': {
         const again = this.repeat(form.item, Math.max(form.least - 1, 0), form.most - 1);

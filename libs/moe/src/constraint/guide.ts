@@ -7,7 +7,7 @@ import { type Expression, Expressions, TooManyStates } from './expressions.ts';
 import { ConstraintTooLarge, NothingCanFollow } from './faults.ts';
 import { Finder } from './finder.ts';
 import { type Mask, Masks } from './masks.ts';
-import { tokenTrie } from './token-trie.ts';
+import { type TokenTrie, tokenTrie } from './token-trie.ts';
 
 /** What constraints are told of their model. */
 export interface Vocabulary {
@@ -31,49 +31,53 @@ export interface Held {
 }
 
 /** Constraints that are kept ready, those of the tools of a run mostly. */
-const MOST_READY = 16;
+const MOST_READY = 8;
 
 /** Makes guides for one vocabulary. */
 export class Guides {
-  readonly #masks: Masks;
+  readonly #trie: TokenTrie;
+  readonly #endIds: ReadonlySet<number>;
   readonly #bytesOf: BytesOf;
   readonly #spoken: ByteSet;
   readonly #ready = new Map<string, Automaton>();
 
   /** Cost half a second for 150,000 tokens. */
   constructor({ size, bytesOf, endIds }: Vocabulary) {
-    const trie = tokenTrie(size, bytesOf);
-    this.#masks = new Masks(trie, endIds);
+    this.#trie = tokenTrie(size, bytesOf);
+    this.#endIds = endIds;
     this.#bytesOf = bytesOf;
-    this.#spoken = byteSet([...trie.bytes.subarray(0, trie.nodes)].map((byte) => [byte, byte]));
+    const { bytes, nodes } = this.#trie;
+    this.#spoken = byteSet([...new Set(bytes.subarray(0, nodes))].map((byte) => [byte, byte]));
   }
 
   /** @throws InvalidInput naming what of the constraint cannot be used */
   guide(held: Held): Guide {
     const { reasoningTokens, ...rest } = held;
     const key = JSON.stringify({ ...rest, thinks: reasoningTokens !== 0 });
-    const automaton = this.#ready.get(key) ?? automatonOf(held, this.#spoken);
+    const automaton = this.#ready.get(key) ?? this.#automatonOf(held);
     this.#ready.delete(key);
     this.#ready.set(key, automaton);
     const [oldest] = this.#ready.keys();
     if (this.#ready.size > MOST_READY && oldest !== undefined) this.#ready.delete(oldest);
-    return new Guide(automaton, this.#masks, { bytesOf: this.#bytesOf, reasoningTokens });
+    return new Guide(automaton, { bytesOf: this.#bytesOf, reasoningTokens });
+  }
+
+  #automatonOf({ constraint, reasoningTokens, isReasoning, stop }: Held): Automaton {
+    const on = new Expressions();
+    const use = { path: constraint?.path ?? '', spoken: this.#spoken };
+    const content = constraint === null ? null : expressionOf(on, constraint.form, use);
+    const whole = wholeOf(on, content, { thinks: reasoningTokens !== 0, isReasoning });
+    const hasStops = content !== null && stop.length > 0;
+    const start = hasStops ? on.without(finderOf(stop), 0, whole) : whole;
+    on.keep();
+    return { on, start, masks: new Masks(on, this.#trie, this.#endIds) };
   }
 }
 
 interface Automaton {
   readonly on: Expressions;
   readonly start: Expression;
-}
-
-function automatonOf({ constraint, reasoningTokens, isReasoning, stop }: Held, spoken: ByteSet): Automaton {
-  const on = new Expressions();
-  const content = constraint === null ? null : expressionOf(on, constraint.form, { path: constraint.path, spoken });
-  const whole = wholeOf(on, content, { thinks: reasoningTokens !== 0, isReasoning });
-  const hasStops = content !== null && stop.length > 0;
-  const start = hasStops ? on.without(finderOf(stop), 0, whole) : whole;
-  on.keep();
-  return { on, start };
+  readonly masks: Masks;
 }
 
 /** @param content null for anything */
@@ -106,8 +110,7 @@ export class Guide {
   #isCut = false;
 
   constructor(
-    { on, start }: Automaton,
-    masks: Masks,
+    { on, start, masks }: Automaton,
     { bytesOf, reasoningTokens }: Pick<Vocabulary, 'bytesOf'> & Pick<Held, 'reasoningTokens'>,
   ) {
     this.#on = on;
@@ -124,12 +127,12 @@ export class Guide {
    * @throws ConstraintTooLarge, and NothingCanFollow where the vocabulary has no token for it
    */
   allowed(left: number): Mask {
-    const mask = this.#bounded(() => this.#masks.of(this.#on, this.#state));
-    if (mask.every((word) => word === 0)) throw new NothingCanFollow();
-    const hurried = this.#bounded(() => this.#masks.inTime(this.#on, this.#state, left));
-    if (hurried === null || hurried.every((word, i) => word === mask[i])) return mask;
+    const { mask, isEmpty } = this.#bounded(() => this.#masks.of(this.#state));
+    if (isEmpty) throw new NothingCanFollow();
+    const hurried = this.#bounded(() => this.#masks.inTime(this.#state, left));
+    if (hurried.isEmpty || hurried.mask.every((word, i) => word === mask[i])) return mask;
     this.#isCut = true;
-    return hurried;
+    return hurried.mask;
   }
 
   /** True once the reply was brought to its end for want of tokens. */

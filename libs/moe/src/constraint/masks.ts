@@ -9,24 +9,30 @@ export function allows(mask: Mask, id: number): boolean {
   return (((mask[id >>> 5] ?? 0) >>> (id & 31)) & 1) === 1;
 }
 
-/** States that may be made for one mask: beyond, the constraint is one that no text should be held to. */
-const MOST_MADE = 40_000;
-/** Tokens beyond the shortest end, with which a reply need not look to its end. */
-const AMPLE = 256;
-/** Of all masks that are kept. */
-const MOST_BYTES = 48 * 2 ** 20;
+/** The tokens that may follow a state. */
+export interface Following {
+  readonly mask: Mask;
+  readonly isEmpty: boolean;
+  /** By so many bytes a token may put the shortest end off, at most. */
+  readonly growth: number;
+}
 
-/** Computes masks and keeps them: a state that was met before costs a look. The least recently used give way. */
+/** Derivatives that one mask may take, some tenths of a second: beyond, no text should be held to the constraint. */
+const MOST_DERIVED = 2_000_000;
+/** Masks that are kept; each has a bit for each token. */
+const MOST_KEPT = 256;
+
+/** The masks of one automaton: a state that was met before costs a look. The least recently used give way. */
 export class Masks {
+  readonly #on: Expressions;
   readonly #trie: TokenTrie;
   readonly #endIds: ReadonlySet<number>;
-  readonly #most: number;
-  readonly #kept = new Map<Expression, Mask>();
+  readonly #kept = new Map<Expression, Following>();
 
-  constructor(trie: TokenTrie, endIds: ReadonlySet<number>) {
+  constructor(on: Expressions, trie: TokenTrie, endIds: ReadonlySet<number>) {
+    this.#on = on;
     this.#trie = trie;
     this.#endIds = endIds;
-    this.#most = Math.max(16, Math.floor(MOST_BYTES / Math.max(4 * Math.ceil(trie.vocabulary / 32), 1)));
   }
 
   /**
@@ -34,52 +40,57 @@ export class Masks {
    * @throws TooManyStates
    * Cost, where it is not known yet, O(bytes of the vocabulary)
    */
-  of(on: Expressions, state: Expression): Mask {
-    const near = on.near(state, this.#trie.longest);
+  of(state: Expression): Following {
+    const near = this.#on.near(state, this.#trie.longest);
     const known = this.#kept.get(near);
     if (known !== undefined) this.#kept.delete(near);
-    const mask = known ?? this.#walk(on, near);
-    this.#kept.set(near, mask);
-    if (this.#kept.size > this.#most) {
-      const [oldest] = this.#kept.keys();
-      if (oldest !== undefined) this.#kept.delete(oldest);
-    }
-    return mask;
+    const following = known ?? this.#walk(near, Infinity);
+    this.#kept.set(near, following);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    return following;
   }
 
   /**
-   * As {@link of}, but only tokens behind which the text can still end in time, as far as single bytes are tokens. Null
-   * where none can. Cost O(bytes of the vocabulary) where time is short.
+   * As {@link of}, but only tokens behind which the text can still end in time, as far as single bytes are tokens.
    * @param left tokens, the next one included
+   * Cost O(bytes of the vocabulary) where time is short, and no more than a look where it is not
    */
-  inTime(on: Expressions, state: Expression, left: number): Mask | null {
-    if (state.least + AMPLE <= left) return this.of(on, state);
-    const mask = this.#walk(on, state, left - 1);
-    return mask.every((word) => word === 0) ? null : mask;
+  inTime(state: Expression, left: number): Following {
+    const following = this.of(state);
+    return state.least + following.growth < left ? following : this.#walk(state, left - 1);
   }
 
-  /** @param most bytes of the shortest text behind a token */
-  #walk(on: Expressions, from: Expression, most = Infinity): Mask {
+  /** @param most bytes of the shortest end behind a token */
+  #walk(from: Expression, most: number): Following {
     const { nodes, bytes, depths, behind, tokens, same, longest, vocabulary } = this.#trie;
+    const on = this.#on;
     const mask = new Uint32Array(Math.ceil(vocabulary / 32));
     const path = new Array<Expression>(longest + 1).fill(from);
-    const madeBefore = on.made;
+    const limit = on.derived + MOST_DERIVED;
+    let growth = -Infinity;
     for (let node = 0; node < nodes; ) {
       const depth = depths[node] ?? 0;
       const state = path[depth] ?? on.never;
-      const byte = bytes[node] ?? 0;
-      const next = state.row?.[byte] ?? on.after(state, byte);
+      const next = on.after(state, bytes[node] ?? 0);
       if (next === on.never) {
         node = behind[node] ?? nodes;
         continue;
       }
+      if (on.derived > limit) throw new TooManyStates('more ways to go on than can be looked at');
       path[depth + 1] = next;
-      const ends = next.least <= most ? (tokens[node] ?? -1) : -1;
-      for (let id = ends; id >= 0; id = same[id] ?? -1) mask[id >>> 5] = (mask[id >>> 5] ?? 0) | (1 << (id & 31));
+      const first = tokens[node] ?? -1;
+      if (first >= 0 && next.least <= most) {
+        growth = Math.max(growth, next.least - from.least);
+        for (let id = first; id >= 0; id = same[id] ?? -1) put(mask, id);
+      }
       node++;
-      if (on.made - madeBefore > MOST_MADE) throw new TooManyStates(`more than ${MOST_MADE} states at one place`);
     }
-    if (from.nullable) for (const id of this.#endIds) mask[id >>> 5] = (mask[id >>> 5] ?? 0) | (1 << (id & 31));
-    return mask;
+    if (from.nullable) for (const id of this.#endIds) put(mask, id);
+    return { mask, growth, isEmpty: mask.every((word) => word === 0) };
   }
+}
+
+function put(mask: Mask, id: number): void {
+  mask[id >>> 5] = (mask[id >>> 5] ?? 0) | (1 << (id & 31));
 }
