@@ -52,56 +52,78 @@ async function saying({ client }: Stage, changes: Partial<ChatRequest>, seed: nu
   return { reply: tongyiV1.read({ output: parser.end(), calls: [], finish, isCutShort: !isWhole }, request), isWhole };
 }
 
+/** For many replies of a model, on a machine that has much else to do. */
+const busyMs = 180_000;
 const seeds = Array.from({ length: 8 }, (_, i) => i);
 
 describe('the form of tongyi-v1', () => {
-  it('is a call before anything was looked up: of a tool that is there, with arguments that fit', async () => {
-    const stage = await group.stage();
-    const called = new Set<string>();
-    for (const seed of seeds) {
-      const { reply } = await saying(stage, {}, seed);
-      expect(reply.calls.length).toBeGreaterThan(0);
-      expect(reply).not.toHaveProperty('problem');
-      for (const { tool } of reply.calls) called.add(tool);
-    }
-    expect([...called].sort()).toEqual(tools.map(({ name }) => name).sort());
-  });
+  it(
+    'is a call before anything was looked up: of a tool that is there, with arguments that fit',
+    async () => {
+      const stage = await group.stage();
+      const called = new Set<string>();
+      for (const seed of seeds) {
+        const { reply } = await saying(stage, {}, seed);
+        expect(reply.calls.length).toBeGreaterThan(0);
+        expect(reply).not.toHaveProperty('problem');
+        for (const { tool } of reply.calls) called.add(tool);
+      }
+      expect([...called].sort()).toEqual(tools.map(({ name }) => name).sort());
+    },
+    busyMs,
+  );
 
-  it('is a call or an answer behind that; one that was cut short is no answer', async () => {
-    const stage = await group.stage();
-    const kinds = new Set<string>();
-    for (const seed of seeds) {
-      const { reply, isWhole } = await saying(stage, { turns: looked }, seed);
-      if (reply.calls.length > 0) kinds.add('calls');
-      else if (isWhole) kinds.add('answer');
-      else kinds.add(reply.problem ?? '');
-    }
-    expect(kinds).toEqual(new Set(['calls', 'Your <answer> is not complete.']));
-  });
+  it(
+    'is a call or an answer behind that; one that was cut short is no answer',
+    async () => {
+      const stage = await group.stage();
+      const kinds = new Set<string>();
+      for (const seed of seeds) {
+        const { reply, isWhole } = await saying(stage, { turns: looked }, seed);
+        if (reply.calls.length > 0) kinds.add('calls');
+        else if (isWhole) kinds.add('answer');
+        else kinds.add(reply.problem ?? '');
+      }
+      expect(kinds).toEqual(new Set(['calls', 'Your <answer> is not complete.']));
+    },
+    busyMs,
+  );
 
-  it('is an answer where one is demanded, also one that was cut short', async () => {
-    const stage = await group.stage();
-    for (const seed of seeds) {
-      const { reply } = await saying(stage, { turns: looked, mustAnswer: true }, seed, 80);
-      expect(reply.answer?.length).toBeGreaterThan(0);
-    }
-  });
+  it(
+    'is an answer where one is demanded, also one that was cut short',
+    async () => {
+      const stage = await group.stage();
+      for (const seed of seeds) {
+        const { reply } = await saying(stage, { turns: looked, mustAnswer: true }, seed, 80);
+        expect(reply.answer?.length).toBeGreaterThan(0);
+      }
+    },
+    busyMs,
+  );
 
-  it('is the object that a schema wants, with citations', async () => {
-    const stage = await group.stage();
-    const outputSchema = object({ n: { type: 'integer', minimum: 1, maximum: 9 }, kind: { enum: ['a', 'b'] } });
-    for (const seed of seeds) {
-      const { reply } = await saying(stage, { turns: looked, mustAnswer: true, outputSchema }, seed);
-      expect({ text: reply.text, problem: reply.problem }).toEqual({ text: reply.text });
-      expect(reply.output?.value).toEqual({ n: expect.any(Number), kind: expect.stringMatching(/^[ab]$/) });
-    }
-  });
+  it(
+    'is the object that a schema wants, with citations',
+    async () => {
+      const stage = await group.stage();
+      const outputSchema = object({ n: { type: 'integer', minimum: 1, maximum: 9 }, kind: { enum: ['a', 'b'] } });
+      for (const seed of seeds) {
+        const { reply } = await saying(stage, { turns: looked, mustAnswer: true, outputSchema }, seed);
+        expect({ text: reply.text, problem: reply.problem }).toEqual({ text: reply.text });
+        expect(reply.output?.value).toEqual({ n: expect.any(Number), kind: expect.stringMatching(/^[ab]$/) });
+      }
+    },
+    busyMs,
+  );
 
-  it('is quotations, or that there are none, where a page is read', async () => {
-    const stage = await group.stage();
-    for (const seed of seeds) {
-      const { reply } = await saying(stage, { reading: { goal: 'g', title: 't', parts: ['p'] } }, seed, 80);
-      expect(reply.text).toMatch(/^(<think>.*<\/think>)?\n{0,2}(<nothing\/>|(<quote>.+<\/quote>\n)+)$/s);
-    }
-  });
+  it(
+    'is quotations, or that there are none, where a page is read',
+    async () => {
+      const stage = await group.stage();
+      for (const seed of seeds) {
+        const { reply } = await saying(stage, { reading: { goal: 'g', title: 't', parts: ['p'] } }, seed, 80);
+        expect(reply.text).toMatch(/^(<think>.*<\/think>)?\n{0,2}(<nothing\/>|(<quote>.+<\/quote>\n)+)$/s);
+      }
+    },
+    busyMs,
+  );
 });
