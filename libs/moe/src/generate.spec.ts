@@ -366,6 +366,18 @@ describe('a reply that is held to a form', () => {
     expect(generator.load.preemptions).toBeGreaterThan(0);
   });
 
+  it('goes on behind what another group generated of it, and ends as it would have', async () => {
+    const most = { maxTokens: 30 };
+    for (let i = 0; i < 6; i++) {
+      const asked = () => request(i, { guide: guide(), sampling: { ...sampling, ...most, seed: i } });
+      const whole = await replyOf(generatorOf(toy()).generate(asked()));
+      for (const generated of [whole.ids.slice(0, 5), whole.ids.slice(0, -1)]) {
+        const { ids, finished } = await replyOf(generatorOf(toy()).generate({ ...asked(), generated }));
+        expect({ ids, reason: finished.reason }).toEqual({ ids: whole.ids, reason: whole.finished.reason });
+      }
+    }
+  });
+
   it('fails alone where nothing can follow', async () => {
     const poor = new Guides({
       ...speech,

@@ -117,6 +117,8 @@ export class Generation {
   resume(ids: readonly number[]): Progress {
     const deltas: Delta[] = [];
     for (const id of ids) {
+      // Whether it was brought to an end for want of tokens shows where they were chosen.
+      this.#guide?.allowed(this.#tokensLeft);
       const { deltas: more, over } = this.#goOn(id);
       deltas.push(...more);
       if (over !== null) return { deltas, over };
