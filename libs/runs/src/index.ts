@@ -18,6 +18,8 @@ export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
 export { type FleetRuns, type FleetStores, openFleet } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';
+export type { Decided, PoolRecord, Scaling } from './scaling/scaling.ts';
+export type { BusyWorker, ScaledRole, Work } from './scaling/work.ts';
 export type { Secrets } from './secrets/secrets.ts';
 export { secretsKeyOf } from './secrets/wrapping.ts';
 export type { SessionEntry, Sessions } from './sessions.ts';

@@ -24,7 +24,7 @@ class HandBell implements Doorbell {
   }
   async answer(_bell: Bell, answer: Answer) {
     this.#answer = answer;
-    return { close: async () => undefined };
+    return { close: async () => undefined, pause: () => undefined };
   }
   async push(runId: string): Promise<void> {
     await this.#answer?.({ bell: 'runs', tenantId: 'acme', runId, key: runId }, this.closing.signal);

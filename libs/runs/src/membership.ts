@@ -12,6 +12,10 @@ export class Membership {
   readonly #leaseMs: number;
   readonly #lost = new AbortController();
   #worker: Worker;
+  readonly #slots: number;
+  #retired = false;
+  #drains = false;
+  #onDrain: (drains: boolean) => void = () => undefined;
   #renewedAt = performance.now();
   #timer: NodeJS.Timeout;
   #renewing: Promise<void> = Promise.resolve();
@@ -19,6 +23,7 @@ export class Membership {
   private constructor(database: Statements, worker: Worker, leaseMs: number) {
     this.#database = database;
     this.#worker = worker;
+    this.#slots = worker.slots;
     this.#leaseMs = leaseMs;
     this.#timer = setInterval(() => this.#tick(), leaseMs / 3);
   }
@@ -39,9 +44,16 @@ export class Membership {
 
   /** Says that the worker takes no more work but still owns what it has. A database that is away learns it later. */
   async retire(): Promise<void> {
+    this.#retired = true;
     this.#worker = { ...this.#worker, slots: 0 };
     await this.#renewing;
     if (!this.#lost.signal.aborted) await this.#renew();
+  }
+
+  /** Calls back when an autoscaler wants the worker to take nothing new, or to take work again. */
+  onDrain(listener: (drains: boolean) => void): void {
+    this.#onDrain = listener;
+    if (this.#drains) listener(true);
   }
 
   /** Stops renewing and gives up the lease, so that others may take over at once. */
@@ -65,11 +77,21 @@ export class Membership {
   async #renew(): Promise<void> {
     const startedAt = performance.now();
     try {
-      await renewLease(this.#database, this.#worker, this.#leaseMs);
+      const drains = await renewLease(this.#database, this.#worker, this.#leaseMs);
       // Counted from when it was asked for: by then it held at the latest, even where the answer took long.
       this.#renewedAt = Math.max(this.#renewedAt, startedAt);
+      await this.#heed(drains);
     } catch {
       // The database may be away for a moment. Only a lease that has run out is lost, and the next tick sees that.
     }
+  }
+
+  /** The fleet is told at once of slots that came or went: whoever drains it waits for that. */
+  async #heed(drains: boolean): Promise<void> {
+    if (drains === this.#drains || this.#retired) return;
+    this.#drains = drains;
+    this.#worker = { ...this.#worker, slots: drains ? 0 : this.#slots };
+    this.#onDrain(drains);
+    await renewLease(this.#database, this.#worker, this.#leaseMs);
   }
 }

@@ -9,19 +9,21 @@ import { Working } from './working.ts';
 /** Leases in a database that can go away. */
 class Leases implements Statements {
   away = false;
+  drains = false;
   readonly alive = new Map<unknown, unknown>();
 
   async query<R>(text: string, [workerId, , slots]: readonly unknown[] = []): Promise<Rows<R>> {
     if (this.away) throw new Unavailable('the database is away');
     if (text.startsWith('DELETE')) this.alive.delete(workerId);
     else this.alive.set(workerId, slots);
-    return { rows: [], changed: 1 };
+    return { rows: [{ drains: this.drains }] as R[], changed: 1 };
   }
 }
 
 /** Answers nothing, and tells when it was closed and how. */
 class Silence implements Answering {
   readonly closed: (number | undefined)[] = [];
+  readonly paused: boolean[] = [];
   readonly onClose: () => Promise<void>;
   constructor(onClose: () => Promise<void> = async () => undefined) {
     this.onClose = onClose;
@@ -29,6 +31,9 @@ class Silence implements Answering {
   async close({ abortAfterMs }: { readonly abortAfterMs?: number } = {}): Promise<void> {
     this.closed.push(abortAfterMs);
     await this.onClose();
+  }
+  pause(paused: boolean): void {
+    this.paused.push(paused);
   }
 }
 
@@ -70,6 +75,22 @@ describe('Working', () => {
     expect(first.answering.closed).toEqual([0]);
     expect(lives[1]?.member.workerId).not.toBe(first.member.workerId);
     expect(complaints[0]).toBeInstanceOf(Unavailable);
+  });
+
+  it('takes nothing while it is to drain, says so to the fleet, and takes work again when it may', async () => {
+    const leases = new Leases();
+    const { working, lives } = await begin(leases, 60);
+    const { answering } = lives[0] ?? { answering: new Silence() };
+    leases.drains = true;
+    while (answering.paused.length < 1 || leases.alive.get('w-1') !== 0) await new Promise(setImmediate);
+    leases.drains = false;
+    while (answering.paused.length < 2 || leases.alive.get('w-1') !== 4) await new Promise(setImmediate);
+    expect(answering.paused).toEqual([true, false]);
+    leases.drains = true;
+    while (answering.paused.length < 3) await new Promise(setImmediate);
+    leases.drains = false;
+    await working.stop(0);
+    expect([answering.paused.length, answering.closed]).toEqual([3, [0]]);
   });
 
   it('leaves: says so to its work and the fleet, waits for the steps under way, then gives the lease up', async () => {

@@ -31,7 +31,8 @@ interface Entered {
 
 /**
  * A worker at work: it joins, answers rings, and joins again whenever its lease was lost, so that an outage of the
- * stores ends with it working and not as a process that only looks alive.
+ * stores ends with it working and not as a process that only looks alive. While an autoscaler has it drain, it takes no
+ * rings and goes on with what it has.
  */
 export class Working {
   readonly #taking: Taking;
@@ -105,7 +106,11 @@ export class Working {
 async function enter({ join, answer }: Taking, leaving: AbortSignal): Promise<Entered> {
   const member = await join();
   try {
-    return { member, answering: await answer(member, leaving) };
+    const answering = await answer(member, leaving);
+    member.onDrain((drains) => {
+      for (const one of answering) one.pause(drains);
+    });
+    return { member, answering };
   } catch (error) {
     await endLease(member);
     throw error;

@@ -1,6 +1,7 @@
 import { LocalBus } from '../bus.ts';
 import { migrateOnce } from '../fleet/open.ts';
 import { PgDatabase } from '../fleet/pg-database.ts';
+import { Scaling } from '../scaling/scaling.ts';
 import { Tenants } from '../tenants.ts';
 import { ApiKeys, type KeySettings } from './api-keys.ts';
 import { type AuditHead, verifyAudit } from './audit.ts';
@@ -11,6 +12,8 @@ export interface Operator {
   keys(settings: KeySettings): ApiKeys;
   /** Gateways and workers hear of a change within five seconds. */
   readonly tenants: Tenants;
+  /** What an autoscaler decided, and why. */
+  readonly scaling: Scaling;
   /** See {@link verifyAudit}. @throws AuditBroken */
   verifyAudit(tenantId: string, known?: string): Promise<AuditHead>;
   close(): Promise<void>;
@@ -36,6 +39,7 @@ export async function openOperator(databaseUrl: string): Promise<Operator> {
       return keys;
     },
     tenants: new Tenants(database),
+    scaling: new Scaling(database),
     verifyAudit: async (tenantId, known) => await verifyAudit(database, tenantId, known),
     close: async () => {
       for (const keys of opened) await keys.close();

@@ -127,6 +127,14 @@ class BullmqAnswering implements Answering {
     }
   }
 
+  pause(paused: boolean): void {
+    for (const worker of this.#workers) {
+      // Resolves at once: it does not wait for what is being answered.
+      if (paused) worker.pause(true).catch(() => undefined);
+      else worker.resume().catch(() => undefined);
+    }
+  }
+
   /** A worker that closes takes no more rings, but without its store it would never say that it is closed. */
   async #given(): Promise<void> {
     while (this.#answers.size > 0) await Promise.allSettled(this.#answers);

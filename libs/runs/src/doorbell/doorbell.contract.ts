@@ -95,6 +95,23 @@ export function describeDoorbell(name: string, prepare: () => Promise<OpenDoorbe
         expect([calls.keys, runs.keys]).toEqual([['call'], ['run']]);
       });
 
+      it('passes by who has paused, who goes on with what it has and comes back', async () => {
+        const gate = Promise.withResolvers<void>();
+        const pausing = await listen(async () => await gate.promise);
+        await doorbell.ring(ringOf('held'));
+        await pausing.key('held');
+        pausing.answering.pause(true);
+        const other = await listen();
+        await doorbell.ring(ringOf('passing'));
+        await other.key('passing');
+        gate.resolve();
+        await other.answering.close();
+        pausing.answering.pause(false);
+        await doorbell.ring(ringOf('later'));
+        await pausing.key('later');
+        expect([pausing.keys, other.keys]).toEqual([['held', 'later'], ['passing']]);
+      });
+
       it('waits for whoever answers later, in another process too', async () => {
         await doorbell.ring(ringOf('early'));
         const heard = await listen(undefined, { on: (await another()).doorbell });

@@ -58,6 +58,8 @@ export interface Answering {
    * that they hand back their work.
    */
   close(options?: { readonly abortAfterMs?: number }): Promise<void>;
+  /** Takes no more rings, and goes on with those being answered; or takes rings again. */
+  pause(paused: boolean): void;
 }
 
 /**

@@ -8,6 +8,7 @@ import { Pacing } from '../pace/pacing.ts';
 import type { SharedWatch } from '../pace/steady.ts';
 import { SteadyGate } from '../pace/steady-gate.ts';
 import { Runs } from '../runs.ts';
+import { Scaling } from '../scaling/scaling.ts';
 import { type SecretSettings, Secrets } from '../secrets/secrets.ts';
 import type { Sessions } from '../sessions.ts';
 import { fleetSettings, type RunsSettings } from '../settings.ts';
@@ -43,6 +44,8 @@ export interface FleetRuns {
   readonly sessions: Sessions;
   /** What the fleet has looked up already. */
   readonly evidence: Evidence;
+  /** For an autoscaler. */
+  readonly scaling: Scaling;
   /** What tenants bring to be used for them alone; close it before the stores. */
   secrets(settings: SecretSettings): Secrets;
   /** What an operator should know of the stores and mend; for the log. */
@@ -98,7 +101,8 @@ export async function openFleet(
     };
     const secrets = (kept: SecretSettings): Secrets => new Secrets(database, bus, kept);
     const sessions = new RedisSessions(redis);
-    return { runs, pace: new Pacing(gate, bus), rates, sessions, evidence, secrets, warnings, check, close };
+    const scaling = new Scaling(database);
+    return { runs, pace: new Pacing(gate, bus), rates, sessions, evidence, scaling, secrets, warnings, check, close };
   } catch (error) {
     redis.close();
     await database.close();

@@ -8,14 +8,19 @@ export interface Worker {
   readonly slots: number;
 }
 
-/** Says or repeats that a worker is alive, for `leaseMs` by the database's clock. */
-export async function renewLease(database: Statements, worker: Worker, leaseMs: number): Promise<void> {
-  await database.query(
+/**
+ * Says or repeats that a worker is alive, for `leaseMs` by the database's clock.
+ * @returns whether it is to take nothing new
+ */
+export async function renewLease(database: Statements, worker: Worker, leaseMs: number): Promise<boolean> {
+  const { rows } = await database.query<{ drains: boolean }>(
     `INSERT INTO argosy.workers (worker_id, role, slots, lease_until)
      VALUES ($1, $2, $3, now() + $4 * interval '1 ms')
-     ON CONFLICT (worker_id) DO UPDATE SET slots = EXCLUDED.slots, lease_until = EXCLUDED.lease_until`,
+     ON CONFLICT (worker_id) DO UPDATE SET slots = EXCLUDED.slots, lease_until = EXCLUDED.lease_until
+     RETURNING drains_since IS NOT NULL AS drains`,
     [worker.workerId, worker.role, worker.slots, leaseMs],
   );
+  return rows[0]?.drains ?? false;
 }
 
 /** A worker that has stopped gives up its lease at once. */
