@@ -17,12 +17,13 @@ export interface Refusal {
 /** A request that waits longer than this is given up, as a client behind a proxy would. */
 const requestMs = 20_000;
 
-/** How long a client goes on trying. */
-const patienceMs = 60_000;
+/** How long a client goes on trying, unless told. */
+export const usualPatienceMs = 60_000;
 
 /** All clients of one gateway, and what they were told. */
 export class Clients {
   readonly #url: string;
+  readonly #patienceMs: number;
   /** Every 202: a request that was repeated may have several. */
   readonly accepted: { key: string; runId: string }[] = [];
   readonly refused: Refusal[] = [];
@@ -34,8 +35,9 @@ export class Clients {
   unanswered = 0;
 
   /** @param url of the gateway, which keeps it over restarts */
-  constructor(url: string) {
+  constructor(url: string, patienceMs: number) {
     this.#url = url;
+    this.#patienceMs = patienceMs;
   }
 
   /** Has a run accepted. @returns its id */
@@ -62,7 +64,7 @@ export class Clients {
   async follow(runId: string): Promise<void> {
     const seen: SeenEvent[] = [];
     this.streams.set(runId, seen);
-    const giveUpAt = performance.now() + patienceMs;
+    const giveUpAt = performance.now() + this.#patienceMs;
     while (!isOver(seen)) {
       if (performance.now() > giveUpAt) throw new Error(`${runId} has not ended; last event ${seen.at(-1)?.type}`);
       await this.#read(runId, seen).catch(() => undefined);
@@ -76,7 +78,7 @@ export class Clients {
   async #read(runId: string, seen: SeenEvent[]): Promise<void> {
     const response = await fetch(`${this.#url}/v1/research/${runId}/events`, {
       headers: { 'last-event-id': String(seen.at(-1)?.id ?? 0) },
-      signal: AbortSignal.timeout(patienceMs),
+      signal: AbortSignal.timeout(this.#patienceMs),
     });
     if (response.status !== 200 || response.body === null) {
       await this.#noteRefusal(response);
@@ -94,14 +96,16 @@ export class Clients {
   }
 
   async #untilTaken(path: string, init: RequestInit, taken: readonly number[]): Promise<Response> {
-    const giveUpAt = performance.now() + patienceMs;
+    const giveUpAt = performance.now() + this.#patienceMs;
     while (performance.now() < giveUpAt) {
       const response = await this.#send(path, init);
       if (response !== null && taken.includes(response.status)) return response;
       if (response !== null) await this.#noteRefusal(response);
       await pause(response === null ? 100 : 300);
     }
-    throw new Error(`${path} was not taken in ${patienceMs} ms; last refusal: ${JSON.stringify(this.refused.at(-1))}`);
+    throw new Error(
+      `${path} was not taken in ${this.#patienceMs} ms; last refusal: ${JSON.stringify(this.refused.at(-1))}`,
+    );
   }
 
   async #send(path: string, init: RequestInit): Promise<Response | null> {

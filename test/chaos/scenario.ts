@@ -1,7 +1,7 @@
 /** One load of runs, what is seen of it, and the stage that the scenarios of a file share. */
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import { eventually } from '../support/argosy.ts';
-import { Clients } from './clients.ts';
+import { Clients, usualPatienceMs } from './clients.ts';
 import { checkInvariants, type Observed, plainReport, type Violation } from './invariants.ts';
 import { Stage } from './stage.ts';
 import { scopeOf, shapeCount, shapeOf, type Tag, tagOf } from './world.ts';
@@ -17,11 +17,11 @@ export class Scenario {
   followed = 0;
   readonly #ends: Promise<void>[] = [];
 
-  /** @param port of the gateway that its clients use */
-  constructor(stage: Stage, scope: string, port = stage.gatewayPort) {
+  /** @param port of the gateway that its clients use @param patienceMs how long they wait for an end */
+  constructor(stage: Stage, scope: string, port = stage.gatewayPort, patienceMs = usualPatienceMs) {
     this.#stage = stage;
     this.scope = scope;
-    this.clients = new Clients(`http://127.0.0.1:${port}`);
+    this.clients = new Clients(`http://127.0.0.1:${port}`, patienceMs);
   }
 
   /** Has runs accepted and followed. @returns their tags, when all are accepted */
