@@ -8,6 +8,7 @@ import { gateway } from './gateway.ts';
 import { loop } from './loop.ts';
 import { moe } from './moe.ts';
 import type { Benchmark } from './result.ts';
+import { routing } from './routing.ts';
 import { serving } from './serving.ts';
 import { web } from './web.ts';
 
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   gateway,
   loop,
   moe,
+  routing,
   serving,
   web,
 };

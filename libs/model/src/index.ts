@@ -5,5 +5,7 @@ export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
 export { type Output, OutputParser } from './output-parser.ts';
 export type { ChatMessage, Generated, ParsedReply, Profile, ProfileId, Prompt } from './profile.ts';
 export { type PageQuotes, type PageReader, type PageReading, pageReader } from './reading.ts';
+export type { PromptBlock } from './routing/prompt-blocks.ts';
+export { SessionRouter } from './routing/session-router.ts';
 export { sseData } from './sse.ts';
 export { tongyiV1 } from './tongyi.ts';

@@ -68,8 +68,13 @@ describe('admission', () => {
     // The first of them should end at 40 s, and the two that a larger one waits for at 45 s.
     expect(lived.admit('d', 100, 31_000)).toBe(9_000);
     expect(lived.admit('d', 200, 31_000)).toBe(14_000);
-    // One that lives longer than the others may end at any time.
+    // One that lives longer than the others may end at any time; nobody asks all the time for that.
     expect(lived.admit('d', 100, 50_000)).toBe(1_000);
+    const old = admissionOf(100);
+    turn(old, 'gone', 100, 0);
+    old.release('gone', 100_000);
+    turn(old, 'a', 100, 100_000);
+    expect(old.admit('b', 100, 400_000)).toBe(5_000);
   });
 
   it('never reserves more than there is for sessions that came one by one, whatever happens', () => {

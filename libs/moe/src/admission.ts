@@ -22,6 +22,8 @@ const leastWaitMs = 1_000;
 const longestWaitMs = 60_000;
 /** Of the lives of sessions, how much the last one weighs. */
 const newestWeight = 0.2;
+/** Of their mean, what one is taken to have left that has lived for longer. */
+const overdueShare = 0.05;
 
 /**
  * Sessions that are known always pass, and a new one only when what it may come to need fits beside what was reserved for
@@ -36,6 +38,10 @@ export class Admission {
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits;
+  }
+
+  get totalTokens(): number {
+    return this.#limits.totalTokens;
   }
 
   reservedTokens(now: number): number {
@@ -118,9 +124,10 @@ export class Admission {
     return Math.ceil(Math.min(Math.max(waitMs, leastWaitMs), longestWaitMs));
   }
 
-  /** By how long sessions live; at the latest when it has been idle for too long. One that lives longer may end any time. */
+  /** By how long sessions live; at the latest when it has been idle for too long. One that lives longer ends before long. */
   #endOf({ since, usedAt, turns }: Resident, now: number): number {
     const idleEnd = (turns > 0 ? now : usedAt) + this.#limits.idleMs;
-    return this.#meanLifeMs === null ? idleEnd : Math.min(idleEnd, since + this.#meanLifeMs);
+    if (this.#meanLifeMs === null) return idleEnd;
+    return Math.min(idleEnd, Math.max(since + this.#meanLifeMs, now + overdueShare * this.#meanLifeMs));
   }
 }

@@ -22,7 +22,7 @@ export type { Decided, PoolRecord, Scaling } from './scaling/scaling.ts';
 export type { BusyWorker, ScaledRole, Work } from './scaling/work.ts';
 export type { Secrets } from './secrets/secrets.ts';
 export { secretsKeyOf } from './secrets/wrapping.ts';
-export type { SessionEntry, Sessions } from './sessions.ts';
+export { LocalSessions, type SessionEntry, type Sessions } from './sessions.ts';
 export { fleetSettings, type RunsSettings } from './settings.ts';
 export type { Acceptance, Accepted } from './store/accept.ts';
 export type { CallClaim } from './store/calls.ts';
