@@ -6,7 +6,7 @@ export default {
     '{apps,libs}/**/*-thread.ts',
     'scripts/run.mjs',
     'scripts/tasks/{chaos,demo-moe,fleet,image-tree,test,test-k8s,check,format,gen}.mjs',
-    'test/bench/{main,moe-shard,gateway-server}.ts',
+    'test/bench/{main,moe-shard,gateway-server,vllm-process}.ts',
     // Run by hand, before make.py beside it.
     'test/golden/*/prompts.ts',
     '{apps,libs,test}/**/*.spec.ts',

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { adapter } from './adapter.ts';
 import { autoscaling } from './autoscaling.ts';
 import { firstLight } from './first-light.ts';
 import { fleet } from './fleet.ts';
@@ -15,6 +16,7 @@ import { web } from './web.ts';
 /** Every benchmark, by the name it is called with. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   autoscaling,
+  adapter,
   'first-light': firstLight,
   fleet,
   gateway,

@@ -53,6 +53,8 @@ const usage = `Argosy answers research questions from documents and the web, quo
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
   argosy inference plan --gpus 2xA100-80 --model DIR     memory, tokens of context, agents, launch lines; --json
+  argosy inference fetch --from URL|DIR --to DIR         a checkpoint onto a volume, once for all that share it
+    [--sha256s FILE] [--rehash]
   argosy inference conform grpc:HOST:PORT [--drain]      whether a group keeps to the contract of inference groups
     [--device-gb 80] [--context N]
   argosy doctor                                          what this process would use
@@ -84,7 +86,7 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     case 'verify':
       return await verify(rest, around.terminal);
     case 'inference':
-      return await inference(rest, around.terminal.print);
+      return await inference(rest, around.terminal);
     case 'doctor':
       return await doctor(around);
     case 'help':

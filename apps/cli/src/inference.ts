@@ -1,28 +1,28 @@
 import { InvalidInput } from '#errors';
-import { exitCodes } from './research.ts';
+import { exitCodes, type Terminal } from './research.ts';
 import { parseFlags } from './research-options.ts';
 
 /** GB of an A100 or H100, the devices that such models are served on. */
 const usualDeviceGb = 80;
 
-type Print = (text: string) => void;
-type Action = (args: readonly string[], print: Print) => Promise<number>;
+type Side = Pick<Terminal, 'print' | 'interrupted'>;
+type Action = (args: readonly string[], side: Side) => Promise<number>;
 
-const actions: Readonly<Record<string, Action>> = { inspect, plan, conform };
+const actions: Readonly<Record<string, Action>> = { inspect, plan, fetch: fetchTo, conform };
 
 /**
  * `argosy inference ...`: what an operator of models does before and beside serving them.
  * @returns the exit code. @throws InvalidInput for a bad command line, or what it names cannot be used
  */
-export async function inference([action = '', ...rest]: readonly string[], print: Print): Promise<number> {
+export async function inference([action = '', ...rest]: readonly string[], side: Side): Promise<number> {
   const named = Object.hasOwn(actions, action) ? actions[action] : undefined;
-  if (named !== undefined) return await named(rest, print);
+  if (named !== undefined) return await named(rest, side);
   const known = Object.keys(actions).join(', ');
   throw new InvalidInput([{ path: 'inference', message: `"${action}" is no command of it; known: ${known}` }]);
 }
 
 /** What a checkpoint is and where it fits. */
-async function inspect(args: readonly string[], print: Print): Promise<number> {
+async function inspect(args: readonly string[], { print }: Side): Promise<number> {
   const flags = { 'device-gb': { type: 'string' }, context: { type: 'string' } } as const;
   const { values, positionals } = parseFlags(args, flags);
   const folder = only(positionals, 'the folder of a model: argosy inference inspect ./Qwen3-30B-A3B');
@@ -35,7 +35,7 @@ async function inspect(args: readonly string[], print: Print): Promise<number> {
 }
 
 /** Whether a model fits a group of devices, how many agents it carries, and what starts it. */
-async function plan(args: readonly string[], print: Print): Promise<number> {
+async function plan(args: readonly string[], { print }: Side): Promise<number> {
   const string = { type: 'string' } as const;
   const flags = {
     gpus: string,
@@ -60,8 +60,25 @@ async function plan(args: readonly string[], print: Print): Promise<number> {
   return exitCodes.ok;
 }
 
+/** A checkpoint onto a volume, once for all that share it. */
+async function fetchTo(args: readonly string[], { print, interrupted: signal }: Side): Promise<number> {
+  const string = { type: 'string' } as const;
+  const flags = { from: string, to: string, sha256s: string, rehash: { type: 'boolean' } } as const;
+  const { values, positionals } = parseFlags(args, flags);
+  const { from, to, sha256s = null, rehash = false } = values;
+  if (from === undefined || to === undefined || positionals.length > 0) {
+    const message = 'name whence and whither: argosy inference fetch --from https://host/models/name --to /models/name';
+    throw new InvalidInput([{ path: 'inference', message }]);
+  }
+  const { fetchWeights } = await import('#inference');
+  const { files } = await fetchWeights({ from, to, sha256s, rehash }, { say: (line) => print(`${line}\n`), signal });
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  print(`${to} holds ${files.length} files, ${(bytes / 1e9).toFixed(2)} GB\n`);
+  return exitCodes.ok;
+}
+
 /** Whether a group keeps to the contract. */
-async function conform(args: readonly string[], print: Print): Promise<number> {
+async function conform(args: readonly string[], { print }: Side): Promise<number> {
   const { values, positionals } = parseFlags(args, { drain: { type: 'boolean' } } as const);
   const named = only(positionals, 'the address of a group: argosy inference conform grpc:127.0.0.1:50051');
   const { conform: check } = await import('#inference');

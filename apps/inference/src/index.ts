@@ -1,4 +1,5 @@
 export { conform } from './conformance/conform.ts';
+export { fetchWeights } from './fetch/fetch-weights.ts';
 export { ExpertGroup, type GroupSettings } from './group/expert-group.ts';
 export { LocalShard } from './group/local-shard.ts';
 export { RemoteShard } from './group/remote-shard.ts';
