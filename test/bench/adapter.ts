@@ -37,6 +37,7 @@ export const adapter: Benchmark = async (say) => {
     const first = await firstTokenRows(ways);
     say(`${crowd} replies at a time, ${crowdTokens} tokens each`);
     const many = await crowdRows(ways);
+    const hop = await hopRow(client);
     client.close();
     return {
       params: {
@@ -46,7 +47,7 @@ export const adapter: Benchmark = async (say) => {
         'target, share of throughput': 0.95,
         'target, ms of first token': 2,
       },
-      rows: [...first, ...many],
+      rows: [...first, ...many, hop],
       ratios: ratiosOf(first, many),
     };
   } finally {
@@ -82,6 +83,17 @@ function ratiosOf(first: readonly Row[], many: readonly Row[]): Record<string, n
     'throughput, adapter to direct': round(speed('adapter') / speed('direct'), 4),
     ...Object.fromEntries(added),
   };
+}
+
+/** A call that does nothing: what the way to another process costs by itself. */
+async function hopRow(client: inference.InferenceServiceClient): Promise<Row> {
+  const times: number[] = [];
+  for (let i = 0; i < lone; i++) {
+    const since = performance.now();
+    await new Promise((resolve) => client.abort({ requestId: 'none' }, resolve));
+    times.push(performance.now() - since);
+  }
+  return { what: 'hop', way: 'adapter', p50_ms: round(percentile(times, 0.5)), p90_ms: round(percentile(times, 0.9)) };
 }
 
 /** Turn by turn, so that both meet the same machine. */
