@@ -48,8 +48,12 @@ export class TooManyStates extends Error {
   override readonly name = 'TooManyStates';
 }
 
-/** Expressions that one table keeps beside the constraint's own; each costs up to two kilobytes. */
-const MOST_KEPT = 8_000;
+/** Rows of derivatives that one table keeps, at two kilobytes each. */
+const MOST_ROWS = 8_000;
+/** Rows that one token may come to before any is forgotten. */
+const MOST_AT_ONCE = 50_000;
+/** Expressions that it keeps beside the constraint's own. */
+const MOST_KEPT = 40_000;
 /** Options of one choice: each byte costs as many. */
 const MOST_OPTIONS = 1_024;
 
@@ -61,6 +65,7 @@ export class Expressions {
   #kept: ReadonlyMap<string, Expression> = new Map();
   #lastId = 0;
   #derived = 0;
+  #rows = 0;
   readonly #names = new Map<object, number>();
   readonly #texts = new Map<string, Uint8Array>();
 
@@ -86,12 +91,14 @@ export class Expressions {
 
   /** Forgets what was derived, if that is too much. Whoever holds a state can go on with it. */
   trim(): void {
-    if (this.#table.size < this.#kept.size + MOST_KEPT) return;
+    if (this.#rows < MOST_ROWS) return;
+    this.#rows = 0;
+    const isFull = this.#table.size > this.#kept.size + MOST_KEPT;
     for (const one of this.#table.values()) {
       one.row = null;
-      one.near = null;
+      if (isFull) one.near = null;
     }
-    this.#table = new Map(this.#kept);
+    if (isFull) this.#table = new Map(this.#kept);
   }
 
   bytes(set: ByteSet): Expression {
@@ -159,9 +166,10 @@ export class Expressions {
 
   /** What may follow behind a byte. @throws TooManyStates */
   after(from: Expression, byte: number): Expression {
-    from.row ??= new Array<Expression | undefined>(256);
-    const known = from.row[byte];
+    const known = from.row?.[byte];
     if (known !== undefined) return known;
+    if (from.row === null && ++this.#rows > MOST_AT_ONCE) throw new TooManyStates(`more than ${MOST_AT_ONCE} states`);
+    from.row ??= new Array<Expression | undefined>(256);
     this.#derived++;
     const derived = this.#derive(from, byte);
     from.row[byte] = derived;
