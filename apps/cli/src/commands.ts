@@ -36,7 +36,7 @@ const usage = `Argosy answers research questions from documents and the web, quo
     [--web] [--provider NAME]                            searches the web, too; asks these providers alone
     [--published-after DAY] [--published-before DAY]
     [--model extractive | openai:BASE_URL#MODEL | openai-tools:BASE_URL#MODEL]
-    [--max-steps N] [--max-seconds S] [--max-tokens N] [--max-usd X]
+    [--max-steps N] [--max-seconds S] [--max-tokens N] [--max-usd X] [--deadline INSTANT]
     [--citations mark|strict] [--schema FILE]
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped

@@ -20,7 +20,7 @@ describe('parseResearch', () => {
       '--corpus a --quiet Why? --corpus=b --url https://example.org/1 --url https://example.org/2 --mode react ' +
       '--max-steps 3 --max-seconds 1.5 --max-tokens 900 --max-usd 0.25 --allow-domain Example.org --deny-domain bad.example ' +
       '--web --provider arxiv --provider openalex --published-after 2024-01-01 --published-before 2024-12-31 ' +
-      '--citations strict --schema s.json --model openai:http://127.0.0.1:8000/v1#m --out there --json r.json';
+      '--citations strict --deadline 2026-01-31T12:00:00+01:00 --schema s.json --model openai:http://127.0.0.1:8000/v1#m --out there --json r.json';
     expect(parseResearch(line.split(' '))).toEqual({
       question: 'Why?',
       corpora: ['a', 'b'],
@@ -28,6 +28,7 @@ describe('parseResearch', () => {
         question: 'Why?',
         mode: 'react',
         citations: 'strict',
+        deadline: '2026-01-31T12:00:00+01:00',
         budget: { steps: 3, seconds: 1.5, tokens: 900, usd: 0.25 },
         sources: {
           urls: ['https://example.org/1', 'https://example.org/2'],
@@ -66,6 +67,7 @@ describe('parseResearch', () => {
     [['Why?', '--allow-domain', 'https://x'], /^--allow-domain: a host name/],
     [['Why?', '--provider', ''], /^--provider: /],
     [['Why?', '--published-after', 'May'], /^--published-after: a day such as/],
+    [['Why?', '--deadline', 'tomorrow'], /^--deadline: an instant with its offset/],
     [['Why?', '--model', 'gpt'], /"gpt" names no model/],
     [['Why?', '--colour'], /'--colour'.*\nKnown here: --corpus /],
   ])('refuses %j in terms of the command line', (args, message) => {

@@ -29,6 +29,7 @@ const options = {
   'max-seconds': { type: 'string' },
   'max-tokens': { type: 'string' },
   'max-usd': { type: 'string' },
+  deadline: { type: 'string' },
   'allow-domain': { type: 'string', multiple: true },
   'deny-domain': { type: 'string', multiple: true },
   'published-after': { type: 'string' },
@@ -75,10 +76,11 @@ export function parseResearch(args: readonly string[]): ResearchCommand {
   // Resolved, an empty path would be the current folder: what a script gets whose variable is not set.
   if (values.corpus?.includes('')) problems.push({ path: '--corpus', message: 'the path is empty' });
   if (problems.length > 0) throw new InvalidInput(problems);
+  const { mode, citations, deadline } = values;
   return {
     question,
     corpora: values.corpus ?? [],
-    body: parseBody({ question, budget, sources, ...compact({ mode: values.mode, citations: values.citations }) }),
+    body: parseBody({ question, budget, sources, ...compact({ mode, citations, deadline }) }),
     model: values.model === undefined ? null : parseModelSpec(values.model),
     schemaFile: values.schema ?? null,
     outDir: values.out ?? 'argosy-reports',
@@ -110,6 +112,7 @@ function budgetOf(values: Readonly<Record<string, unknown>>, problems: Problem[]
 const flagOf: Readonly<Record<string, string>> = {
   mode: '--mode',
   citations: '--citations',
+  deadline: '--deadline',
   'budget.steps': '--max-steps',
   'budget.seconds': '--max-seconds',
   'budget.tokens': '--max-tokens',

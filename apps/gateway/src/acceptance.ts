@@ -39,10 +39,10 @@ const defaultSteps = 100;
 
 /**
  * Turns a request body into what is frozen with the run.
- * @param today ISO date
+ * @param now the instant of the accept
  * @throws InvalidInput, ModelUnavailable
  */
-export function toRequest(body: ResearchBody, offer: Offer, today: string): ResearchRequest {
+export function toRequest(body: ResearchBody, offer: Offer, now: Date): ResearchRequest {
   const name = body.model ?? offer.defaultModel;
   const model = offeredModel(name, offer);
   const sources = policyOf(body.sources ?? {}, offer);
@@ -59,11 +59,12 @@ export function toRequest(body: ResearchBody, offer: Offer, today: string): Rese
     degraded: [...(model.isLanguageModel ? [] : ['no_llm']), ...(sources.web ? [] : ['no_web_search'])],
     sources,
     limits: {
-      ...limitsOf(body.budget ?? {}, model),
+      ...limitsOf(body.budget ?? {}, model, secondsUntil(body.deadline, now)),
+      ...(body.deadline === undefined ? {} : { deadline: new Date(body.deadline).toISOString() }),
       ...(offer.readsPages && model.isLanguageModel ? readingWithin(smallest(body.budget?.tokens, model)) : {}),
       ...(offer.toolUsd ? { toolUsd: offer.toolUsd } : {}),
     },
-    today,
+    today: now.toISOString().slice(0, 10),
     metadata: body.metadata ?? {},
     ...(body.citations === undefined ? {} : { citations: body.citations }),
     ...(body.output_schema === undefined ? {} : { outputSchema: body.output_schema }),
@@ -126,8 +127,21 @@ function noAuthor(model: string) {
   return { path: 'output_schema', message };
 }
 
-function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel): Limits {
+/** Timers of a process reach no further than 24 days. */
+const furthestDeadlineSeconds = 7 * 86_400;
+
+/** Infinity without a deadline. @throws InvalidInput for one that lies behind or too far ahead */
+function secondsUntil(deadline: string | undefined, now: Date): number {
+  if (deadline === undefined) return Infinity;
+  const seconds = (Date.parse(deadline) - now.getTime()) / 1000;
+  if (seconds > 0 && seconds <= furthestDeadlineSeconds) return seconds;
+  const fault = seconds > 0 ? 'lies more than seven days ahead' : 'is over';
+  throw new InvalidInput([{ path: 'deadline', message: `${fault}; here it is ${now.toISOString()}` }]);
+}
+
+function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel, leftSeconds: number): Limits {
   const { steps = defaultSteps, tokens, seconds, usd, output_tokens: outputTokens, tool_calls: toolCalls } = budget;
+  const time = Math.min(seconds ?? Infinity, leftSeconds);
   return {
     budget: {
       steps,
@@ -139,7 +153,7 @@ function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: Configured
     },
     contextTokens: model.contextTokens,
     ...(model.isLanguageModel ? reservesWithin(smallest(tokens, model), outputTokens) : noReserves),
-    answerSeconds: model.isLanguageModel ? Math.min(120, (seconds ?? 0) / 4) : 0,
+    answerSeconds: model.isLanguageModel && Number.isFinite(time) ? Math.min(120, time / 4) : 0,
     prices: model.prices,
   };
 }

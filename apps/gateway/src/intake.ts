@@ -60,7 +60,7 @@ export class Intake {
     await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
     const now = new Date();
     const { providers } = await this.#runs.tenants.settings(tenantId);
-    const request = toRequest(body, offerTo(this.#offer, providers), now.toISOString().slice(0, 10));
+    const request = toRequest(body, offerTo(this.#offer, providers), now);
     if (preface !== undefined) this.#expectReader(request.model);
     return await this.#runs.accept({
       tenantId,

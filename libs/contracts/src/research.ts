@@ -83,6 +83,14 @@ export const researchBody = z
       .optional()
       .meta({ description: 'A model that this deployment offers; nothing else is used instead.' }),
     budget: budget.optional(),
+    deadline: z.iso
+      .datetime({ offset: true, error: 'an instant with its offset, such as 2026-01-31T12:00:00Z' })
+      .optional()
+      .meta({
+        description:
+          'When the run is to have ended, at most seven days ahead: it answers before with what it has, and ends `incomplete`. One that still waits then ends when its turn comes, without research.',
+        examples: ['2026-01-31T12:00:00Z'],
+      }),
     sources: sources.optional(),
     citations: z
       .enum(['mark', 'strict'])

@@ -1,10 +1,40 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { limitsOf } from '../../../test/support/research.ts';
-import { type Limits, nothingSpent, type Permit, permit, type Spending, spendModelCall, tokensOf } from './budget.ts';
+import {
+  fromStart,
+  type Limits,
+  nothingSpent,
+  type Permit,
+  permit,
+  type Spending,
+  spendModelCall,
+  tokensOf,
+} from './budget.ts';
 
 const spentOf = (changes: Partial<Spending>): Spending => ({ ...nothingSpent, ...changes });
 const prices = { promptUsd: 1, cachedUsd: 0.1, completionUsd: 4 };
+
+describe('fromStart', () => {
+  const start = Date.parse('2026-01-31T12:00:00Z');
+  const limits = limitsOf({ deadline: '2026-01-31T12:00:40.000Z', answerSeconds: 20 });
+
+  it('makes the time to the deadline a budget in seconds, with a reserve that fits it', () => {
+    expect(fromStart(limits, start)).toMatchObject({ budget: { seconds: 40 }, answerSeconds: 10 });
+    expect(fromStart(limitsOf(), start)).toEqual(limitsOf());
+  });
+
+  it('keeps to whichever comes first, the deadline or the budget', () => {
+    const secondsOf = (seconds: number) =>
+      fromStart({ ...limits, budget: { steps: 9, seconds } }, start).budget.seconds;
+    expect([secondsOf(30), secondsOf(50)]).toEqual([30, 40]);
+  });
+
+  it('leaves a run that starts behind its deadline nothing to ask a model for', () => {
+    const late = fromStart(limits, start + 60_000);
+    expect(permit(nothingSpent, 1000, 0, late)).toEqual({ kind: 'stop', reason: 'max_seconds' });
+  });
+});
 
 describe('permit', () => {
   it('lets a run without limits research on', () => {

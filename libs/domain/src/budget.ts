@@ -26,6 +26,8 @@ export interface Prices {
 /** Everything that bounds a run; frozen when it is accepted. */
 export interface Limits {
   readonly budget: Budget;
+  /** ISO instant by which the run is to end; `fromStart` makes seconds of it. */
+  readonly deadline?: string;
   /** Context window of the model in tokens; null for no window. */
   readonly contextTokens: number | null;
   /** Longest reply of an ordinary step, in tokens. */
@@ -45,6 +47,18 @@ export interface Limits {
   readonly prices: Prices | null;
   /** Price of one call by tool, in USD; a tool that is not named is free. */
   readonly toolUsd?: Readonly<Record<string, number>>;
+}
+
+/**
+ * The limits of a run that started then: a deadline becomes seconds since the start, the same at every later claim.
+ * A run that waited long keeps less back for its answer; none is left behind the deadline.
+ */
+export function fromStart(limits: Limits, startedAtMs: number): Limits {
+  const { budget, deadline, answerSeconds } = limits;
+  if (deadline === undefined) return limits;
+  const leftSeconds = Math.max(0, (Date.parse(deadline) - startedAtMs) / 1000);
+  const seconds = Math.min(budget.seconds ?? leftSeconds, leftSeconds);
+  return { ...limits, budget: { ...budget, seconds }, answerSeconds: Math.min(answerSeconds, seconds / 4) };
 }
 
 /** Tokens of the one model call that reads a page. The prompt is an estimate where nothing counts it. */

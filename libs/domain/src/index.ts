@@ -1,5 +1,6 @@
 export {
   type Budget,
+  fromStart,
   type LimitReason,
   type Limits,
   type Permit,

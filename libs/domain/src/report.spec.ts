@@ -69,7 +69,7 @@ describe('buildReport', () => {
   it.each<[Ending, string]>([
     [{ status: 'incomplete', reason: 'max_steps' }, 'after 3 model replies; raise budget.steps'],
     [{ status: 'incomplete', reason: 'max_tokens' }, 'after 1000 tokens; raise budget.tokens'],
-    [{ status: 'incomplete', reason: 'max_seconds' }, 'after 12.346 s; raise budget.seconds'],
+    [{ status: 'incomplete', reason: 'max_seconds' }, 'after 12.346 s; raise budget.seconds, or name a later deadline'],
     [{ status: 'incomplete', reason: 'max_usd' }, 'after 0.0123 USD; raise budget.usd'],
     [{ status: 'incomplete', reason: 'context' }, 'context window was full'],
     [{ status: 'cancelled' }, 'was cancelled'],

@@ -117,7 +117,8 @@ const limitMessages = {
     `The step budget ended the research after ${u.steps} model replies; raise budget.steps.`,
   max_tokens: (u: ReportUsage) =>
     `The token budget ended the research after ${u.prompt_tokens + u.completion_tokens} tokens; raise budget.tokens.`,
-  max_seconds: (u: ReportUsage) => `The time budget ended the research after ${u.seconds} s; raise budget.seconds.`,
+  max_seconds: (u: ReportUsage) =>
+    `The time budget ended the research after ${u.seconds} s; raise budget.seconds, or name a later deadline.`,
   max_usd: (u: ReportUsage) => `The money budget ended the research after ${u.usd.toFixed(4)} USD; raise budget.usd.`,
   max_output_tokens: (u: ReportUsage) =>
     `The budget of what the model may write ended the research after ${u.completion_tokens} tokens; raise budget.output_tokens.`,

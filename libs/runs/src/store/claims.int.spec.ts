@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
   acceptanceOf,
   asked,
+  limitsOf,
   observationOf,
   placed,
   reportOf,
@@ -81,6 +82,20 @@ describeStores((stores) => {
       await set('schema_version = 99');
       expect(await claim(database(), 'acme', 'run', 'w1')).toBeNull();
       expect(await view()).toMatchObject({ status: 'queued' });
+    });
+
+    it('counts a deadline from the first claim on, whoever claims and however late', async () => {
+      const deadline = new Date(Date.now() + 3_600_000).toISOString();
+      await accept(
+        database(),
+        acceptanceOf('acme', 'run', { request: requestOf({ limits: limitsOf({ deadline, answerSeconds: 5 }) }) }),
+      );
+      const { request } = await owned('w1');
+      expect(request.limits).toMatchObject({ deadline, answerSeconds: 5 });
+      expect(request.limits.budget.seconds).toBeGreaterThan(3_000);
+      expect(request.limits.budget.seconds).toBeLessThanOrEqual(3_600);
+      await endLease(database(), 'w1');
+      expect((await owned('w2')).request).toEqual(request);
     });
 
     it('reads what an older release stored, which knew no search providers, for the run and for its calls', async () => {

@@ -1,5 +1,5 @@
 import type { ResearchEvent, ResearchRequest, StoredRequest } from '#domain';
-import { eventSchemaVersion, upcastRequest } from '#domain';
+import { eventSchemaVersion, fromStart, upcastRequest } from '#domain';
 import { messageOf } from '#errors';
 import { Batching } from './batching.ts';
 import type { Statements } from './database.ts';
@@ -9,6 +9,7 @@ import type { Ownership } from './ledger.ts';
 
 /** A run in the hands of one worker, with all it needs to go on. */
 export interface Claim extends Ownership {
+  /** What was accepted; a deadline counts among its limits in seconds, too. */
   readonly request: ResearchRequest;
   /** Committed events, oldest first. */
   readonly log: readonly ResearchEvent[];
@@ -37,6 +38,8 @@ interface ClaimedRow {
   readonly request: StoredRequest;
   readonly cancel_requested: boolean;
   readonly elapsed: number;
+  /** Milliseconds since 1970. */
+  readonly started_ms: number;
   readonly lost_claims: number;
   readonly traceparent: string;
   readonly error: string | null;
@@ -77,7 +80,8 @@ WITH input AS MATERIALIZED (
   SELECT tenant_id, run_id, last_seq, 'step.started', $2::int, '{"step": 0}'::jsonb FROM claimed WHERE epoch = 1
 )
 SELECT ord, epoch, last_step, request, cancel_requested, lost_claims, traceparent, error,
-  extract(epoch FROM now() - started_at)::float8 AS elapsed FROM claimed`;
+  extract(epoch FROM now() - started_at)::float8 AS elapsed,
+  (extract(epoch FROM started_at) * 1000)::float8 AS started_ms FROM claimed`;
 
 /**
  * Takes a run that nobody alive owns, for a worker whose own lease is alive: the epoch grows by one, and every write of
@@ -112,9 +116,10 @@ export class Claims {
     const row = await this.#batching.add(candidate);
     if (row === undefined) return null;
     const ownership = { ...candidate, epoch: row.epoch };
+    const request = upcastRequest(row.request);
     return {
       ...ownership,
-      request: upcastRequest(row.request),
+      request: { ...request, limits: fromStart(request.limits, row.started_ms) },
       log: row.last_step === 0 ? [] : await logOrLetGo(this.#database, ownership),
       elapsedSeconds: row.elapsed,
       cancelRequested: row.cancel_requested,
