@@ -40,7 +40,7 @@ describe('parseResearch', () => {
           published_before: '2024-12-31',
         },
       },
-      model: { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'm' },
+      model: { kind: 'openai', baseUrls: ['http://127.0.0.1:8000/v1'], model: 'm' },
       schemaFile: 's.json',
       outDir: 'there',
       jsonFile: 'r.json',

@@ -131,9 +131,10 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions,
   };
   return buildModel(spec, {
     extractive: extractiveModel,
-    openai: ({ baseUrl, model, profile = 'tongyi-v1' }) =>
+    openai: ({ baseUrls: [baseUrl = '', ...otherUrls], model, profile = 'tongyi-v1' }) =>
       openAiModel({
         baseUrl,
+        otherUrls,
         model,
         profile: profiles[profile],
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,

@@ -10,6 +10,7 @@ import type { Failed } from './openai-faults.ts';
 import type { Prompt } from './profile.ts';
 import { countByEstimate, countByTokenizer } from './prompt-count.ts';
 import { type Attempt, defaultRetryPolicy, retrying } from './retry.ts';
+import { askRouted } from './routing/ask-routed.ts';
 import { blocksOf } from './routing/prompt-blocks.ts';
 import type { RoutedTurn } from './routing/session-router.ts';
 import { Telling } from './telling.ts';
@@ -70,29 +71,15 @@ async function counted(
   }
 }
 
-/** Asks the home of the session; where that cannot answer, the next best group at once, until each was asked. */
 async function attempt(groups: GrpcGroups, call: Call, stop: AbortSignal): Promise<Attempt<Received>> {
-  const { router } = groups;
-  const turn = turnOf(groups, call);
-  const refusing = new Map<string, Failed>();
-  const before = new Set<string>();
-  for (;;) {
-    const route = await router.route({ ...turn, refusing: new Set(refusing.keys()) });
-    if (route === null) return refusedByAll([...refusing.values()], call);
-    if (route.from !== null) before.add(route.from);
-    const result = await replyFrom({ address: route.group, group: groups.at(route.group) }, call, stop);
-    if (result.ok) {
-      router.taken(turn, route.group);
-      before.delete(route.group);
-      groups.left(before, call.request);
-      return result;
-    }
-    if (result.because === undefined || stop.aborted) return result;
-    if (result.because === 'gone') router.failed(route.group);
-    // Who is at home there waits in line there: what is kept for it is worth more than a shorter line.
-    if (result.because === 'busy' && route.by === 'home') return result;
-    refusing.set(route.group, result);
-  }
+  return await askRouted({
+    router: groups.router,
+    turn: turnOf(groups, call),
+    ask: async (address) => await replyFrom({ address, group: groups.at(address) }, call, stop),
+    stop,
+    left: (addresses) => groups.left(addresses, call.request),
+    refusedByAll: (refusals) => refusedByAll(refusals, call),
+  });
 }
 
 function turnOf(groups: GrpcGroups, { request, prompt, sessionTokens }: Call): RoutedTurn {

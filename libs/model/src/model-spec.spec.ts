@@ -8,15 +8,19 @@ describe('parseModelSpec', () => {
     ['extractive', { kind: 'extractive' }],
     [
       ' openai:http://127.0.0.1:8000/v1/#org/Model-30B ',
-      { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'org/Model-30B' },
+      { kind: 'openai', baseUrls: ['http://127.0.0.1:8000/v1'], model: 'org/Model-30B' },
     ],
     [
       'openai:https://api.example.com/v1?v=2#qwen3:30b',
-      { kind: 'openai', baseUrl: 'https://api.example.com/v1?v=2', model: 'qwen3:30b' },
+      { kind: 'openai', baseUrls: ['https://api.example.com/v1?v=2'], model: 'qwen3:30b' },
+    ],
+    [
+      'openai:http://a:1/v1,http://b:2/v1/#m',
+      { kind: 'openai', baseUrls: ['http://a:1/v1', 'http://b:2/v1'], model: 'm' },
     ],
     [
       'openai-tools:http://127.0.0.1:8000/v1#qwen3',
-      { kind: 'openai', baseUrl: 'http://127.0.0.1:8000/v1', model: 'qwen3', profile: 'openai-tools-v1' },
+      { kind: 'openai', baseUrls: ['http://127.0.0.1:8000/v1'], model: 'qwen3', profile: 'openai-tools-v1' },
     ],
     ['grpc:pods.inference:50051', { kind: 'grpc', addresses: ['pods.inference:50051'], name: null }],
     ['grpc:[::1]:9', { kind: 'grpc', addresses: ['[::1]:9'], name: null }],
@@ -34,6 +38,7 @@ describe('parseModelSpec', () => {
     ['openai-tools:', /"openai-tools:" lacks the base URL and the model.*Example: openai-tools:http/],
     ['openai-tools:ftp://h#m', /^model: openai-tools: "ftp:.*is not an http or https URL/],
     ['openai:127.0.0.1:8000#m', /is not an http or https URL/],
+    ['openai:http://a:1/v1,http://u:p@b/v1#m', /must not carry a user name/],
     ['openai:ftp://h/v1#m', /is not an http or https URL/],
     ['openai:http://h/v1/chat/completions#m', /before \/chat\/completions/],
     ['grpc:host', /is not grpc:HOST:PORT/],

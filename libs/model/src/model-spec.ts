@@ -7,7 +7,12 @@ import type { ProfileId } from './profile.ts';
 export type ModelSpec =
   | { readonly kind: 'extractive' }
   /** `profile`: how to speak with the model; absent for `tongyi-v1`. */
-  | { readonly kind: 'openai'; readonly baseUrl: string; readonly model: string; readonly profile?: ProfileId }
+  | {
+      readonly kind: 'openai';
+      readonly baseUrls: readonly string[];
+      readonly model: string;
+      readonly profile?: ProfileId;
+    }
   /** `addresses`: `host:port` of each group that serves it; `name`: what requests call it, null for the addresses. */
   | { readonly kind: 'grpc'; readonly addresses: readonly string[]; readonly name: string | null };
 
@@ -38,7 +43,7 @@ const MOST_GROUPS = 64;
 const EXAMPLES = `Examples: extractive, ${OPENAI_EXAMPLE}, ${TOOLS_EXAMPLE}, ${GRPC_EXAMPLE}`;
 
 /**
- * Reads `extractive`, `openai:BASE_URL#MODEL` for a Tongyi agent (profile `tongyi-v1`), `openai-tools:BASE_URL#MODEL` for
+ * Reads `extractive`, `openai:BASE_URL#MODEL` (or several base URLs with commas) for a Tongyi agent (profile `tongyi-v1`), `openai-tools:BASE_URL#MODEL` for
  * any other model that calls tools natively (profile `openai-tools-v1`), or `grpc:HOST:PORT`.
  * @throws InvalidInput saying what is wrong, with examples
  */
@@ -72,13 +77,15 @@ function openAiSpec(spec: string, profile?: ProfileId): ModelSpec {
   const hash = rest.indexOf('#');
   const url = hash < 0 ? rest : rest.slice(0, hash);
   const model = hash < 0 ? '' : rest.slice(hash + 1).trim();
-  const problem = baseUrlProblem(url);
+  // A comma is a part of an address unless another one begins behind it.
+  const urls = url.split(/,(?=\s*https?:)/).map((one) => one.trim());
+  const problem = urls.map(baseUrlProblem).find((found) => found !== undefined);
   if (problem !== undefined) throw wrong(`${kind}: ${problem}. ${example}`);
-  const baseUrl = url.replace(/\/+$/, '');
+  const baseUrls = [...new Set(urls.map((one) => one.replace(/\/+$/, '')))];
   if (model === '') {
     throw wrong(`"${kind}:${url}" lacks #MODEL, the name under which the server offers it. ${example}`);
   }
-  return { kind: 'openai', baseUrl, model, ...(profile === undefined ? {} : { profile }) };
+  return { kind: 'openai', baseUrls, model, ...(profile === undefined ? {} : { profile }) };
 }
 
 function grpcSpec(rest: string): ModelSpec {

@@ -58,11 +58,8 @@ export function connectFault(thrown: unknown, { baseUrl }: Endpoint): Failed {
   const { code = '', message = '' } = systemError.safeParse(thrown).data?.cause ?? {};
   const why =
     [message.includes(code) ? '' : code, message].filter((part) => part !== '').join(': ') || messageOf(thrown);
-  return failed(
-    'transient',
-    `No model server answers at ${baseUrl} (${why}). Check that it is running and that the address is right: curl ${modelsUrl(baseUrl)}`,
-    thrown,
-  );
+  const words = `No model server answers at ${baseUrl} (${why}). Check that it is running and that the address is right: curl ${modelsUrl(baseUrl)}`;
+  return { ...failed('transient', words, thrown), because: 'gone' };
 }
 
 /** The server said no. `words` is the start of its body. */
@@ -72,7 +69,17 @@ export function statusFault(response: Response, words: string, endpoint: Endpoin
   const said = serverWords(words, endpoint);
   const message = `The model server at ${endpoint.baseUrl} refused with ${status}${said ? `: ${said}` : ''}. ${advice}`;
   const retryAfterMs = kind === 'quota' || kind === 'transient' ? retryAfter(response.headers, now) : undefined;
-  return { ...failed(kind, message), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  const because = serverStateBy(status);
+  return {
+    ...failed(kind, message),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(because === undefined ? {} : { because }),
+  };
+}
+
+function serverStateBy(status: number): ServerState | undefined {
+  if (status === 429) return 'busy';
+  return status === 502 || status === 503 || status === 504 ? 'away' : undefined;
 }
 
 /** The server reported an error inside a stream that had begun well. */

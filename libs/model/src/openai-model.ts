@@ -12,12 +12,19 @@ import { type OutputField, outputFields } from './output-form.ts';
 import type { Profile, Prompt } from './profile.ts';
 import { type CountPrompt, countByEstimate, countByTokenizer } from './prompt-count.ts';
 import { type Attempt, defaultRetryPolicy, type RetryPolicy, retrying } from './retry.ts';
+import { askRouted } from './routing/ask-routed.ts';
+import { blocksOf } from './routing/prompt-blocks.ts';
+import { type SessionDirectory, SessionRouter } from './routing/session-router.ts';
 import { type SilenceWatch, silenceWatch } from './silence.ts';
 
 /** An OpenAI-compatible server and how to treat it. */
 export interface OpenAiModelOptions {
   /** Everything before `/chat/completions`, for example `http://127.0.0.1:8000/v1`. */
   readonly baseUrl: string;
+  /** Further servers of the same model: a run stays with one of them. */
+  readonly otherUrls?: readonly string[];
+  /** Where sessions have their homes among several servers. Null, the default: this process remembers its own. */
+  readonly directory?: SessionDirectory | null;
   readonly model: string;
   /** Sent as a bearer token; never part of a message. */
   readonly apiKey?: string;
@@ -53,10 +60,13 @@ const MOST_CHARACTERS_PER_TOKEN = 32;
  * @throws InvalidInput when the base URL or the key cannot be used
  */
 export function openAiModel(options: OpenAiModelOptions): ChatModel {
-  checkEndpoint(options);
+  const urls = [options.baseUrl, ...(options.otherUrls ?? [])];
+  for (const baseUrl of urls) checkEndpoint({ ...options, baseUrl });
+  const directory = urls.length === 1 ? null : (options.directory ?? null);
   const { profile, clock = systemClock, random = Math.random } = options;
   const policy = { ...defaultRetryPolicy, ...options.retry };
   const count = options.tokenizer === undefined ? countByEstimate : countByTokenizer(options.tokenizer);
+  const router = new SessionRouter({ groups: urls, directory, clock });
   const servedModels = new WeakMap<Turn, string>();
   const appendOnly = new AppendOnly(options.logger);
   return {
@@ -71,19 +81,21 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
       // A run's first turn is the same object for as long as one worker drives it.
       const [run] = request.turns;
       const servedModel = run && servedModels.get(run);
-      const call: Call = { options, request, prompt, maxTokens, servedModel, onDelta, clock };
-      const received = await retrying((stop) => attempt(call, stop), { policy, clock, random, signal });
+      const call: Call = { options, router, request, prompt, maxTokens, servedModel, onDelta, clock };
+      const received = await retrying((stop) => attemptRouted(call, stop), { policy, clock, random, signal });
       if (run && received.servedModel !== undefined) servedModels.set(run, received.servedModel);
       const reply = await replyOf(received, call, count);
       appendOnly.replied(request, prompt.messages, reply.text);
       return reply;
     },
+    release: async (session) => void (await router.end(keyOf(options, session))),
   };
 }
 
 /** What all tries of one call share. */
 interface Call {
   readonly options: OpenAiModelOptions;
+  readonly router: SessionRouter;
   readonly request: ChatRequest;
   readonly prompt: Prompt;
   readonly maxTokens: number;
@@ -104,6 +116,38 @@ function checkEndpoint({ baseUrl, apiKey }: OpenAiModelOptions): void {
   if (problems.length > 0) throw new InvalidInput(problems);
 }
 
+/** Names a session among those of all models and tenants. */
+function keyOf(
+  { model }: OpenAiModelOptions,
+  { session, tenant = '' }: Pick<ChatRequest, 'session' | 'tenant'>,
+): string {
+  return JSON.stringify([model, tenant, session]);
+}
+
+/** At the server that the session is at home with; such servers tell no load, so that new ones go by the hash. */
+async function attemptRouted(call: Call, stop: AbortSignal): Promise<Attempt<Received>> {
+  const { options, router, request, prompt } = call;
+  return await askRouted({
+    router,
+    turn: {
+      session: keyOf(options, request),
+      lasts: request.reading === undefined,
+      blocks: blocksOf(prompt.messages, request.tenant ?? ''),
+      promptTokens: Math.ceil(prompt.weight),
+      wantedTokens: 0,
+      refusing: new Set(),
+    },
+    ask: async (baseUrl) => await attempt({ ...call, options: { ...options, baseUrl } }, stop),
+    stop,
+    left: () => undefined,
+    refusedByAll: (refusals) => refusals.at(-1) ?? missing(),
+  });
+}
+
+function missing(): never {
+  throw new Error('a model without servers was asked');
+}
+
 /** One request from connect to the last byte. `stop` fires on the caller's wish and on the deadline of all tries. */
 async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Received>> {
   const { options, clock } = call;
@@ -113,7 +157,8 @@ async function attempt(call: Call, stop: AbortSignal): Promise<Attempt<Received>
     return await receive(response, call, silence);
   } catch (error) {
     if (!(error instanceof BrokenWire)) throw error;
-    if (silence.signal.aborted) return stalled(`sent nothing for ${silence.signal.reason} ms`, options);
+    if (silence.signal.aborted)
+      return { ...stalled(`sent nothing for ${silence.signal.reason} ms`, options), because: 'gone' };
     return stop.aborted ? stalled('was still at it when its time was over', options) : error.failed;
   } finally {
     silence.end();
@@ -195,7 +240,10 @@ async function* bodyOf(response: Response, { options }: Call, silence: SilenceWa
   try {
     for (;;) {
       const { done, value } = await pieces.read().catch((error: unknown) => {
-        throw new BrokenWire(stalled('cut the connection in the middle of its reply', options, error));
+        throw new BrokenWire({
+          ...stalled('cut the connection in the middle of its reply', options, error),
+          because: 'gone',
+        });
       });
       if (done) return;
       silence.heard(options.idleMs ?? 60_000);
