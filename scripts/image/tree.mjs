@@ -5,6 +5,7 @@ import { lockedPackages } from '../setup/dependencies.mjs';
 import { Fault } from '../setup/fault.mjs';
 import { inRoot } from '../setup/paths.mjs';
 import { runtimePackages } from './packages.mjs';
+import { billOf } from './sbom.mjs';
 
 /** Of package.json, what Node and the metrics read; `imports` is how the parts find each other. */
 const keptFields = ['name', 'version', 'description', 'license', 'type', 'bin', 'imports'];
@@ -14,7 +15,7 @@ const isForBuilding = (file) => /\.(d\.[cm]?ts|[cm]?ts|map|tsbuildinfo)$/.test(f
 const isOwnPackageOf = (place) => (file) => !file.slice(inRoot(place).length).includes(`${path.sep}node_modules`);
 
 /**
- * Copies dist, the packages that it runs on and the licence into a folder, which a container has as /opt/argosy.
+ * Copies dist, the packages that it runs on, a bill of these and the licence into a folder, which a container has as /opt/argosy.
  * @param {string} to is made; must be empty
  * @returns {{ packages: number }}
  * @throws {Fault} when there is something in the folder already
@@ -28,11 +29,14 @@ export function layOutTree(to) {
       recursive: true,
       filter: (file) => !isForBuilding(file),
     });
-  const packages = runtimePackages(lockedPackages());
+  const locked = lockedPackages();
+  const packages = runtimePackages(locked);
   for (const place of packages) copyPackage(place, to);
   const whole = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'));
   const kept = Object.fromEntries(keptFields.map((field) => [field, whole[field]]));
   writeFileSync(path.join(to, 'package.json'), `${JSON.stringify(kept, null, 2)}\n`);
+  const bill = billOf(packages, locked, { name: whole.name, version: whole.version });
+  writeFileSync(path.join(to, 'sbom.json'), `${JSON.stringify(bill, null, 2)}\n`);
   cpSync(inRoot('LICENSE'), path.join(to, 'LICENSE'));
   chmodSync(path.join(to, whole.bin.argosy), 0o755);
   return { packages: packages.length };

@@ -17,6 +17,7 @@ import {
   valueSets,
   valuesOf,
 } from './chart.ts';
+import { describedValues, readmeOf } from './values-table.ts';
 
 const golden = (set: string): string => join(import.meta.dirname, '..', 'golden', 'helm', `${set}.yaml`);
 const laptop = [valuesOf('laptop')];
@@ -195,11 +196,16 @@ describe('values.yaml', () => {
   const pools = (path: string): boolean => path.startsWith('toolWorkers.pools');
 
   it('says of each value what it is for', () => {
-    const lines = text.split('\n');
-    const described = lines.filter(
-      (line, index) => /^\s+(?!#)[\w]+:|^\w+:/.test(line) && /^\s*# -- \S/.test(lines[index - 1] ?? ''),
-    );
-    expect(described.length).toBeGreaterThanOrEqual(leaves(values, schema, '').filter((path) => !pools(path)).length);
+    const described = new Set(describedValues(text).map(({ path }) => path));
+    const covered = (path: string): boolean =>
+      described.has(path) || (path.includes('.') && covered(path.slice(0, path.lastIndexOf('.'))));
+    expect(leaves(values, schema, '').filter((path) => !pools(path) && !covered(path))).toEqual([]);
+  });
+
+  it('is what the README of the chart says', () => {
+    const file = join(chartFolder, 'README.md');
+    if (process.env['WRITE_GOLDEN'] === '1') writeFileSync(file, readmeOf(text));
+    expect(readFileSync(file, 'utf8')).toBe(readmeOf(text));
   });
 
   it('has a place in the schema for each value, which takes no other', () => {

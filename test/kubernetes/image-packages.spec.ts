@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { runtimePackages } from '../../scripts/image/packages.mjs';
+import { billOf } from '../../scripts/image/sbom.mjs';
 
 const needs = (...names: string[]) => ({ dependencies: Object.fromEntries(names.map((name) => [name, '1'])) });
 
@@ -43,5 +44,22 @@ describe('the packages of an image', () => {
   it('end where packages need each other', () => {
     const locked = { '': needs('a'), 'node_modules/a': needs('b'), 'node_modules/b': needs('a') };
     expect(runtimePackages(locked)).toEqual(['node_modules/a', 'node_modules/b']);
+  });
+});
+
+describe('the bill of an image', () => {
+  it('has each package with its address, licence and hash', () => {
+    const locked = {
+      'node_modules/a/node_modules/@x/b': { version: '1.2.3', license: 'MIT', integrity: 'sha512-AAEC' },
+    };
+    const { components } = billOf(Object.keys(locked), locked, { name: 'argosy', version: '0.1.0' });
+    expect(components).toEqual([
+      expect.objectContaining({
+        name: '@x/b',
+        purl: 'pkg:npm/%40x/b@1.2.3',
+        licenses: [{ expression: 'MIT' }],
+        hashes: [{ alg: 'SHA-512', content: '000102' }],
+      }),
+    ]);
   });
 });

@@ -10,9 +10,9 @@ import { Deployment, type Manners, mannersOf, Service } from './deployment.ts';
 
 const runs = 50;
 const replicas = 2;
-/** Milliseconds of each of the five parts of a reply: a run takes most of a minute. */
-const partMs = 1_500;
-const patienceMs = 300_000;
+/** Milliseconds of each of the five parts of a reply: a run takes a minute or two. */
+const partMs = 3_000;
+const patienceMs = 600_000;
 
 const withServers = canOwnServers ? describe : describe.skip;
 
