@@ -21,8 +21,9 @@ const texts = (minLength: number, maxLength: number): fc.Arbitrary<string> =>
 
 const isNear = (value: number): boolean => value === 0 || (Math.abs(value) > 1e-299 && Math.abs(value) < 1e299);
 
-/** JSON of any kind, but for numbers at the ends of what a double holds. */
+/** JSON of any kind, but for numbers at the ends of what a double holds, and for names that ajv takes for methods. */
 const plainValues = fc.jsonValue({ maxDepth: 1 }).map((value): unknown => {
+  if (Object.keys(value ?? {}).some((name) => name in Object.prototype)) return null;
   return JSON.parse(JSON.stringify(value), (_, one: unknown) => (typeof one === 'number' && !isNear(one) ? 7 : one));
 });
 

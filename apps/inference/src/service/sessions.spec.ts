@@ -133,8 +133,10 @@ describe('a run whose group is lost in the middle of a reply', () => {
     if (whole === undefined || rest === undefined) throw new Error('the reply did not go on');
     expect(rest.generated?.length).toBeGreaterThanOrEqual(20);
     expect(rest.sampling).toEqual(whole.sampling);
-    expect(pieces.join('')).toBe(reply.text);
-    expect(reply.text).toBe(await textOf(await group.stage({}, wide), whole));
+    // What a model of random weights says may hold a NUL, which no database takes.
+    const kept = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+    expect(kept(pieces.join(''))).toBe(reply.text);
+    expect(reply.text).toBe(kept(await textOf(await group.stage({}, wide), whole)));
     expect(reply.usage.completionTokens).toBeLessThanOrEqual(60);
   }, 30_000);
 });

@@ -165,8 +165,10 @@ export class Guide {
     try {
       return work();
     } catch (error) {
-      if (error instanceof TooManyStates) throw new ConstraintTooLarge(error.message, { cause: error });
-      throw error;
+      if (!(error instanceof TooManyStates)) throw error;
+      // Or the next reply under this constraint would find no room, whatever it says.
+      this.#on.trim();
+      throw new ConstraintTooLarge(error.message, { cause: error });
     }
   }
 }
