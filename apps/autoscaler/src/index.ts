@@ -1,3 +1,6 @@
+export { Autoscaler } from './autoscaler.ts';
+export type { Cluster } from './cluster/cluster.ts';
+export { openCluster } from './cluster/kubernetes.ts';
 export { decide } from './core/decide.ts';
 export type {
   Action,
@@ -13,3 +16,4 @@ export type {
   Signals,
   Unit,
 } from './core/state.ts';
+export { Leadership } from './leadership.ts';

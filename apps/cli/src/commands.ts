@@ -13,6 +13,7 @@ import { Contact, outlast } from './outage.ts';
 import { type Progress, RunProgress } from './progress.ts';
 import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
+import { scale } from './scale.ts';
 import { secrets } from './secrets.ts';
 import { tenants } from './tenants.ts';
 import { verifyReport } from './verify.ts';
@@ -50,6 +51,7 @@ const usage = `Argosy answers research questions from documents and the web, quo
     [--name NAME] [--retention-days N] [--providers A,B] [--concurrent-runs N] [--requests-per-minute N]
     [--tokens-per-day N] [--usd-per-day X]
   argosy audit verify --tenant TENANT [--head HASH]      looks for changes in the log of what was done for a tenant
+  argosy scale explain [POOL] [--last N]                 how large each pool of ARGOSY_DATABASE_URL shall be, and why
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
   argosy inference plan --gpus 2xA100-80 --model DIR     memory, tokens of context, agents, launch lines; --json
@@ -85,6 +87,8 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await audit(rest, around.config, around.terminal);
     case 'verify':
       return await verify(rest, around.terminal);
+    case 'scale':
+      return await scale(rest, around.config, around.terminal);
     case 'inference':
       return await inference(rest, around.terminal);
     case 'doctor':

@@ -74,6 +74,20 @@ const schema = z.object({
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
   ARGOSY_TOOL_CONCURRENCY: positive.default(8),
+  ARGOSY_INSTANCE: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'is not a name like a machine has')
+    .optional(),
+  ARGOSY_POOLS_FILE: z.string().min(1).optional(),
+  ARGOSY_NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not the name of a namespace')
+    .default('default'),
+  ARGOSY_SCALE_LEASE: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not the name of a Lease')
+    .default('argosy-autoscaler'),
+  ARGOSY_KUBECONFIG: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_CA_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_CERT_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_KEY_FILE: z.string().min(1).optional(),

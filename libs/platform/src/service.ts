@@ -214,7 +214,7 @@ class Service<C extends Config> {
       keeping.role = await start({
         config: this.#config,
         logger: this.#logger,
-        workerId: `${this.#role}-${hostname()}-${this.#host.pid}-${randomBytes(4).toString('hex')}`,
+        workerId: `${this.#role}-${this.#config.ARGOSY_INSTANCE ?? hostname()}-${this.#host.pid}-${randomBytes(4).toString('hex')}`,
         health: this.#health,
         keep: (resource) => {
           for (const message of resource.warnings ?? []) this.#sayOnce('warning', { message });

@@ -84,7 +84,7 @@ export interface PoolState {
   readonly signals?: Signals;
   readonly memory?: PoolMemory;
   /** Why this pool may not be touched: it is missing, or somebody else scales it. */
-  readonly barred?: { readonly alarm: 'pool-missing' | 'second-owner'; readonly why: string };
+  readonly barred?: { readonly alarm: 'pool-missing' | 'second-owner' | 'signals-missing'; readonly why: string };
 }
 
 export interface Budgets {

@@ -1,0 +1,81 @@
+import { type Cluster, type LeaseView, Overtaken } from './cluster/cluster.ts';
+
+/** Times of a leadership, in ms. `limitMs` after its last renewal a leader stops acting, `durationMs` after it another may begin. */
+export interface LeaseTimes {
+  readonly durationMs: number;
+  readonly limitMs: number;
+}
+
+const usualLease: LeaseTimes = { durationMs: 30_000, limitMs: 20_000 };
+
+/** What leadership needs to know of time: one that only grows, and one for others to read. */
+export interface Clocks {
+  readonly steadyMs: () => number;
+  readonly date: () => Date;
+}
+
+/**
+ * Leadership by a Lease. Whether another's has run out is measured by how long this process has seen it unchanged, so
+ * that clocks may differ; its own ends earlier, by its own clock, counted from before the renewal was asked for.
+ */
+export class Leadership {
+  readonly #cluster: Cluster;
+  readonly #name: string;
+  readonly #holder: string;
+  readonly #clocks: Clocks;
+  readonly #times: LeaseTimes;
+  #seen: { readonly version: string; readonly atMs: number } | undefined;
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(cluster: Cluster, identity: { name: string; holder: string }, clocks: Clocks, times = usualLease) {
+    this.#cluster = cluster;
+    this.#name = identity.name;
+    this.#holder = identity.holder;
+    this.#clocks = clocks;
+    this.#times = times;
+  }
+
+  /** Whether this process may act now. To be asked before every act. */
+  get leads(): boolean {
+    return this.#clocks.steadyMs() - this.#renewedAtMs < this.#times.limitMs;
+  }
+
+  /** Takes or keeps the lead where that is possible. @returns whether it has it. @throws ClusterAway, Forbidden */
+  async strive(): Promise<boolean> {
+    const startedAtMs = this.#clocks.steadyMs();
+    const found = await this.#cluster.readLease(this.#name);
+    if (found !== undefined && !this.#mayTake(found)) {
+      this.#renewedAtMs = Number.NEGATIVE_INFINITY;
+      return false;
+    }
+    try {
+      await this.#write(this.#holder, found);
+      this.#renewedAtMs = startedAtMs;
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+      this.#renewedAtMs = Number.NEGATIVE_INFINITY;
+    }
+    return this.leads;
+  }
+
+  /** Gives the lead up, so that another has it at once. */
+  async resign(): Promise<void> {
+    if (!this.leads) return;
+    this.#renewedAtMs = Number.NEGATIVE_INFINITY;
+    const found = await this.#cluster.readLease(this.#name);
+    if (found?.holder === this.#holder) await this.#write('', found);
+  }
+
+  #mayTake(lease: LeaseView): boolean {
+    const nowMs = this.#clocks.steadyMs();
+    if (this.#seen?.version !== lease.version) this.#seen = { version: lease.version, atMs: nowMs };
+    if (lease.holder === this.#holder || lease.holder === '') return true;
+    return nowMs - this.#seen.atMs >= lease.durationMs;
+  }
+
+  async #write(holder: string, found: LeaseView | undefined): Promise<void> {
+    const renewedAt = this.#clocks.date().toISOString();
+    const lease = { holder, durationMs: this.#times.durationMs, renewedAt };
+    await this.#cluster.writeLease(this.#name, lease, found?.version);
+  }
+}

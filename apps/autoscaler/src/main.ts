@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises';
+import { InvalidInput, messageOf } from '#errors';
+import { serve } from '#platform';
+import { fleetSettings, openFleet } from '#runs';
+import { Autoscaler } from './autoscaler.ts';
+import { openCluster } from './cluster/kubernetes.ts';
+import { Leadership } from './leadership.ts';
+import { parsePools } from './settings.ts';
+
+const roundMs = 15_000;
+const renewMs = 5_000;
+
+await serve('autoscaler', process, async ({ config, logger, workerId, keep }) => {
+  const settings = parsePools(await poolsOf(config.ARGOSY_POOLS_FILE));
+  const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl, ARGOSY_KUBECONFIG: kubeconfigFile } = config;
+  const { scaling } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+  const where = { namespace: config.ARGOSY_NAMESPACE, ...(kubeconfigFile === undefined ? {} : { kubeconfigFile }) };
+  const cluster = await openCluster(where);
+  const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
+  const leadership = new Leadership(cluster, { name: config.ARGOSY_SCALE_LEASE, holder: workerId }, clocks);
+  const around = { cluster, scaling, leadership, logger, now: () => Date.now() };
+  const autoscaler = new Autoscaler(around, { settings, roundMs, renewMs });
+  autoscaler.start();
+  return autoscaler;
+});
+
+/** @throws InvalidInput */
+async function poolsOf(file: string | undefined): Promise<string> {
+  const path = 'ARGOSY_POOLS_FILE';
+  if (file === undefined) throw new InvalidInput([{ path, message: 'is required: it names the pools to scale' }]);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new InvalidInput([{ path, message: `cannot be read: ${messageOf(cause)}` }], { cause });
+  }
+}

@@ -1,0 +1,149 @@
+/** What a controller manager, a scheduler and a kubelet do for the pods of Deployments, so far as a scaler can tell. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ApiClient } from './api-client.ts';
+
+export interface FakePod {
+  readonly metadata: {
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly creationTimestamp: string;
+    readonly deletionTimestamp?: string;
+  };
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+interface FakeDeployment {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly replicas?: number; readonly selector: { readonly matchLabels: Record<string, string> } };
+}
+
+/** What runs in pods. */
+export interface Programs {
+  /** Resolves once the pod is ready. */
+  start(pod: string): Promise<void>;
+  /** The pod was told to end; resolves once it has. */
+  stop(pod: string): Promise<void>;
+}
+
+const costKey = 'controller.kubernetes.io/pod-deletion-cost';
+const lookMs = 25;
+
+export class FakeKubelet {
+  readonly #api: ApiClient;
+  readonly #namespace: string;
+  readonly #programs: Programs;
+  readonly #starting = new Map<string, Promise<void>>();
+  readonly #stopping = new Map<string, Promise<void>>();
+  readonly #ending = new AbortController();
+  #born = 0;
+  #living: Promise<void> = Promise.resolve();
+  /** Names of pods in the order in which they were told to end. */
+  readonly ended: string[] = [];
+
+  constructor(api: ApiClient, namespace: string, programs: Programs) {
+    this.#api = api;
+    this.#namespace = namespace;
+    this.#programs = programs;
+  }
+
+  begin(): void {
+    this.#living = this.#live();
+  }
+
+  /** Ends all programs; objects stay. */
+  async end(): Promise<void> {
+    this.#ending.abort();
+    await this.#living;
+    await Promise.allSettled(this.#starting.values());
+    const names = [...this.#starting.keys()].filter((name) => !this.#stopping.has(name));
+    await Promise.all([...names.map((name) => this.#programs.stop(name)), ...this.#stopping.values()]);
+  }
+
+  /** The node of a pod is gone, and the pod with it. */
+  async lose(name: string): Promise<void> {
+    await this.#programs.stop(name);
+    await this.#api.ask('DELETE', `${this.#pods}/${name}?gracePeriodSeconds=0`);
+  }
+
+  get #pods(): string {
+    return `/api/v1/namespaces/${this.#namespace}/pods`;
+  }
+
+  async #live(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      // A server that is away is asked again.
+      await this.#look().catch(() => undefined);
+      await pause(lookMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const path = `/apis/apps/v1/namespaces/${this.#namespace}/deployments`;
+    const deployments = await this.#api.ask<{ items: FakeDeployment[] }>('GET', path);
+    const { items: pods } = await this.#api.ask<{ items: FakePod[] }>('GET', this.#pods);
+    for (const deployment of deployments.items) await this.#match(deployment, pods);
+    for (const pod of pods) this.#run(pod);
+  }
+
+  /** Makes or ends pods until there are as many as the Deployment asks for. */
+  async #match({ metadata, spec }: FakeDeployment, pods: readonly FakePod[]): Promise<void> {
+    const labels = Object.entries(spec.selector.matchLabels);
+    const alive = pods.filter(
+      ({ metadata: own }) =>
+        own.deletionTimestamp === undefined && labels.every(([key, value]) => own.labels?.[key] === value),
+    );
+    const replicas = spec.replicas ?? 1;
+    for (let count = alive.length; count < replicas; count++)
+      await this.#make(metadata.name, spec.selector.matchLabels);
+    const goers = alive.toSorted((a, b) => rank(a) - rank(b)).slice(0, Math.max(0, alive.length - replicas));
+    for (const { metadata: own } of goers) {
+      this.ended.push(own.name);
+      await this.#api.ask('DELETE', `${this.#pods}/${own.name}`, undefined, [404]);
+    }
+  }
+
+  async #make(owner: string, labels: Record<string, string>): Promise<void> {
+    const name = `${owner}-${(this.#born++).toString(36).padStart(5, '0')}`;
+    const spec = {
+      nodeName: 'node-1',
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 60,
+      containers: [{ name: 'worker', image: 'none' }],
+    };
+    await this.#api.ask('POST', this.#pods, { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels }, spec });
+  }
+
+  #run({ metadata: { name, deletionTimestamp } }: FakePod): void {
+    if (deletionTimestamp !== undefined) {
+      if (!this.#stopping.has(name))
+        this.#stopping.set(
+          name,
+          this.#stop(name).catch(() => undefined),
+        );
+    } else if (!this.#starting.has(name))
+      this.#starting.set(
+        name,
+        this.#start(name).catch(() => undefined),
+      );
+  }
+
+  async #start(name: string): Promise<void> {
+    await this.#programs.start(name);
+    const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+    const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True', lastTransitionTime }] };
+    await this.#api.ask('PATCH', `${this.#pods}/${name}/status`, { status }, [404]);
+  }
+
+  async #stop(name: string): Promise<void> {
+    await this.#starting.get(name);
+    await this.#programs.stop(name);
+    await this.#api.ask('DELETE', `${this.#pods}/${name}?gracePeriodSeconds=0`, undefined, [404]);
+  }
+}
+
+/** What is not ready goes first, then the lowest deletion cost. */
+function rank({ metadata, status }: FakePod): number {
+  const ready = status?.conditions?.some(({ type, status: state }) => type === 'Ready' && state === 'True');
+  return ready ? Number(metadata.annotations?.[costKey] ?? 0) : Number.NEGATIVE_INFINITY;
+}
