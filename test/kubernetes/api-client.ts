@@ -1,7 +1,7 @@
 /** Speaks with an API server as a test or a kubelet does, whichever server it is. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as overHttp } from 'node:http';
-import { request as overHttps } from 'node:https';
+import { Agent, request as overHttps } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -16,20 +16,23 @@ const answerMs = 30_000;
 
 export class ApiClient {
   readonly #address: ApiAddress;
+  /** A handshake for each question would take most of the time. */
+  readonly #agent: Agent | undefined;
 
   constructor(address: ApiAddress) {
     this.#address = address;
+    const { certificate: ca } = address;
+    if (ca !== undefined) this.#agent = new Agent({ ca, keepAlive: true, checkServerIdentity: () => undefined });
   }
 
   /** @throws Error unless the status is one of those that are wanted, or 2xx */
   async ask<T>(method: string, path: string, sent?: object, wanted: readonly number[] = []): Promise<T> {
-    const { url, token, certificate } = this.#address;
+    const { url, token } = this.#address;
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     const headers = { authorization: `Bearer ${token}`, 'content-type': type };
-    const tls = certificate === undefined ? {} : { ca: certificate, checkServerIdentity: () => undefined };
     const request = url.startsWith('https:') ? overHttps : overHttp;
     const [status, text] = await new Promise<[number, string]>((resolve, reject) => {
-      const options = { method, headers, signal: AbortSignal.timeout(answerMs), ...tls };
+      const options = { method, headers, signal: AbortSignal.timeout(answerMs), agent: this.#agent };
       const asking = request(`${url}${path}`, options, (response) => {
         let body = '';
         response.setEncoding('utf8').on('data', (chunk: string) => {
