@@ -28,6 +28,7 @@ import { ChatController } from './openai/chat.controller.ts';
 import { tellErrorsAsOpenAi } from './openai/errors.ts';
 import { ModelsController } from './openai/models.controller.ts';
 import { ResponsesController } from './openai/responses.controller.ts';
+import { Responses } from './openai/responses.ts';
 import { type AnswerPatience, answerPatience } from './openai/waiting.ts';
 import { openApiDocument } from './openapi/document.ts';
 import { OpenApiController } from './openapi/openapi.controller.ts';
@@ -110,6 +111,7 @@ class GatewayModule {
         { provide: RUNS, useValue: runs },
         { provide: OFFER, useValue: offer },
         Intake,
+        Responses,
         { provide: APP_GUARD, useValue: new ScopeGuard() },
         { provide: APP_GUARD, useValue: new RequestGuard() },
         { provide: STREAMS, useValue: streams },

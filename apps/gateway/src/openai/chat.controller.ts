@@ -1,12 +1,11 @@
 import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { chatNames, type ResponseResource, readChatBody, toChunks, toCompletion } from '#contracts';
-import type { Runs } from '#runs';
 import { type Caller, From, Needs } from '../access/caller.ts';
 import type { StreamSettings } from '../event-stream.ts';
 import { Intake } from '../intake.ts';
 import { Describes } from '../openapi/operation.ts';
-import { PATIENCE, RUNS, STREAMS } from '../tokens.ts';
+import { PATIENCE, STREAMS } from '../tokens.ts';
 import { openAiError, RunFailed, StillRunning } from './errors.ts';
 import { inWordsOf } from './naming.ts';
 import { createCompletion } from './operations.ts';
@@ -22,13 +21,13 @@ export class ChatController {
   readonly #waits: StreamSettings & AnswerPatience;
 
   constructor(
-    @Inject(RUNS) runs: Runs,
     @Inject(Intake) intake: Intake,
+    @Inject(Responses) responses: Responses,
     @Inject(STREAMS) streams: StreamSettings,
     @Inject(PATIENCE) patience: AnswerPatience,
   ) {
     this.#intake = intake;
-    this.#responses = new Responses(runs);
+    this.#responses = responses;
     this.#waits = { ...streams, ...patience };
   }
 

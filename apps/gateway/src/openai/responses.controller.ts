@@ -37,12 +37,13 @@ export class ResponsesController {
   constructor(
     @Inject(RUNS) runs: Runs,
     @Inject(Intake) intake: Intake,
+    @Inject(Responses) responses: Responses,
     @Inject(STREAMS) streams: StreamSettings,
     @Inject(PATIENCE) patience: AnswerPatience,
   ) {
     this.#runs = runs;
     this.#intake = intake;
-    this.#responses = new Responses(runs);
+    this.#responses = responses;
     this.#waits = { ...streams, ...patience };
   }
 

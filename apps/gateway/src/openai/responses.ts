@@ -1,14 +1,17 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { type ResponseEvent, type ResponseResource, type ResponseState, runIdOf, tell, unopened } from '#contracts';
 import { isTerminal } from '#domain';
 import { NotFound } from '#errors';
 import type { RunRecord, Runs, StoredEvent } from '#runs';
+import { RUNS } from '../tokens.ts';
 import { shownRun } from './shown-run.ts';
 
 /** Shows runs as responses. All that it tells comes from their durable events. */
+@Injectable()
 export class Responses {
   readonly #runs: Runs;
 
-  constructor(runs: Runs) {
+  constructor(@Inject(RUNS) runs: Runs) {
     this.#runs = runs;
   }
 

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ResponseEvent } from '#contracts';
-import { eventStreams } from '../instruments.ts';
+import type { StreamSettings } from '../event-stream.ts';
+import { eventStreams, slowClients } from '../instruments.ts';
 import { endedSse, heartbeatSse } from '../resources.ts';
 
 /** Data without a name, as the older protocol streams them. */
@@ -21,21 +22,42 @@ export async function* toResponseSse(events: AsyncIterable<ResponseEvent>, after
   }
 }
 
-export interface SseOptions {
-  /** Time between two comments that keep a quiet stream open. */
-  readonly heartbeatMs: number;
+export interface SseOptions extends Pick<StreamSettings, 'heartbeatMs' | 'stallMs'> {
   /** Fires when the client may not go on; it is told so where the events end. */
   readonly ends: AbortSignal;
 }
 
 /**
  * Server-sent events as they are made, with a comment whenever nothing was for a while. Nothing is made before the client
- * has taken what came before: a slow one holds up its own stream only.
+ * has taken what came before: a slow one holds up its own stream only, and one that takes nothing is cut off.
  */
 export function sseOf(chunks: AsyncIterable<string>, options: SseOptions): Readable {
-  const stream = Readable.from(withHeartbeats(chunks[Symbol.asyncIterator](), options), { objectMode: false });
+  const pieces = withHeartbeats(chunks[Symbol.asyncIterator](), options);
+  const stream: Readable = Readable.from(
+    takenInTime(pieces, options.stallMs, () => stream.destroy(new Error('The client takes nothing.'))),
+    { objectMode: false },
+  );
   eventStreams.add(1);
   return stream.once('close', () => eventStreams.add(-1));
+}
+
+/** The next piece is asked for when there is room for it. */
+async function* takenInTime(
+  pieces: AsyncIterable<string>,
+  stallMs: number,
+  cutOff: () => void,
+): AsyncGenerator<string> {
+  for await (const piece of pieces) {
+    const stalled = setTimeout(() => {
+      slowClients.add(1);
+      cutOff();
+    }, stallMs);
+    try {
+      yield piece;
+    } finally {
+      clearTimeout(stalled);
+    }
+  }
 }
 
 async function* withHeartbeats(
