@@ -36,18 +36,7 @@ import { RequestGuard } from './request-guard.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
 import { type OfferedSecrets, SecretsController } from './secrets.controller.ts';
-import {
-  DOCUMENT,
-  EVENT_STREAMS,
-  HEALTH,
-  KEYS,
-  OFFER,
-  PATIENCE,
-  RUNS,
-  SECRETS,
-  SIGNING_KEY,
-  STREAMS,
-} from './tokens.ts';
+import { DOCUMENT, EVENT_STREAMS, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SECRETS, SIGNING_KEY } from './tokens.ts';
 import { UsageController } from './usage.controller.ts';
 
 export interface GatewayOptions {
@@ -114,9 +103,8 @@ class GatewayModule {
         Responses,
         { provide: APP_GUARD, useValue: new ScopeGuard() },
         { provide: APP_GUARD, useValue: new RequestGuard() },
-        { provide: STREAMS, useValue: streams },
         { provide: EVENT_STREAMS, useValue: new EventStreams(runs, streams) },
-        { provide: PATIENCE, useValue: options.answerPatience ?? answerPatience },
+        { provide: PATIENCE, useValue: { ...streams, ...(options.answerPatience ?? answerPatience) } },
         { provide: KEYS, useValue: options.keys ?? null },
         { provide: SECRETS, useValue: options.secrets ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },

@@ -1,12 +1,11 @@
 /** Injection tokens of the gateway. */
 export const RUNS = Symbol('runs');
 export const OFFER = Symbol('offer');
-export const STREAMS = Symbol('streams');
 export const EVENT_STREAMS = Symbol('event streams');
 export const HEALTH = Symbol('health');
 export const DOCUMENT = Symbol('document');
 export const KEYS = Symbol('keys');
 export const SECRETS = Symbol('secrets');
 export const SIGNING_KEY = Symbol('signing key');
-/** How long answers are waited for. */
+/** How long answers and the clients of streams are waited for. */
 export const PATIENCE = Symbol('patience');

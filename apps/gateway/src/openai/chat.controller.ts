@@ -5,7 +5,7 @@ import { type Caller, From, Needs } from '../access/caller.ts';
 import type { StreamSettings } from '../event-stream.ts';
 import { Intake } from '../intake.ts';
 import { Describes } from '../openapi/operation.ts';
-import { PATIENCE, STREAMS } from '../tokens.ts';
+import { PATIENCE } from '../tokens.ts';
 import { openAiError, RunFailed, StillRunning } from './errors.ts';
 import { inWordsOf } from './naming.ts';
 import { createCompletion } from './operations.ts';
@@ -23,12 +23,11 @@ export class ChatController {
   constructor(
     @Inject(Intake) intake: Intake,
     @Inject(Responses) responses: Responses,
-    @Inject(STREAMS) streams: StreamSettings,
-    @Inject(PATIENCE) patience: AnswerPatience,
+    @Inject(PATIENCE) waits: StreamSettings & AnswerPatience,
   ) {
     this.#intake = intake;
     this.#responses = responses;
-    this.#waits = { ...streams, ...patience };
+    this.#waits = waits;
   }
 
   @Post()

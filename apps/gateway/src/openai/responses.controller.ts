@@ -18,7 +18,7 @@ import { by, type Caller, From, Needs } from '../access/caller.ts';
 import type { StreamSettings } from '../event-stream.ts';
 import { Intake } from '../intake.ts';
 import { Describes } from '../openapi/operation.ts';
-import { PATIENCE, RUNS, STREAMS } from '../tokens.ts';
+import { PATIENCE, RUNS } from '../tokens.ts';
 import { inWordsOf } from './naming.ts';
 import { cancelResponse, createResponse, deleteResponse, listInputItems, retrieveResponse } from './operations.ts';
 import { Responses } from './responses.ts';
@@ -38,13 +38,12 @@ export class ResponsesController {
     @Inject(RUNS) runs: Runs,
     @Inject(Intake) intake: Intake,
     @Inject(Responses) responses: Responses,
-    @Inject(STREAMS) streams: StreamSettings,
-    @Inject(PATIENCE) patience: AnswerPatience,
+    @Inject(PATIENCE) waits: StreamSettings & AnswerPatience,
   ) {
     this.#runs = runs;
     this.#intake = intake;
     this.#responses = responses;
-    this.#waits = { ...streams, ...patience };
+    this.#waits = waits;
   }
 
   @Post()
