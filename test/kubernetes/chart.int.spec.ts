@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parseDocument } from 'yaml';
+import { parsePools } from '#autoscaler';
 import { readConfig } from '#platform';
 import { findHelm } from '../../scripts/servers/helm.mjs';
 import {
@@ -100,6 +101,21 @@ withHelm(`the chart${reason}`, () => {
       .map(({ spec }) => spec?.['replicas']);
     expect(replicas).toEqual([undefined, undefined]);
   });
+
+  it("tells Argosy's own autoscaler pools that it takes, of Deployments whose number nobody else says", () => {
+    const objects = manifests('production');
+    const text = objects.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? (data?.['pools.json'] ?? []) : []));
+    const { pools, budgets } = parsePools(text.join());
+    expect(pools).toMatchObject([
+      { deployment: 'argosy-agent-worker', role: 'agent-worker', policy: { slots: 50, min: 2, max: 40 } },
+    ]);
+    expect(budgets.moneyPerDay).toBe(30);
+    const deployments = objects.filter(({ kind }) => kind === 'Deployment');
+    const scaled = deployments.filter(({ metadata }) => pools.some(({ deployment }) => deployment === metadata.name));
+    expect(scaled.map(({ spec }) => spec?.['replicas'])).toEqual([undefined]);
+    const withTokens = deployments.filter((one) => podOf(one)?.spec['automountServiceAccountToken'] === true);
+    expect(withTokens.map(({ metadata }) => metadata.name)).toEqual(['argosy-autoscaler']);
+  });
 });
 
 const bad: readonly [string, Render, RegExp][] = [
@@ -144,6 +160,29 @@ const bad: readonly [string, Render, RegExp][] = [
       set: ['networkPolicy.exceptions=[{"host":"a","port":80,"peer":{"ipBlock":{"cidr":"10.0.0.0/8"}}}]'],
     },
     /peer has an ipBlock/,
+  ],
+  [
+    'an autoscaler that policies keep from its API server',
+    { files: production, set: ['autoscaler.apiServer.peers=[]'] },
+    /autoscaler\.apiServer\.peers is required/,
+  ],
+  [
+    'two scalers of tool workers',
+    { files: production, set: ['autoscaler.toolWorker.enabled=true'] },
+    /toolWorker\.enabled and toolWorkers\.defaults\.autoscaling\.enabled are both set/,
+  ],
+  [
+    'an autoscaler over two pools of tool workers',
+    {
+      files: production,
+      set: ['autoscaler.toolWorker.enabled=true', 'toolWorkers.pools.more={"enabled":true,"browser":false}'],
+    },
+    /autoscaler\.toolWorker\.enabled needs one pool/,
+  ],
+  [
+    'a pool whose least is above its most',
+    { files: production, set: ['autoscaler.agentWorker.min=41'] },
+    /autoscaler\.agentWorker\.min is above max/,
   ],
   ['no model', { files: laptop, set: ['model.spec=""'] }, /model\.spec is empty and there is no group/],
   [

@@ -138,6 +138,14 @@ withHelm(`in other releases${reason}`, () => {
     expect(release.may(release.pod('egress'), { address: '203.0.113.8' }, 443)).toBe(true);
   });
 
+  it('lets the autoscaler alone reach the API server, and its own stores', () => {
+    const release = new Release('production');
+    const server = { address: '10.40.0.1' };
+    expect(release.names.filter((name) => release.may(release.pod(name), server, 6443))).toEqual(['autoscaler']);
+    expect(release.may(release.pod('autoscaler'), { address: '10.20.0.4' }, 6432)).toBe(true);
+    expect(release.reach('autoscaler', 80)).toEqual([]);
+  });
+
   it('keeps groups of one release from each other', () => {
     const release = new Release('gpu-a100-4');
     expect(release.reach('adapter-0', 50051)).toEqual([]);

@@ -17,3 +17,4 @@ export type {
   Unit,
 } from './core/state.ts';
 export { Leadership } from './leadership.ts';
+export { parsePools } from './settings.ts';

@@ -1,6 +1,9 @@
-{{/* What every pod of ours is: nobody in particular, with no way to more. Fits the Pod Security Standard `restricted`. */}}
+{{/*
+What every pod of ours is: nobody in particular, with no way to more. Fits the Pod Security Standard `restricted`. Takes
+(dict "token" true) for a pod that asks the API server for something.
+*/}}
 {{- define "argosy.podSecurity" -}}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ if kindIs "map" . }}{{ get . "token" | default false }}{{ else }}false{{ end }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
@@ -85,6 +88,10 @@ affinity: {{- toYaml . | nindent 2 }}
 - name: signing
   secret: { secretName: {{ .root.Values.signingKey.existingSecret | default (printf "%s-keys" (include "argosy.fullname" .root)) }}, defaultMode: 0440, items: [{ key: {{ .root.Values.signingKey.key }}, path: {{ .root.Values.signingKey.key }} }] }
 {{- end }}
+{{- if eq .role.program "autoscaler" }}
+- name: pools
+  configMap: { name: {{ include "argosy.fullname" .root }}-autoscaler }
+{{- end }}
 {{- if .role.values.browser }}
 - name: shm
   emptyDir: { medium: Memory, sizeLimit: {{ .role.values.shmSize }} }
@@ -106,6 +113,9 @@ affinity: {{- toYaml . | nindent 2 }}
 - { name: data, mountPath: /var/lib/argosy }
 {{- if eq .role.program "gateway" }}
 - { name: signing, mountPath: /etc/argosy/signing, readOnly: true }
+{{- end }}
+{{- if eq .role.program "autoscaler" }}
+- { name: pools, mountPath: /etc/argosy/pools, readOnly: true }
 {{- end }}
 {{- if .role.values.browser }}
 - { name: shm, mountPath: /dev/shm }

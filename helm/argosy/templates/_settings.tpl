@@ -23,6 +23,11 @@
 - name: ARGOSY_SECRETS_KEY
   valueFrom: { secretKeyRef: { name: {{ .root.Values.tenantSecrets.existingSecret }}, key: {{ .root.Values.tenantSecrets.key }} } }
 {{- end }}
+{{- if eq .role.program "autoscaler" }}
+- { name: ARGOSY_POOLS_FILE, value: /etc/argosy/pools/pools.json }
+- { name: ARGOSY_NAMESPACE, value: {{ .root.Release.Namespace }} }
+- { name: ARGOSY_SCALE_LEASE, value: {{ include "argosy.fullname" .root }}-autoscaler }
+{{- end }}
 {{- if eq .role.program "agent-worker" }}
 - { name: ARGOSY_AGENT_CONCURRENCY, value: {{ .role.values.concurrency | toString | quote }} }
 {{- end }}
