@@ -23,8 +23,11 @@ CREATE TABLE chaos.history (
   was text NOT NULL DEFAULT '', became text NOT NULL DEFAULT '', call_id text NOT NULL DEFAULT '', attempt integer NOT NULL DEFAULT 0);
 CREATE INDEX history_by_run ON chaos.history (run_id, n);
 
+-- Whoever looked while a lease had run out may take what its worker had, though the worker has renewed it a moment later.
 CREATE FUNCTION chaos.alive(worker text) RETURNS boolean LANGUAGE sql VOLATILE AS
-  'SELECT EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = worker AND w.lease_until > clock_timestamp())';
+  'SELECT EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = worker AND w.lease_until > clock_timestamp())
+     AND NOT EXISTS (SELECT 1 FROM chaos.history h
+       WHERE h.what = ''revived'' AND h.worker_id = worker AND h.at > clock_timestamp() - interval ''2 seconds'')';
 
 CREATE FUNCTION chaos.on_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -68,6 +71,15 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_on_worker AFTER INSERT ON argosy.workers FOR EACH ROW EXECUTE FUNCTION chaos.on_worker();
+
+CREATE FUNCTION chaos.on_renewal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF OLD.lease_until < clock_timestamp() THEN
+    INSERT INTO chaos.history (what, worker_id) VALUES ('revived', NEW.worker_id);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_on_renewal AFTER UPDATE ON argosy.workers FOR EACH ROW EXECUTE FUNCTION chaos.on_renewal();
 
 CREATE FUNCTION chaos.on_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
