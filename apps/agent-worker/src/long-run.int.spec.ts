@@ -75,7 +75,7 @@ beforeAll(async () => {
     const query = String([args['query']].flat()[0]);
     const text = textOf(query);
     if (text === null) {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
       throw signal.reason;
     }
     const observation: Observation = observationOf(text, query);

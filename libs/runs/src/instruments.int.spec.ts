@@ -43,7 +43,7 @@ describe('the instruments of runs', () => {
   beforeAll(async () => {
     await startMetrics('test');
     fresh = await freshDatabase();
-    database = await PgDatabase.open(fresh.url, { statementMs: 200 });
+    database = await PgDatabase.open(fresh.url, { statementMs: 2_000 });
     await migrateOnce(database);
     bell = new HandBell();
     const settings = { leaseMs: 600_000, relookMs: 600_000, pollMs: 50 };
@@ -66,7 +66,7 @@ describe('the instruments of runs', () => {
   it.each([
     ['other', 'SELECT 1 / 0'],
     ['constraint', 'INSERT INTO argosy.migrations (version) VALUES (1)'],
-    ['timeout', 'SELECT pg_sleep(5)'],
+    ['timeout', 'SELECT pg_sleep(20)'],
     ['connection', 'SELECT pg_terminate_backend(pg_backend_pid())'],
   ])('count a failed statement as %s', async (kind, sql) => {
     const failing = async () => await expect(database.query(sql)).rejects.toThrow();

@@ -193,7 +193,7 @@ describeStores((stores) => {
       const unsubscribe = runs.bus.subscribe(topics.called(tenantId, run.runId), () => late.abort());
       await runs.answerCalls(await join('t'), { concurrency: 2 }, async (call, signal) => {
         if (call.args['query'] === 'a') return resultOf(call);
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
         throw signal.reason;
       });
       const called = await runs.callTools(run, calls, never, late.signal);
@@ -294,7 +294,7 @@ describeStores((stores) => {
       const stopped = Promise.withResolvers<void>();
       await runs.answerCalls(await join('t'), { concurrency: 1 }, async (_call, signal) => {
         const cancelled = runs.requestCancel(tenantId, run.runId);
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
         await cancelled;
         stopped.resolve();
         throw signal.reason;

@@ -77,10 +77,13 @@ describe('what the server is asked for', () => {
     const common = { top_k: -1, presence_penalty: 1, seed: 9, stop: ['zz'], logprobs: 1 };
     expect(full).toMatchObject({ ...common, return_tokens_as_token_ids: true, return_token_ids: true });
     expect(full).not.toHaveProperty('cache_salt');
-    const [delta] = reply.events.flatMap((event) => (event.$case === 'delta' ? [event.value] : []));
-    expect(delta?.logprobs).toMatchObject([
-      { chosen: { id: delta?.tokenIds[0], logprob: -0.5 }, top: [{ logprob: -0.5 }] },
-    ]);
+    // How many tokens come in one delta is a matter of time.
+    const deltas = reply.events.flatMap((event) => (event.$case === 'delta' ? [event.value] : []));
+    const ids = deltas.flatMap(({ tokenIds }) => tokenIds);
+    expect(ids).toHaveLength(4);
+    expect(deltas.flatMap(({ logprobs }) => logprobs)).toMatchObject(
+      ids.map((id) => ({ chosen: { id, logprob: -0.5 }, top: [{ id, logprob: -0.5 }] })),
+    );
   });
 
   it('never leaves less room than the prompt needs, and says when the context ended the reply', async () => {

@@ -415,7 +415,7 @@ describeStores((stores) => {
       const begun = Promise.withResolvers<void>();
       const faults = await answer(async (_, signal) => {
         begun.resolve();
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
         throw new Error('stopped');
       });
       const corpusId = await uploaded();
