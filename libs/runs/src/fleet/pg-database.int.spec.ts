@@ -91,7 +91,7 @@ describe('a PostgreSQL database', () => {
   });
 
   it('gives up a statement that takes too long', async () => {
-    const impatient = await PgDatabase.open(fresh.url, { statementMs: 200, connections: 2 });
+    const impatient = await PgDatabase.open(fresh.url, { statementMs: 1_000, connections: 2 });
     await expect(impatient.query('SELECT pg_sleep(20)')).rejects.toThrow(Unavailable);
     expect((await impatient.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     await impatient.close();
