@@ -1,4 +1,5 @@
 export * from './chat-model.ts';
+export { systemClock } from './clock.ts';
 export { type ConfiguredModel, type ConfiguredModels, configuredModels } from './configured.ts';
 export { extractiveModel } from './extractive/extractive-model.ts';
 export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
@@ -7,5 +8,6 @@ export type { ChatMessage, Generated, ParsedReply, Profile, ProfileId, Prompt } 
 export { type PageQuotes, type PageReader, type PageReading, pageReader } from './reading.ts';
 export type { PromptBlock } from './routing/prompt-blocks.ts';
 export { SessionRouter } from './routing/session-router.ts';
+export { type SilenceWatch, silenceWatch } from './silence.ts';
 export { sseData } from './sse.ts';
 export { tongyiV1 } from './tongyi.ts';

@@ -1,7 +1,6 @@
 /** Replies that a server generates. */
-
 import { Aborted, DeadlineExceeded } from '#errors';
-import { sseData } from '#model';
+import { type SilenceWatch, silenceWatch, sseData, systemClock } from '#model';
 import { Admission, type BytesOf, Draining, type GenerationEvent, NoRoom, PromptTooLong, SessionsFull } from '#moe';
 import type { Replies, ReplyRequest } from '../service/engine.ts';
 import { readChunk } from './completion-chunk.ts';
@@ -37,7 +36,7 @@ const idleMs = 900_000;
 interface Call {
   readonly request: ReplyRequest;
   readonly since: number;
-  readonly silence: Silence;
+  readonly silence: SilenceWatch;
   /** Whether the server has begun with it. */
   begun: boolean;
 }
@@ -90,7 +89,7 @@ export class ServerReplies implements Replies {
     if (this.#underWay.size >= most) throw new NoRoom(this.#underWay.size, retryAfterMs);
     this.#admit(request);
     this.#sessions.note(session);
-    const call = { request, since: now(), silence: new Silence(firstSilences * silenceMs), begun: false };
+    const call = { request, since: now(), silence: silenceWatch(systemClock, firstSilences * silenceMs), begun: false };
     this.#underWay.add(call);
     return this.#events(call);
   }
@@ -173,7 +172,10 @@ export class ServerReplies implements Replies {
     if (abort.aborted) yield* reply.end('aborted');
     else if (deadline.aborted && !begun) throw new DeadlineExceeded('the server', Number(deadline.reason));
     else if (deadline.aborted) yield* reply.end('deadline');
-    else throw silence.signal.aborted ? silent(this.#options.server.address, silence) : faultOf(error, this.#options);
+    else
+      throw silence.signal.aborted
+        ? silent(this.#options.server.address, silence.signal)
+        : faultOf(error, this.#options);
   }
 
   /** For sessions, and for calls that are of none. */
@@ -188,38 +190,7 @@ export class ServerReplies implements Replies {
   }
 }
 
-/** Gives up on a server that says nothing. */
-class Silence {
-  readonly #silent = new AbortController();
-  readonly signal = this.#silent.signal;
-  limitMs: number;
-  #timer: NodeJS.Timeout;
-
-  constructor(limitMs: number) {
-    this.limitMs = limitMs;
-    this.#timer = this.#watch();
-  }
-
-  heard(limitMs: number): void {
-    if (limitMs === this.limitMs) {
-      this.#timer.refresh();
-      return;
-    }
-    clearTimeout(this.#timer);
-    this.limitMs = limitMs;
-    this.#timer = this.#watch();
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #watch(): NodeJS.Timeout {
-    return setTimeout(() => this.#silent.abort(), this.limitMs);
-  }
-}
-
-function silent(address: string, { limitMs }: Silence): ServerAway {
+function silent(address: string, { reason: limitMs }: AbortSignal): ServerAway {
   const message = `the server at ${address} said nothing for ${limitMs} ms in a reply (ARGOSY_INFERENCE_SILENCE_MS)`;
   return new ServerAway(`${message}. Look into its log if it lasts`);
 }
