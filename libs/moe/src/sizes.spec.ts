@@ -1,38 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { publishedModel } from '../../../test/support/published-model.ts';
 import { type ModelConfig, parseModelConfig } from './model-config.ts';
 import { cacheBytesPerToken, fitOn, sizesOf } from './sizes.ts';
 
-/** The fields of Qwen3-30B-A3B's published config.json that count here. */
-const published = {
-  architectures: ['Qwen3MoeForCausalLM'],
-  model_type: 'qwen3_moe',
-  vocab_size: 151_936,
-  hidden_size: 2048,
-  intermediate_size: 6144,
-  num_hidden_layers: 48,
-  num_attention_heads: 32,
-  num_key_value_heads: 4,
-  head_dim: 128,
-  hidden_act: 'silu',
-  rms_norm_eps: 1e-6,
-  attention_bias: false,
-  num_experts: 128,
-  num_experts_per_tok: 8,
-  moe_intermediate_size: 768,
-  norm_topk_prob: true,
-  decoder_sparse_step: 1,
-  mlp_only_layers: [],
-  max_position_embeddings: 40_960,
-  rope_theta: 1e6,
-  rope_scaling: null,
-  sliding_window: null,
-  use_sliding_window: false,
-  tie_word_embeddings: false,
-  eos_token_id: 151_645,
-};
-
 function configOf(changes: object = {}): ModelConfig {
-  const { config } = parseModelConfig({ ...published, ...changes });
+  const { config } = parseModelConfig({ ...publishedModel, ...changes });
   if (config === undefined) throw new Error('the configuration is refused');
   return config;
 }

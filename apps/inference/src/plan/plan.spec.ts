@@ -2,33 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { publishedModel } from '../../../../test/support/published-model.ts';
 import { planModel } from './plan.ts';
 
-/** As Qwen3-30B-A3B's config.json was published. */
-const published = {
-  architectures: ['Qwen3MoeForCausalLM'],
-  model_type: 'qwen3_moe',
-  vocab_size: 151_936,
-  hidden_size: 2048,
-  intermediate_size: 6144,
-  num_hidden_layers: 48,
-  num_attention_heads: 32,
-  num_key_value_heads: 4,
-  head_dim: 128,
-  hidden_act: 'silu',
-  rms_norm_eps: 1e-6,
-  attention_bias: false,
-  num_experts: 128,
-  num_experts_per_tok: 8,
-  moe_intermediate_size: 768,
-  norm_topk_prob: true,
-  decoder_sparse_step: 1,
-  mlp_only_layers: [],
-  max_position_embeddings: 262_144,
-  rope_theta: 1e7,
-  rope_scaling: null,
-  tie_word_embeddings: false,
-};
+/** Its edition for long contexts. */
+const published = { ...publishedModel, max_position_embeddings: 262_144, rope_theta: 1e7 };
 
 const folders: string[] = [];
 
