@@ -9,6 +9,7 @@ import type { Tool } from '#tools';
 import { ApiDocument } from './api-document.ts';
 import { useStore } from './embedded.ts';
 import { keepLooking } from './looking.ts';
+import { extractive } from './offers.ts';
 import { observationOf, sha256Of } from './research.ts';
 import { signingKey } from './sealing.ts';
 
@@ -79,15 +80,7 @@ export function useAnsweringGateway(say: Say, options: Partial<GatewayOptions> =
 const offer = {
   models: new Map([
     ['scripted', { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 100_000, prices: null }],
-    [
-      'extractive',
-      {
-        isLanguageModel: false,
-        profile: 'extractive-v1',
-        contextTokens: null,
-        prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
-      },
-    ],
+    ['extractive', extractive],
   ] as const),
   defaultModel: 'scripted',
   providers: ['arxiv'],

@@ -2,16 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import type { ResearchBody } from '#contracts';
 import { permit } from '#domain';
 import type { ConfiguredModel } from '#model';
+import { extractive } from '../../../test/support/offers.ts';
 import { bodyHash, ModelUnavailable, newRunId, type Offer, offerTo, toolPrices, toRequest } from './acceptance.ts';
 
 const corpus = 'c_0123456789abcdef';
-const free = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
-const extractive: ConfiguredModel = {
-  isLanguageModel: false,
-  profile: 'extractive-v1',
-  contextTokens: null,
-  prices: free,
-};
 const model: ConfiguredModel = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 32_000, prices: null };
 const offer: Offer = {
   models: new Map([

@@ -7,21 +7,11 @@ import { jsonLogger, metricsText, startMetrics } from '#platform';
 import { DataDirectory, openEmbedded, type Runs } from '#runs';
 import { ApiDocument } from '../../../test/support/api-document.ts';
 import { useStore } from '../../../test/support/embedded.ts';
+import { offerOf } from '../../../test/support/offers.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
 import { Gateway } from './index.ts';
 
-const extractive = {
-  isLanguageModel: false,
-  profile: 'extractive-v1',
-  contextTokens: null,
-  prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
-};
-const offer = {
-  models: new Map([['extractive', extractive]]),
-  defaultModel: 'extractive',
-  providers: [],
-  knowsCorpus: () => false,
-};
+const offer = offerOf();
 const logged: string[] = [];
 const logger = jsonLogger('gateway', 'error', (line) => logged.push(line));
 

@@ -3,11 +3,11 @@ import { request as httpRequest } from 'node:http';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { acceptedResource, errorResource, fingerprintOf, readTar, runResource, verifyBundle } from '#contracts';
 import type { Report } from '#domain';
-import type { ConfiguredModel } from '#model';
 import { jsonLogger } from '#platform';
 import { type CallResult, type Claim, DataDirectory, type EmbeddedRuns, openEmbedded, type Runs } from '#runs';
 import { ApiDocument } from '../../../test/support/api-document.ts';
 import { useStore } from '../../../test/support/embedded.ts';
+import { extractive, offerOf } from '../../../test/support/offers.ts';
 import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
 import { Gateway } from './index.ts';
@@ -15,21 +15,14 @@ import { Gateway } from './index.ts';
 const corpus = 'c_0123456789abcdef';
 const text = 'A worker that falls silent loses its lease after ten seconds.';
 const uncited = 'A text that the run read and did not cite.';
-const extractive: ConfiguredModel = {
-  isLanguageModel: false,
-  profile: 'extractive-v1',
-  contextTokens: null,
-  prices: null,
-};
-const offer = {
+const priceless = { ...extractive, isLanguageModel: true, contextTokens: 32_000, prices: null };
+const offer = offerOf({
   models: new Map([
-    ['extractive', { ...extractive, prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 } }],
-    ['priceless', { ...extractive, isLanguageModel: true, contextTokens: 32_000 }],
+    ['extractive', extractive],
+    ['priceless', priceless],
   ]),
-  defaultModel: 'extractive',
-  providers: [],
-  knowsCorpus: (id: string) => id === corpus,
-};
+  knowsCorpus: (id) => id === corpus,
+});
 const good = { question: 'Why do leases end?', sources: { corpora: [corpus] } };
 /** A run with this question goes on until it is cancelled. */
 const endless = { ...good, question: 'hold' };

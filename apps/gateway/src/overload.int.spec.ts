@@ -2,23 +2,13 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { errorResource } from '#contracts';
 import { jsonLogger } from '#platform';
 import { type FleetRuns, openFleet } from '#runs';
+import { offerOf } from '../../../test/support/offers.ts';
 import { type Relay, relayTo } from '../../../test/support/relay.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
 import { type FreshDatabase, freshDatabase, sharedRedisUrl } from '../../../test/support/servers.ts';
 import { Gateway } from './index.ts';
 
-const extractive = {
-  isLanguageModel: false,
-  profile: 'extractive-v1',
-  contextTokens: null,
-  prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
-};
-const offer = {
-  models: new Map([['extractive', extractive]]),
-  defaultModel: 'extractive',
-  providers: ['mediawiki'],
-  knowsCorpus: () => false,
-};
+const offer = offerOf({ providers: ['mediawiki'] });
 
 /** Of requests at once, the gateway works on so many; each waits for a database that is far away. */
 const crowd = 20;

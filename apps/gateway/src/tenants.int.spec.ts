@@ -5,23 +5,13 @@ import type { Report } from '#domain';
 import { jsonLogger } from '#platform';
 import { type Claim, DataDirectory, openEmbedded, openFleet, type Runs, type Secrets, secretsKeyOf } from '#runs';
 import { useStore } from '../../../test/support/embedded.ts';
+import { offerOf } from '../../../test/support/offers.ts';
 import { asked, observationOf, placed, reportOf, searchOf, sha256Of } from '../../../test/support/research.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
 import { freshDatabase, sharedRedisUrl } from '../../../test/support/servers.ts';
 import { Gateway } from './index.ts';
 
-const extractive = {
-  isLanguageModel: false,
-  profile: 'extractive-v1',
-  contextTokens: null,
-  prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
-};
-const offer = {
-  models: new Map([['extractive', extractive]]),
-  defaultModel: 'extractive',
-  providers: ['mediawiki', 'arxiv'],
-  knowsCorpus: () => false,
-};
+const offer = offerOf({ providers: ['mediawiki', 'arxiv'] });
 
 /** In everything that the first tenant writes. */
 const canary = 'canary7';

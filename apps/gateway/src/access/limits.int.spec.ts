@@ -1,28 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { errorResource, scopes, usageResource } from '#contracts';
-import type { ConfiguredModel } from '#model';
 import { jsonLogger } from '#platform';
 import { type ApiKeys, parseLimits, parsePepper, type Rates } from '#runs';
 import { runsOn, useStore } from '../../../../test/support/embedded.ts';
+import { offerOf } from '../../../../test/support/offers.ts';
 import { signingKey } from '../../../../test/support/sealing.ts';
 import { Gateway, type GatewayOptions } from '../gateway.ts';
 import type { Caller } from './caller.ts';
 
 const store = useStore(runsOn({ leaseMs: 60_000, relookMs: 60_000, pollMs: 50 }));
 const corpus = 'c_0123456789abcdef';
-const extractive: ConfiguredModel = {
-  isLanguageModel: false,
-  profile: 'extractive-v1',
-  contextTokens: null,
-  prices: null,
-};
-const offer = {
-  models: new Map([['extractive', extractive]]),
-  defaultModel: 'extractive',
-  providers: [],
-  knowsCorpus: (id: string) => id === corpus,
-};
+const offer = offerOf({ knowsCorpus: (id) => id === corpus });
 const body = { question: 'Why?', sources: { corpora: [corpus] } };
 /** Who may do anything. */
 const local: Caller = {
