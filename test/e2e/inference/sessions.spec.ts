@@ -17,12 +17,17 @@ const shape = { ...tinyShape, hidden: 32, layers: 1, heads: 2, kvHeads: 1, exper
 const document = 'The ferry of Halloway leaves at noon. A crossing costs four crowns.';
 const terminal = /^(completed|incomplete|failed|cancelled)$/;
 
-/** One coordinator and two shards. */
-async function startGroup(checkpoint: string): Promise<Running & { readonly address: string }> {
-  const args = ['--role', 'coordinator', '--checkpoint', checkpoint, '--listen', '127.0.0.1:0', '--shards', 'local/2'];
+/** One coordinator and two shards, each a process. @returns the coordinator */
+async function startGroup(name: string, checkpoint: string): Promise<Running & { readonly address: string }> {
+  const start = (args: string[], env: Record<string, string> = {}): Running => {
+    const settings = { ARGOSY_INFERENCE_THREADS: '1', ...env };
+    return launch([...args, '--checkpoint', checkpoint], { cwd, env: settings, script: program });
+  };
+  const shards = ['0', '1'].map((shard) => `unix:${join(cwd, `${name}-${shard}`)}`);
+  for (const address of shards) start(['--role', 'shard', '--listen', address]);
   const limits = { ARGOSY_INFERENCE_KV_TOKENS: '400000', ARGOSY_INFERENCE_STEP_TOKENS: '2048' };
-  const env = { ...limits, ARGOSY_INFERENCE_COMBINE: 'deterministic', ARGOSY_INFERENCE_THREADS: '1' };
-  const group = launch(args, { cwd, env, script: program });
+  const args = ['--role', 'coordinator', '--listen', '127.0.0.1:0', '--shards', shards.join(',')];
+  const group = start(args, { ...limits, ARGOSY_INFERENCE_COMBINE: 'deterministic' });
   const port = /"port":(\d+)/.exec(await group.said(/"event":"listening".*"port":\d+/))?.[1];
   return Object.assign(group, { address: `127.0.0.1:${port}` });
 }
@@ -94,7 +99,7 @@ describeFleet('a fleet over two inference groups', () => {
   beforeAll(async () => {
     const checkpoint = join(cwd, 'model');
     await writeRandomCheckpoint(checkpoint, shape, 11);
-    groups = await Promise.all([startGroup(checkpoint), startGroup(checkpoint)]);
+    groups = await Promise.all(['a', 'b'].map((name) => startGroup(name, checkpoint)));
     const model = {
       ARGOSY_MODEL: `grpc:${groups.map(({ address }) => address).join(',')}#random`,
       ARGOSY_MODEL_CONSTRAIN: 'calls',
