@@ -5,6 +5,7 @@ export default {
     // Started by file name, never imported.
     '{apps,libs}/**/*-thread.ts',
     'scripts/run.mjs',
+    'scripts/monitoring/print-instruments.mjs',
     'scripts/tasks/{chaos,demo-moe,fleet,image-tree,test,test-k8s,check,format,gen}.mjs',
     'test/bench/{main,moe-shard,gateway-server,vllm-process}.ts',
     // Run by hand, before make.py beside it.

@@ -23,7 +23,9 @@ const present = (...folders) => folders.filter((folder) => existsSync(inRoot(fol
 
 async function generated() {
   const stale = await staleFiles();
-  return stale.length === 0 ? undefined : `differs from the proto files (npm run gen):\n${stale.join('\n')}`;
+  return stale.length === 0
+    ? undefined
+    : `differs from the proto files and the instruments (npm run gen):\n${stale.join('\n')}`;
 }
 
 /** Each static check by name: undefined when there is nothing to say. */

@@ -1,8 +1,9 @@
-/** `npm run gen`: TypeScript from the proto files. The output is committed; `npm run check` compares it. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** `npm run gen`: TypeScript from the proto files, and what is made of the instruments. All of it is committed; `npm run check` compares it. */
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { monitoringFiles } from '../monitoring/files.mjs';
 import { runChild } from '../setup/child.mjs';
 import { Fault, say } from '../setup/fault.mjs';
 import { inRoot, root } from '../setup/paths.mjs';
@@ -63,13 +64,17 @@ async function intoTemporary(use) {
   }
 }
 
-/** @returns {Promise<string[]>} files of the committed code that differ from what the proto files give now */
-export function staleFiles() {
-  return intoTemporary((fresh) => {
+/** @returns {Promise<string[]>} committed files that differ from what the proto files and the instruments give now */
+export async function staleFiles() {
+  const stale = await intoTemporary((fresh) => {
     const [wanted, present] = [contents(fresh), contents(inRoot(home))];
     const all = new Set([...wanted.keys(), ...present.keys()]);
     return [...all].filter((file) => wanted.get(file) !== present.get(file)).map((file) => `${home}/${file}`);
   });
+  for (const [file, text] of await monitoringFiles()) {
+    if (!existsSync(inRoot(file)) || readFileSync(inRoot(file), 'utf8') !== text) stale.push(file);
+  }
+  return stale;
 }
 
 async function replaceCommitted() {
@@ -78,6 +83,11 @@ async function replaceCommitted() {
     cpSync(fresh, inRoot(home), { recursive: true });
   });
   say(`wrote ${home}`);
+  for (const [file, text] of await monitoringFiles()) {
+    mkdirSync(path.dirname(inRoot(file)), { recursive: true });
+    writeFileSync(inRoot(file), text);
+    say(`wrote ${file}`);
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,17 +1,31 @@
-import { counter, gauge } from '#platform';
+import { Instruments, namesOf } from '#platform';
 import type { Census } from '#runs';
 
-export const putBack = counter(
+const dispatchers = new Instruments('dispatcher');
+const role = namesOf('a role of workers');
+
+export const putBack = dispatchers.counter(
   'argosy_put_back_total',
   'What should have moved and did not, and was put on its way again.',
-  (['run', 'call'] as const).map((kind) => ({ kind })),
+  { kind: ['run', 'call'] },
 );
 
-const leader = gauge('argosy_dispatcher_leader', '1 while this dispatcher has the duty, 0 while it waits for it.');
-const runs = gauge('argosy_runs', 'Unfinished runs by state. Stated by the dispatcher at work.');
-const oldestWait = gauge('argosy_runs_oldest_wait_seconds', 'How long the oldest queued run has waited.');
-const workers = gauge('argosy_workers', 'Living workers by role.');
-const slots = gauge('argosy_worker_slots', 'Units of work that the living workers take at once, by role.');
+const leader = dispatchers.gauge(
+  'argosy_dispatcher_leader',
+  '1 while this dispatcher has the duty, 0 while it waits for it; the sum over all should be 1.',
+);
+const runs = dispatchers.gauge(
+  'argosy_runs',
+  'Unfinished runs. Stated by the dispatcher at work, as of the last 5 s.',
+  {
+    state: ['queued', 'running'],
+  },
+);
+const oldestWait = dispatchers.gauge('argosy_runs_oldest_wait_seconds', 'How long the oldest queued run has waited.');
+const workers = dispatchers.gauge('argosy_workers', 'Living workers by role.', { role });
+const slots = dispatchers.gauge('argosy_worker_slots', 'Units of work that the living workers take at once, by role.', {
+  role,
+});
 
 /** What a dispatcher knows of the fleet. */
 export interface Knowledge {
@@ -36,7 +50,7 @@ export function stating(known: () => Knowledge): () => void {
     ),
     oldestWait.from(() => counted(({ oldestSeconds }) => [{ value: oldestSeconds }])),
     workers.from(() =>
-      counted((census) => census.workers.map(({ role, count }) => ({ value: count, labels: { role } }))),
+      counted((census) => census.workers.map(({ role: of, count }) => ({ value: count, labels: { role: of } }))),
     ),
     slots.from(() =>
       counted((census) => census.workers.map((worker) => ({ value: worker.slots, labels: { role: worker.role } }))),

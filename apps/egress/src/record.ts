@@ -1,26 +1,31 @@
 import type { Exchange } from '#egress';
-import { counter, type Logger } from '#platform';
+import { Instruments, type Logger } from '#platform';
 
-const outcomes: readonly Exchange['outcome'][] = [
-  ...(['done', 'blocked', 'failed', 'left', 'stopped'] as const),
-  ...(['idle', 'too long', 'too large', 'crowded'] as const),
-];
+const egress = new Instruments('egress');
 
-const exchanges = counter(
+const outcomes = {
+  done: 'done',
+  blocked: 'blocked',
+  failed: 'failed',
+  left: 'left',
+  stopped: 'stopped',
+  idle: 'idle',
+  'too long': 'too_long',
+  'too large': 'too_large',
+  crowded: 'crowded',
+} as const satisfies Readonly<Record<Exchange['outcome'], string>>;
+
+const exchanges = egress.counter(
   'argosy_egress_exchanges_total',
-  'Requests and tunnels that are over, by form and outcome.',
-  outcomes.map((outcome) => ({ outcome: labelOf(outcome) })),
+  'Requests and tunnels that are over: `blocked` by the rules, `failed` at the server or on the way, `left` by the client, `stopped` with the proxy, or at a bound.',
+  { outcome: Object.values(outcomes) },
 );
 
-const bytes = counter(
+const bytes = egress.counter(
   'argosy_egress_bytes_total',
   'Body and tunnel bytes: sent to servers, received from them.',
-  (['sent', 'received'] as const).map((direction) => ({ direction })),
+  { direction: ['sent', 'received'] },
 );
-
-function labelOf(outcome: Exchange['outcome']): string {
-  return outcome.replace(' ', '_');
-}
 
 /**
  * Counts every exchange and writes down, for the audit, each that came to nothing. What was refused, and with which
@@ -28,7 +33,7 @@ function labelOf(outcome: Exchange['outcome']): string {
  */
 export function recording(logger: Logger): (exchange: Exchange) => void {
   return ({ form, outcome, asked, detail, sentBytes, receivedBytes }) => {
-    exchanges.add(1, { outcome: labelOf(outcome) });
+    exchanges.add(1, { outcome: outcomes[outcome] });
     bytes.add(sentBytes, { direction: 'sent' });
     bytes.add(receivedBytes, { direction: 'received' });
     const level = outcome === 'done' || outcome === 'left' || outcome === 'stopped' ? 'debug' : 'info';

@@ -1,13 +1,26 @@
-import { histogram, longSecondsBoundaries, upDownCounter } from '#platform';
+import type { FaultKind } from '#errors';
+import { Instruments, longSecondsBoundaries, namesOf } from '#platform';
 import type { CallResult } from '#runs';
 
-const inFlight = upDownCounter('argosy_tool_calls_in_flight', 'Tool calls that this process performs now.');
+const workers = new Instruments('tool-worker');
 
-const duration = histogram(
+const inFlight = workers.upDownCounter('argosy_tool_calls_in_flight', 'Tool calls that this process performs now.');
+
+const faults = ['transient', 'quota', 'blocked', 'empty', 'invalid'] as const satisfies FaultKind[];
+
+const duration = workers.histogram(
   'argosy_tool_call_duration_seconds',
-  'Tool calls by tool and outcome: done, stopped, unknown, or the fault that the model was told.',
-  longSecondsBoundaries,
+  'Tool calls: `done`, `stopped`, `unknown` where an earlier attempt may have taken effect, or the class of fault that the model was told.',
+  {
+    labels: {
+      tool: namesOf('a tool, or `none` for one that is not there'),
+      outcome: ['done', 'stopped', 'unknown', ...faults],
+    },
+    boundaries: longSecondsBoundaries,
+  },
 );
+
+type Outcome = FaultKind | 'done' | 'stopped' | 'unknown';
 
 /**
  * Counts and times a call.
@@ -15,7 +28,7 @@ const duration = histogram(
  */
 export async function measured(tool: string | undefined, call: () => Promise<CallResult>): Promise<CallResult> {
   const startedAt = performance.now();
-  let outcome = 'stopped';
+  let outcome: Outcome = 'stopped';
   inFlight.add(1);
   try {
     const result = await call();
@@ -27,10 +40,10 @@ export async function measured(tool: string | undefined, call: () => Promise<Cal
   }
 }
 
-function outcomeOf({ state, observation }: CallResult): string {
+function outcomeOf({ state, observation }: CallResult): Outcome {
   if (state === 'unknown') return 'unknown';
   const { sections } = observation;
   // One page of several that failed is a result; nothing but faults is none.
-  const faults = sections.flatMap(({ fault }) => (fault === undefined ? [] : [fault.kind]));
-  return faults.length > 0 && faults.length === sections.length ? (faults[0] ?? 'done') : 'done';
+  const kinds = sections.flatMap(({ fault }) => (fault === undefined ? [] : [fault.kind]));
+  return kinds.length > 0 && kinds.length === sections.length ? (kinds[0] ?? 'done') : 'done';
 }

@@ -1,12 +1,8 @@
 import type { Turn } from '#domain';
-import { counter, type Logger } from '#platform';
+import type { Logger } from '#platform';
 import type { ChatRequest } from './chat-model.ts';
+import { historyBreaks } from './instruments.ts';
 import type { ChatMessage } from './profile.ts';
-
-const breaks = counter(
-  'argosy_model_history_breaks_total',
-  'Prompts that did not begin with the prompt and the reply before: what servers had cached of the rest was of no use.',
-);
 
 /** Where a prompt leaves the one before; both count from 0. */
 export interface HistoryBreak {
@@ -56,7 +52,7 @@ export class AppendOnly {
     if (last === undefined || reading !== undefined) return;
     const broken = breakIn(last.messages, last.reply, messages);
     if (broken === null) return;
-    breaks.add(1);
+    historyBreaks.add(1);
     this.#logger?.log('info', 'history not append-only', { runId: session, ...broken });
   }
 

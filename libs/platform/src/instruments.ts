@@ -1,20 +1,30 @@
-import {
-  type Attributes,
-  type Counter,
-  type Histogram,
-  type Meter,
-  metrics,
-  type UpDownCounter,
-} from '@opentelemetry/api';
+import { type Meter, metrics } from '@opentelemetry/api';
+import { boundBy, everySeries, type Labels, type Valued } from './labels.ts';
 
-/**
- * Instruments as constants of a module: they do nothing until a meter is there, whichever of the two comes first, and
- * measure through OpenTelemetry from then on. Each name is made once in a process.
- *
- * Names: `argosy_<area>_<what>`, with the unit last (`_seconds`, `_bytes`); counters end in `_total`. Labels take few
- * values that we know: never an id, a question, a URL, or a name that a model made up.
- */
+/** Who measures: a process of a fleet. `inference` is three, a coordinator, a shard or an adapter. */
+export type MeasuringRole =
+  | 'gateway'
+  | 'dispatcher'
+  | 'agent-worker'
+  | 'tool-worker'
+  | 'egress'
+  | 'coordinator'
+  | 'shard'
+  | 'adapter'
+  | 'autoscaler';
+
+/** What is known of an instrument before it measures anything: docs/metrics.md is made of it. */
+export interface InstrumentDefinition {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge' | 'histogram';
+  readonly description: string;
+  readonly labels: Labels;
+  /** Empty for every one. */
+  readonly roles: readonly MeasuringRole[];
+}
+
 const waiting = new Set<(meter: Meter) => void>();
+const definitions = new Map<string, InstrumentDefinition>();
 let current: Meter | null = null;
 
 /** Gives all instruments, those of modules still to be loaded included, the meter of the global provider. */
@@ -24,51 +34,42 @@ export function bindInstruments(): void {
   waiting.clear();
 }
 
+/** Of all modules that are loaded, by name. */
+export function instrumentDefinitions(): readonly InstrumentDefinition[] {
+  return [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 function whenBound(bind: (meter: Meter) => void): void {
   if (current === null) waiting.add(bind);
   else bind(current);
 }
 
+/** The labels of a value; none for an instrument without labels. */
+type Labelled<L extends Labels> = [keyof L] extends [never] ? [] : [labels: Valued<L>];
+
+/** Something that is read when somebody asks. */
+export type Reading<L extends Labels = Record<never, never>> = { readonly value: number } & ([keyof L] extends [never]
+  ? unknown
+  : { readonly labels: Valued<L> });
+
 /**
- * Counts what happened.
- * @param series labels of the series that stand at 0 from the start, so that the first event shows as a rise; none for
- *   labels that are not known beforehand
+ * A figure that whoever has it states when it is asked for. `read` must be quick, and gives nothing while it knows
+ * nothing: a series that is absent is better than one that is old.
  */
-export function counter(
-  name: `${string}_total`,
-  description: string,
-  series: readonly Attributes[] = [{}],
-): Pick<Counter, 'add'> {
-  let made: Counter | null = null;
-  whenBound((meter) => {
-    made = meter.createCounter(name, { description });
-    for (const labels of series) made.add(0, labels);
-  });
-  return { add: (value, labels) => made?.add(value, labels) };
+export interface ObservedFigure<L extends Labels> {
+  /** @returns ends the reading */
+  from(read: () => readonly Reading<L>[]): () => void;
 }
 
-/** Counts what is there now: add 1 when it comes, -1 when it goes. */
-export function upDownCounter(name: string, description: string): Pick<UpDownCounter, 'add'> {
-  let made: UpDownCounter | null = null;
-  whenBound((meter) => {
-    made = meter.createUpDownCounter(name, { description });
-    made.add(0);
-  });
-  return { add: (value, labels) => made?.add(value, labels) };
+interface Counts<L extends Labels> {
+  add(value: number, ...labels: Labelled<L>): void;
 }
 
-/** Measures how values spread. @param boundaries rising upper bounds of the buckets, in the unit of the name */
-export function histogram(
-  name: string,
-  description: string,
-  boundaries: readonly number[] = secondsBoundaries,
-): Pick<Histogram, 'record'> {
-  let made: Histogram | null = null;
-  whenBound((meter) => {
-    made = meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: [...boundaries] } });
-  });
-  return { record: (value, labels) => made?.record(value, labels) };
+interface Spread<L extends Labels> {
+  record(value: number, ...labels: Labelled<L>): void;
 }
+
+type NoLabels = Record<never, never>;
 
 /** From a quick statement of the database to a slow page. */
 const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -76,35 +77,96 @@ const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 /** From a quick search to a model call that thinks for minutes. */
 export const longSecondsBoundaries: readonly number[] = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
-/** Something that is read when somebody asks. */
-export interface Reading {
-  readonly value: number;
-  readonly labels?: Attributes;
-}
-
 /**
- * A figure that whoever has it states when it is asked for. `read` must be quick, and gives nothing while it knows
- * nothing: a series that is absent is better than one that is old.
+ * Makes the instruments of one kind of process, or of several, or, where none is named, of every one, as constants of a
+ * module. They do nothing until a meter is there, whichever of the two comes first, and measure through OpenTelemetry from
+ * then on. Each name is made once in a process.
+ *
+ * Names: `argosy_<area>_<what>`, with the unit last (`_seconds`, `_bytes`); counters end in `_total`. Labels take few
+ * values that are known beforehand or named by settings: never an id, a question, a URL, or a name that a model made up.
  */
-export interface ObservedFigure {
-  /** @returns ends the reading */
-  from(read: () => readonly Reading[]): () => void;
+export class Instruments {
+  readonly #roles: readonly MeasuringRole[];
+
+  constructor(...roles: readonly MeasuringRole[]) {
+    this.#roles = roles;
+  }
+
+  /** Counts what happened. Series whose labels are all known stand at 0 from the start, so that the first event is a rise. */
+  counter<const L extends Labels = NoLabels>(name: `${string}_total`, description: string, labels?: L): Counts<L> {
+    const bound = this.#define({ name, kind: 'counter', description, labels });
+    let add: (value: number, labels: Record<string, string>) => void = () => undefined;
+    whenBound((meter) => {
+      const made = meter.createCounter(name, { description });
+      for (const series of everySeries(labels ?? {})) made.add(0, series);
+      add = (value, series) => made.add(value, series);
+    });
+    return { add: (value, ...[given]) => add(value, bound(given)) };
+  }
+
+  /** Counts what is there now: add 1 when it comes, -1 when it goes. */
+  upDownCounter<const L extends Labels = NoLabels>(name: string, description: string, labels?: L): Counts<L> {
+    const bound = this.#define({ name, kind: 'gauge', description, labels });
+    let add: (value: number, labels: Record<string, string>) => void = () => undefined;
+    whenBound((meter) => {
+      const made = meter.createUpDownCounter(name, { description });
+      for (const series of everySeries(labels ?? {})) made.add(0, series);
+      add = (value, series) => made.add(value, series);
+    });
+    return { add: (value, ...[given]) => add(value, bound(given)) };
+  }
+
+  /** Measures how values spread. `boundaries` are rising upper bounds of the buckets, in the unit of the name. */
+  histogram<const L extends Labels = NoLabels>(
+    name: string,
+    description: string,
+    { labels, boundaries = secondsBoundaries }: { readonly labels?: L; readonly boundaries?: readonly number[] } = {},
+  ): Spread<L> {
+    const bound = this.#define({ name, kind: 'histogram', description, labels });
+    let record: (value: number, labels: Record<string, string>) => void = () => undefined;
+    whenBound((meter) => {
+      const advice = { explicitBucketBoundaries: [...boundaries] };
+      const made = meter.createHistogram(name, { description, advice });
+      record = (value, series) => made.record(value, series);
+    });
+    return { record: (value, ...[given]) => record(value, bound(given)) };
+  }
+
+  /** A figure that goes up and down. */
+  gauge<const L extends Labels = NoLabels>(name: string, description: string, labels?: L): ObservedFigure<L> {
+    const bound = this.#define({ name, kind: 'gauge', description, labels });
+    return observed(bound, (meter) => meter.createObservableGauge(name, { description }));
+  }
+
+  /** As {@link gauge}, for a sum that only grows. */
+  observedCounter<const L extends Labels = NoLabels>(
+    name: `${string}_total`,
+    description: string,
+    labels?: L,
+  ): ObservedFigure<L> {
+    const bound = this.#define({ name, kind: 'counter', description, labels });
+    return observed(bound, (meter) => meter.createObservableCounter(name, { description }));
+  }
+
+  /** @returns keeps what is measured to the labels */
+  #define<L extends Labels>({ labels, ...rest }: Definition<L>): (given?: object) => Record<string, string> {
+    if (definitions.has(rest.name)) throw new Error(`the instrument ${rest.name} is made twice`);
+    definitions.set(rest.name, { ...rest, labels: labels ?? {}, roles: this.#roles });
+    const bound = boundBy(labels ?? {});
+    return (given = {}) => bound({ ...given });
+  }
 }
 
-export function gauge(name: string, description: string): ObservedFigure {
-  return observed((meter) => meter.createObservableGauge(name, { description }));
-}
+type Definition<L extends Labels> = Omit<InstrumentDefinition, 'roles' | 'labels'> & { readonly labels: L | undefined };
 
-/** As {@link gauge}, for a sum that only grows. */
-export function observedCounter(name: `${string}_total`, description: string): ObservedFigure {
-  return observed((meter) => meter.createObservableCounter(name, { description }));
-}
-
-function observed(make: (meter: Meter) => ReturnType<Meter['createObservableGauge']>): ObservedFigure {
-  const readers = new Set<() => readonly Reading[]>();
+function observed<L extends Labels>(
+  bound: (given?: object) => Record<string, string>,
+  make: (meter: Meter) => ReturnType<Meter['createObservableGauge']>,
+): ObservedFigure<L> {
+  const readers = new Set<() => readonly { readonly value: number; readonly labels?: object }[]>();
   whenBound((meter) => {
     make(meter).addCallback((result) => {
-      for (const read of readers) for (const { value, labels } of read()) result.observe(value, labels);
+      for (const read of readers) for (const { value, labels } of read()) result.observe(value, bound(labels));
     });
   });
   return {

@@ -1,8 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../../../test/support/argosy.ts';
 import { type Family, namingFaults, parsePrometheus, reading } from '../../../test/support/prometheus.ts';
-import { counter, gauge, histogram, upDownCounter } from './instruments.ts';
+import { Instruments } from './instruments.ts';
+import { namesOf } from './labels.ts';
 import { metricsText, startMetrics } from './metrics.ts';
+
+const own = new Instruments();
 
 async function scrape(): Promise<ReadonlyMap<string, Family>> {
   return parsePrometheus(await metricsText());
@@ -11,7 +14,7 @@ async function scrape(): Promise<ReadonlyMap<string, Family>> {
 // One process measures once: what these tests count, they count under names of their own.
 describe('metrics', () => {
   it('are refused, and cost nothing, before they are started', async () => {
-    const early = counter('argosy_early_total', 'Counted before the start.');
+    const early = own.counter('argosy_early_total', 'Counted before the start.');
     early.add(1);
     await expect(metricsText()).rejects.toThrow('startMetrics');
     await startMetrics('test');
@@ -45,8 +48,10 @@ describe('metrics', () => {
   });
 
   it('count from 0 where the series are known beforehand', async () => {
-    counter('argosy_known_total', 'Of a module that is loaded after the start.', [{ kind: 'a' }, { kind: 'b' }]);
-    const unknown = counter('argosy_unknown_total', 'Whose labels come with the events.', []);
+    own.counter('argosy_known_total', 'Of a module that is loaded after the start.', { kind: ['a', 'b'] });
+    const unknown = own.counter('argosy_unknown_total', 'Whose labels come with the events.', {
+      kind: namesOf('a kind'),
+    });
     expect((await scrape()).get('argosy_known_total')?.samples.map(({ labels, value }) => [labels, value])).toEqual([
       [{ kind: 'a' }, 0],
       [{ kind: 'b' }, 0],
@@ -57,7 +62,8 @@ describe('metrics', () => {
   });
 
   it('spread values over the buckets that were named', async () => {
-    const sizes = histogram('argosy_sizes_bytes', 'Sizes.', [10, 100]);
+    const labels = { route: namesOf('a route') };
+    const sizes = own.histogram('argosy_sizes_bytes', 'Sizes.', { labels, boundaries: [10, 100] });
     for (const size of [1, 10, 11, 1000]) sizes.record(size, { route: 'a "quoted"\nroute\\' });
     const families = await scrape();
     const bucket = (le: string) => reading(families, 'argosy_sizes_bytes_bucket', { route: 'a "quoted"\nroute\\', le });
@@ -66,10 +72,10 @@ describe('metrics', () => {
   });
 
   it('go up and down, and are read only while somebody has something to say', async () => {
-    const open = upDownCounter('argosy_open_things', 'Things.');
+    const open = own.upDownCounter('argosy_open_things', 'Things.');
     open.add(2);
     open.add(-1);
-    const level = gauge('argosy_level', 'A level.');
+    const level = own.gauge('argosy_level', 'A level.');
     const stop = level.from(() => [{ value: 7 }]);
     expect(reading(await scrape(), 'argosy_open_things')).toBe(1);
     expect(reading(await scrape(), 'argosy_level')).toBe(7);
@@ -78,11 +84,40 @@ describe('metrics', () => {
   });
 
   it('stay bounded when a label takes ever new values, and lose no count', async () => {
-    const wild = counter('argosy_wild_total', 'Counted by a label that runs away.', []);
-    for (let i = 0; i < 1000; i++) wild.add(1, { name: `value ${i}` });
-    const family = (await scrape()).get('argosy_wild_total');
+    const wild = own.counter('argosy_wild_total', 'Counted by labels that run away.', {
+      name: namesOf('a name'),
+      kind: ['a', 'b'] as readonly string[],
+    });
+    const level = own.gauge('argosy_wild_level', 'A level that runs away.', { name: namesOf('a name', 2) });
+    level.from(() => Array.from({ length: 100 }, (_, i) => ({ value: i, labels: { name: `value ${i}` } })));
+    for (let i = 0; i < 1000; i++) wild.add(1, { name: `value ${i}`, kind: i < 500 ? 'a' : `kind ${i}` });
+    const families = await scrape();
+    expect(families.get('argosy_wild_total')?.samples).toHaveLength(30 + 2);
+    expect(reading(families, 'argosy_wild_total')).toBe(1000);
+    expect(reading(families, 'argosy_wild_total', { name: 'other', kind: 'other' })).toBe(500);
+    expect(families.get('argosy_wild_level')?.samples.map(({ labels }) => labels['name'])).toEqual([
+      'value 0',
+      'value 1',
+      'other',
+    ]);
+  });
+
+  it('stay bounded when several labels have many values each', async () => {
+    const wide = own.counter('argosy_wide_total', 'Of many values.', { a: namesOf('a', 50), b: namesOf('b', 50) });
+    for (let i = 0; i < 2500; i++) wide.add(1, { a: `${i % 50}`, b: `${Math.floor(i / 50)}` });
+    const family = (await scrape()).get('argosy_wide_total');
     expect(family?.samples.length).toBeLessThanOrEqual(200);
-    expect(family?.samples.reduce((sum, { value }) => sum + value, 0)).toBe(1000);
+    expect(family?.samples.reduce((sum, { value }) => sum + value, 0)).toBe(2500);
+  });
+
+  it('have no labels but those that they were made with', async () => {
+    const strict = own.counter('argosy_strict_total', 'With one label.', { kind: ['a'] });
+    const runaway: { kind: 'a' } = JSON.parse('{"kind":"a","run_id":"run_0123456789ab"}');
+    strict.add(1, runaway);
+    expect((await scrape()).get('argosy_strict_total')?.samples).toEqual([
+      { name: 'argosy_strict_total', labels: { kind: 'a' }, value: 1 },
+    ]);
+    expect(() => own.counter('argosy_strict_total', 'A second time.')).toThrow('argosy_strict_total is made twice');
   });
 
   it('answer many scrapes at once, each whole', async () => {

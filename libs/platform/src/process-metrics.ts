@@ -1,16 +1,21 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { gauge, observedCounter, type Reading } from './instruments.ts';
+import { Instruments, type Reading } from './instruments.ts';
+import { namesOf } from './labels.ts';
 
 const late = (which: string) => `Lateness of the event loop, ${which}, since the scrape before; of 10 s at least.`;
 
-const buildInfo = gauge('argosy_build_info', 'Always 1; its labels say what runs here.');
-const startTime = gauge('process_start_time_seconds', 'When the process began, in seconds since 1970.');
-const uptime = gauge('argosy_process_uptime_seconds', 'How long the process has run.');
-const memory = gauge('process_resident_memory_bytes', 'Memory of the process that is in RAM.');
-const cpu = observedCounter('process_cpu_seconds_total', 'Processor time of the process, user and system.');
-const delayP50 = gauge('argosy_event_loop_delay_p50_seconds', late('median'));
-const delayP99 = gauge('argosy_event_loop_delay_p99_seconds', late('99th percentile'));
-const delayMax = gauge('argosy_event_loop_delay_max_seconds', late('worst'));
+const every = new Instruments();
+const buildInfo = every.gauge('argosy_build_info', 'Always 1; its labels say what runs here.', {
+  version: namesOf('a release'),
+  role: namesOf('a role'),
+});
+const startTime = every.gauge('process_start_time_seconds', 'When the process began, in seconds since 1970.');
+const uptime = every.gauge('argosy_process_uptime_seconds', 'How long the process has run.');
+const memory = every.gauge('process_resident_memory_bytes', 'Memory of the process that is in RAM.');
+const cpu = every.observedCounter('process_cpu_seconds_total', 'Processor time of the process, user and system.');
+const delayP50 = every.gauge('argosy_event_loop_delay_p50_seconds', late('median'));
+const delayP99 = every.gauge('argosy_event_loop_delay_p99_seconds', late('99th percentile'));
+const delayMax = every.gauge('argosy_event_loop_delay_max_seconds', late('worst'));
 
 /** Measures the process itself from now on. */
 export function observeProcess(role: string, version: string): void {

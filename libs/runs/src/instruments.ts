@@ -1,64 +1,76 @@
-import { counter, histogram, upDownCounter } from '#platform';
+import { Instruments } from '#platform';
 import type { Bell } from './doorbell/doorbell.ts';
 
+const withStores = new Instruments('gateway', 'dispatcher', 'agent-worker', 'tool-worker');
+const agents = new Instruments('agent-worker');
+const tools = new Instruments('tool-worker');
+
 /** Runs that this process drives now. */
-export const runsInFlight = upDownCounter('argosy_runs_in_flight', 'Runs that this process drives now.');
+export const runsInFlight = agents.upDownCounter('argosy_runs_in_flight', 'Runs that this process drives now.');
 
-export const runClaims = counter('argosy_run_claims_total', 'Runs taken to be driven, each time anew.');
+export const runClaims = agents.counter('argosy_run_claims_total', 'Runs taken to be driven, each time anew.');
 
-export const handBacks = counter(
+export const handBacks = agents.counter(
   'argosy_run_hand_backs_total',
   'Runs given back unfinished: at a step boundary, in the middle of a step, after a fault, or because their model was busy.',
-  (['boundary', 'step', 'fault', 'busy'] as const).map((reason) => ({ reason })),
+  { reason: ['boundary', 'step', 'fault', 'busy'] },
 );
 
-export const stepsCommitted = counter('argosy_steps_committed_total', 'Steps of runs that were committed.');
+export const stepsCommitted = agents.counter('argosy_steps_committed_total', 'Steps of runs that were committed.');
 
-export const refusedCommits = counter(
+export const refusedCommits = agents.counter(
   'argosy_commits_refused_total',
   'Commits refused by the fence: the run had another owner.',
 );
 
-export const commitBatch = histogram(
-  'argosy_commit_batch_commits',
-  'Commits that shared a statement.',
-  [1, 2, 5, 10, 20, 50, 100, 200, 500],
+export const commitBatch = agents.histogram('argosy_commit_batch_commits', 'Commits that shared a statement.', {
+  boundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+});
+
+export const commitDuration = agents.histogram(
+  'argosy_commit_duration_seconds',
+  'How long the statement of a batch took.',
 );
 
-export const commitDuration = histogram('argosy_commit_duration_seconds', 'How long the statement of a batch took.');
+export const leasesLost = new Instruments('dispatcher', 'agent-worker', 'tool-worker').counter(
+  'argosy_leases_lost_total',
+  'Leases of this process that ran out against its will: the database was away for longer, or the process stood still.',
+);
 
-export const leasesLost = counter('argosy_leases_lost_total', 'Leases of this process that ran out against its will.');
+const bells = ['runs', 'calls', 'corpora'] as const satisfies Bell[];
 
-const bells = (['runs', 'calls', 'corpora'] satisfies Bell[]).map((bell) => ({ bell }));
+export const ringsSent = withStores.counter('argosy_rings_sent_total', 'Rings of the doorbell.', { bell: bells });
 
-export const ringsSent = counter('argosy_rings_sent_total', 'Rings of the doorbell.', bells);
+export const ringsLost = withStores.counter(
+  'argosy_rings_lost_total',
+  'Rings that could not be sent: Redis was away. Work is late by that, and none is lost.',
+  { bell: bells },
+);
 
-export const ringsLost = counter('argosy_rings_lost_total', 'Rings that could not be sent: Redis was away.', bells);
+const failureClasses = ['connection', 'timeout', 'conflict', 'constraint', 'resources', 'other'] as const;
 
 /** How a use of the database fails. */
-export type FailureClass = 'connection' | 'timeout' | 'conflict' | 'constraint' | 'resources' | 'other';
+export type FailureClass = (typeof failureClasses)[number];
 
-export const databaseFailures = counter(
+export const databaseFailures = withStores.counter(
   'argosy_database_failures_total',
   'Failed uses of the PostgreSQL server; what may be tried again is.',
-  (['connection', 'timeout', 'conflict', 'constraint', 'resources', 'other'] satisfies FailureClass[]).map((kind) => ({
-    class: kind,
-  })),
+  { class: failureClasses },
 );
 
-export const turns = counter(
+export const turns = tools.counter(
   'argosy_turns_total',
   'Leave to ask a host or a provider: granted, or refused because it was busy, resting, or its quota used up.',
-  (['granted', 'busy', 'resting', 'quota'] as const).map((outcome) => ({ outcome })),
+  { outcome: ['granted', 'busy', 'resting', 'quota'] },
 );
 
-export const evidenceGiven = counter(
+export const evidenceGiven = tools.counter(
   'argosy_evidence_total',
   'Wants of a thing to look up: it was there, was waited for, was made, or its making failed.',
-  (['hit', 'waited', 'made', 'failed'] as const).map((outcome) => ({ outcome })),
+  { outcome: ['hit', 'waited', 'made', 'failed'] },
 );
 
-export const evidenceUnkept = counter(
+export const evidenceUnkept = tools.counter(
   'argosy_evidence_unkept_total',
   'Things that were made and not kept: too large, their claim was lost, or the database was away.',
 );

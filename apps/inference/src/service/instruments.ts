@@ -1,27 +1,33 @@
 import type { Finished, FinishReason } from '#moe';
-import { counter, gauge, histogram, longSecondsBoundaries } from '#platform';
+import { Instruments, longSecondsBoundaries } from '#platform';
 import type { Replies } from './engine.ts';
 
-const reasons: readonly FinishReason[] = ['stop', 'length', 'context', 'aborted', 'deadline'];
+const serving = new Instruments('coordinator', 'adapter');
 
-const generations = counter(
-  'argosy_inference_generations_total',
-  'Replies that came to an end, by why.',
-  [...reasons, 'failed'].map((reason) => ({ reason })),
-);
-const tokens = counter(
+const reasons = ['stop', 'length', 'context', 'aborted', 'deadline'] as const satisfies FinishReason[];
+
+const generations = serving.counter('argosy_inference_generations_total', 'Replies that came to an end, by why.', {
+  reason: [...reasons, 'failed'],
+});
+const tokens = serving.counter(
   'argosy_inference_tokens_total',
   'Tokens of replies that came to an end; cached ones are a part of the prompt.',
-  ['prompt', 'cached', 'completion'].map((kind) => ({ kind })),
+  { kind: ['prompt', 'cached', 'completion'] },
 );
-const duration = histogram(
+const duration = serving.histogram(
   'argosy_inference_generation_duration_seconds',
   'Replies from the arrival of their request to their last token.',
-  longSecondsBoundaries,
+  { boundaries: longSecondsBoundaries },
 );
-const running = gauge('argosy_inference_generations', 'Replies under way and requests that wait for a place.');
-const keyValues = gauge('argosy_inference_kv_tokens', 'Tokens whose keys and values are held, and what is reserved.');
-const sessions = gauge('argosy_inference_sessions', 'Sessions whose keys and values are held.');
+const running = serving.gauge('argosy_inference_generations', 'Replies under way and requests that wait for a place.', {
+  state: ['running', 'waiting'],
+});
+const keyValues = serving.gauge(
+  'argosy_inference_kv_tokens',
+  'Tokens whose keys and values are held, and what is reserved.',
+  { state: ['used', 'reserved'] },
+);
+const sessions = serving.gauge('argosy_inference_sessions', 'Sessions whose keys and values are held.');
 
 /** Notes a reply that ended. */
 export function generated({ reason, promptTokens, cachedTokens, completionTokens }: Finished, ms: number): void {
@@ -41,20 +47,20 @@ export function failed(): void {
 export function stating(generator: Replies): () => void {
   const ends = [
     running.from(() => [
-      ...known(generator.load.running, { state: 'running' }),
-      ...known(generator.load.waiting, { state: 'waiting' }),
+      ...known(generator.load.running, { state: 'running' } as const),
+      ...known(generator.load.waiting, { state: 'waiting' } as const),
     ]),
     keyValues.from(() => [
-      ...known(generator.load.kvUsedTokens, { state: 'used' }),
-      ...known(generator.load.reservedTokens, { state: 'reserved' }),
+      ...known(generator.load.kvUsedTokens, { state: 'used' } as const),
+      ...known(generator.load.reservedTokens, { state: 'reserved' } as const),
     ]),
-    sessions.from(() => known(generator.load.residentSessions)),
+    sessions.from(() => known(generator.load.residentSessions, {})),
   ];
   return () => {
     for (const end of ends) end();
   };
 }
 
-function known(value: number | undefined, labels: Readonly<Record<string, string>> = {}) {
+function known<L>(value: number | undefined, labels: L): { readonly value: number; readonly labels: L }[] {
   return value === undefined ? [] : [{ value, labels }];
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
+import { routes } from '../instruments.ts';
 import { type Choice, chooseGroup, type GroupLoad, type GroupView, type SessionHome } from './choice.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import type { PromptBlock } from './prompt-blocks.ts';
-import { routes } from './routing-instruments.ts';
 
 /** Where the sessions of all who share a directory have their homes. It answers within bounds, or throws. */
 export interface SessionDirectory {
