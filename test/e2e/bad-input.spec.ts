@@ -87,7 +87,7 @@ describe('a command line that cannot be used is refused with exit code 2 and say
       /lacks #MODEL/,
     ],
     ['an unknown command', ['reserach', question], /there is no command "reserach"/, /argosy research "question"/],
-    ['runs without an action', ['runs'], /say list, show ID, watch ID, cancel ID or delete ID/],
+    ['runs without an action', ['runs'], /say list, show ID, watch ID, explain ID, cancel ID or delete ID/],
     ['verify without a folder', ['verify'], /give the folder of one report/],
     ['verify of another folder', ['verify', 'docs'], /docs\/report\.json: cannot be read/, /folder of one report/],
     ['a port that is none', ['serve', '--port', '70000'], /--port: needs a number from 0 to 65535/],

@@ -190,6 +190,13 @@ describe('questions to a server that runs already', () => {
     expect(JSON.parse(shown.stdout)).toMatchObject({ status: 'incomplete', question });
   });
 
+  it('are explained', async () => {
+    const { run_id } = readReport('short.json');
+    const { stdout, exitCode } = await argosy(['runs', 'explain', run_id], { cwd });
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^run_\w+ {2}incomplete {2}.* with extractive\n/)]);
+    expect(stdout).toContain('slowest calls');
+  });
+
   it('are deleted for good', async () => {
     const id = readReport('short.json').run_id;
     const gone = await argosy(['runs', 'delete', id], { cwd });

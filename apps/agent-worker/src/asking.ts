@@ -1,6 +1,13 @@
 /** What a model is asked for a run. */
-import { type Order, type ResearchRequest, type ResearchState, type SourcePolicy, shownTurns } from '#domain';
-import type { ChatModel, ChatRequest, OfferedTool } from '#model';
+import {
+  type ModelReply,
+  type Order,
+  type ResearchRequest,
+  type ResearchState,
+  type SourcePolicy,
+  shownTurns,
+} from '#domain';
+import type { ChatModel, ChatRequest, OfferedTool, OnDelta } from '#model';
 import type { Claim } from '#runs';
 
 /** Names a run to the servers of its model. */
@@ -34,6 +41,22 @@ export function chatRequestOf(
     ...(order?.schema ? { outputSchema: order.schema } : {}),
     ...(context.measured ? { measured: context.measured } : {}),
   };
+}
+
+/** Asks for a reply and notes how long it took, and until its first text. */
+export async function timed(
+  now: () => number,
+  onText: OnDelta,
+  ask: (onText: OnDelta) => Promise<ModelReply>,
+): Promise<ModelReply> {
+  const startedAt = now();
+  const since = (): number => Math.round(now() - startedAt);
+  let firstMs: number | undefined;
+  const reply = await ask((text) => {
+    firstMs ??= since();
+    onText(text);
+  });
+  return { ...reply, times: { ...reply.times, ms: since(), ...(firstMs === undefined ? {} : { firstMs }) } };
 }
 
 /** Least time that a run waits for its model: asked again at once, it would only find it as it was. */

@@ -25,10 +25,10 @@ import {
   verifyAnswer,
 } from '#domain';
 import { messageOf } from '#errors';
-import { type ChatModel, type ChatRequest, ModelBusy, ModelFault, type OfferedTool } from '#model';
+import { type ChatModel, type ChatRequest, ModelBusy, ModelFault, type OfferedTool, type OnDelta } from '#model';
 import { childOf } from '#platform';
 import type { Claim, Commit, Runs } from '#runs';
-import { chatRequestOf, delayOf, sessionOf, unusable } from './asking.ts';
+import { chatRequestOf, delayOf, sessionOf, timed, unusable } from './asking.ts';
 import { measured } from './instruments.ts';
 
 /** What a run in work needs of the record. */
@@ -154,8 +154,8 @@ class Drive {
     const deltas = this.#around.runs.deltas(this.#claim, state.step);
     try {
       const signal = deadline === null ? this.#halt : AbortSignal.any([this.#halt, deadline]);
-      const ask = async () => await model.reply(chat, signal, (text) => deltas.write(text));
-      const reply = await measured(request.model, ask);
+      const ask = async (onText: OnDelta) => await model.reply(chat, signal, onText);
+      const reply = await measured(request.model, () => timed(this.#around.now, (text) => deltas.write(text), ask));
       return { kind: 'model-replied', reply, forced };
     } catch (error) {
       if (deadline?.aborted) return { kind: isResearch ? 'limit-near' : 'limit-reached', reason: 'max_seconds' };

@@ -4,7 +4,9 @@ import {
   acceptedResource,
   type CreatedKeyResource,
   createdKeyResource,
+  type ExplanationResource,
   errorResource,
+  explanationResource,
   type KeyResource,
   keyResource,
   type ResearchBody,
@@ -77,6 +79,12 @@ export class Client {
   /** Newest first. */
   async list(limit: number): Promise<RunResource[]> {
     return runPage.parse(await (await this.send(`/v1/research?limit=${limit}`)).json()).data;
+  }
+
+  /** Where its time went. */
+  async explain(runId: string): Promise<ExplanationResource> {
+    const path = `/v1/research/${encodeURIComponent(runId)}/explain`;
+    return explanationResource.parse(await (await this.send(path)).json());
   }
 
   async cancel(runId: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Seal } from '#contracts';
-import { InvalidInput, Unavailable } from '#errors';
+import { InvalidInput } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, startMetrics } from '#platform';
 import { DataDirectoryBusy } from '#runs';
@@ -9,10 +9,9 @@ import type { Embedded, EmbeddedOptions } from './embedded.ts';
 import { runningFleet } from './fleet-file.ts';
 import { inference } from './inference.ts';
 import { audit, keys } from './keys.ts';
-import { Contact, outlast } from './outage.ts';
-import { type Progress, RunProgress } from './progress.ts';
-import { exitCodes, research, silenceMs, type Terminal } from './research.ts';
+import { exitCodes, research, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
+import { runs } from './runs.ts';
 import { scale } from './scale.ts';
 import { secrets } from './secrets.ts';
 import { tenants } from './tenants.ts';
@@ -42,6 +41,7 @@ const usage = `Argosy answers research questions from documents and the web, quo
     [--allow-domain D] [--deny-domain D] [--out DIR] [--json FILE] [--quiet]
   argosy serve [--port N] [--model SPEC]                 HTTP API on 127.0.0.1:7420 until stopped
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
+  argosy runs explain ID [--json]                        where its time went: a waterfall, the slowest calls, retries, faults
   argosy runs delete ID                                  removes a run for good, and stops it if it has not ended
   argosy keys create --name NAME [--scope S] [--expires 90d] [--replace] | list | revoke ID
     [--tenant TENANT]                                    keys of the server at hand, or of a tenant in ARGOSY_DATABASE_URL
@@ -76,7 +76,7 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     case 'serve':
       return await serve(rest, around);
     case 'runs':
-      return await runs(rest, around);
+      return await runs(rest, async () => await serverAtHand(around), around.terminal);
     case 'keys':
       return await keys(rest, around.config, async () => await serverElsewhere(around), around.terminal);
     case 'secrets':
@@ -168,77 +168,6 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535 && text.trim() !== '') return port;
   throw new InvalidInput([{ path: '--port', message: 'needs a number from 0 to 65535' }]);
-}
-
-async function runs(args: readonly string[], around: Surroundings): Promise<number> {
-  const [action, id] = args;
-  if (
-    action === undefined ||
-    !(action === 'list' || (id !== undefined && ['show', 'watch', 'cancel', 'delete'].includes(action)))
-  ) {
-    throw new InvalidInput([{ path: 'runs', message: 'say list, show ID, watch ID, cancel ID or delete ID' }]);
-  }
-  const connection = await serverAtHand(around);
-  try {
-    return await runsAction(action, id ?? '', connection, around.terminal);
-  } finally {
-    await connection.close();
-  }
-}
-
-async function runsAction(
-  action: string,
-  id: string,
-  connection: Connection,
-  { print, progress, interrupted }: Terminal,
-): Promise<number> {
-  const { client } = connection;
-  if (action === 'list') {
-    for (const run of await client.list(100)) print(`${run.id}  ${run.status.padEnd(10)}  ${oneLine(run.question)}\n`);
-    return exitCodes.ok;
-  }
-  if (action === 'delete') {
-    await client.remove(id);
-    progress.note(`run ${id} is gone`);
-    return exitCodes.ok;
-  }
-  if (action === 'cancel') await client.cancel(id);
-  if (action === 'watch') await watch(connection, id, progress, interrupted);
-  if (interrupted.aborted) return exitCodes.interrupted;
-  print(`${JSON.stringify(await client.get(id), null, 2)}\n`);
-  return exitCodes.ok;
-}
-
-/** Shows a run until it ends or we are interrupted. A remote server may go away for a while. */
-async function watch(
-  { client, kind }: Connection,
-  id: string,
-  progress: Progress,
-  interrupted: AbortSignal,
-): Promise<void> {
-  const shown = new RunProgress(progress, null);
-  const silence = kind === 'remote' ? { silenceMs } : {};
-  let after = 0;
-  const attempt = async (contact: Contact): Promise<void> => {
-    await client.get(id);
-    contact.made();
-    for await (const event of client.events(id, after, { signal: interrupted, ...silence })) {
-      after = event.id ?? after;
-      shown.show(event);
-    }
-    if ((await client.get(id)).ended_at === null) throw new Unavailable(`The event stream of run ${id} ended early.`);
-  };
-  try {
-    await (kind === 'remote' ? outlast(attempt, { progress, interrupted }) : attempt(new Contact()));
-  } catch (error) {
-    if (!interrupted.aborted) throw error;
-  } finally {
-    progress.end();
-  }
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').slice(0, 100);
 }
 
 async function verify(args: readonly string[], { print }: Terminal): Promise<number> {

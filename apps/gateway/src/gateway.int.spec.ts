@@ -1,7 +1,15 @@
 import { createPublicKey } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { acceptedResource, errorResource, fingerprintOf, readTar, runResource, verifyBundle } from '#contracts';
+import {
+  acceptedResource,
+  errorResource,
+  explanationResource,
+  fingerprintOf,
+  readTar,
+  runResource,
+  verifyBundle,
+} from '#contracts';
 import type { Report } from '#domain';
 import { jsonLogger } from '#platform';
 import { type CallResult, type Claim, DataDirectory, type EmbeddedRuns, openEmbedded, type Runs } from '#runs';
@@ -24,6 +32,8 @@ const offer = offerOf({
   knowsCorpus: (id) => id === corpus,
 });
 const good = { question: 'Why do leases end?', sources: { corpora: [corpus] } };
+/** The one call of a run with this question takes a while. */
+const slow = { ...good, question: 'take your time' };
 /** A run with this question goes on until it is cancelled. */
 const endless = { ...good, question: 'hold' };
 
@@ -40,7 +50,10 @@ const stack = useStore(async (folder): Promise<Stack> => {
   const store: EmbeddedRuns = await openEmbedded(directory);
   const { runs } = store;
   const member = await runs.join({ workerId: 'test-worker', role: 'agent-worker', slots: 10 });
-  const calls = await runs.answerCalls(member, { concurrency: 4 }, async () => found());
+  const calls = await runs.answerCalls(member, { concurrency: 4 }, async ({ args }) => {
+    if (args['query'] === slow.question) await new Promise((resolve) => setTimeout(resolve, 50));
+    return found();
+  });
   const driving = await runs.answerRuns(
     member,
     { concurrency: 4 },
@@ -74,12 +87,16 @@ function found(): CallResult {
 
 async function drive(runs: Runs, claim: Claim, closing: AbortSignal): Promise<void> {
   if (claim.request.question === endless.question) return await untilCancelled(runs, claim, closing);
-  const call = placed(searchOf('lease'), 0);
+  const call = placed(searchOf(claim.request.question), 0);
   const events = [{ type: 'tool.started', data: { tool: 'search' } }] as const;
-  await runs.commit(claim, { step: { number: 1, event: asked(call), answered: [] }, events, intents: [call] });
+  const { reply, ...event } = asked(call);
+  const step = { number: 1, event: { ...event, reply: { ...reply, times: { ms: 1, tries: 2 } } }, answered: [] };
+  await runs.commit(claim, { step, events, intents: [call] });
   await runs.callTools(claim, [call], closing);
   const returned = { kind: 'tools-returned', outcomes: [{ call, observation: observationOf(text) }] } as const;
-  await runs.commit(claim, { step: { number: 2, event: returned, answered: [call] }, events: [] });
+  const faults = [{ label: 'lease', kind: 'empty', message: 'nothing there' }];
+  const brought = [{ type: 'tool.completed', data: { step: 0, index: 0, tool: 'search', faults } }] as const;
+  await runs.commit(claim, { step: { number: 2, event: returned, answered: [call] }, events: brought });
   const [source] = observationOf(text).sources;
   const { uri = '', title = '', sha256 = '', bytes = 0 } = source ?? {};
   const report: Report = {
@@ -156,8 +173,8 @@ async function streamOf(id: string, query = '', headers: Record<string, string> 
 }
 
 /** A run that has been driven to its end. */
-async function finishedRun(): Promise<string> {
-  const id = await accept();
+async function finishedRun(body: unknown = good): Promise<string> {
+  const id = await accept(body);
   await stack().runs.dispatch();
   expect((await streamOf(id)).at(-1)?.type).toBe('run.completed');
   return id;
@@ -318,6 +335,7 @@ describe('GET /v1/research/{id}/events', () => {
       'run.started',
       'step.started',
       'tool.started',
+      'tool.completed',
       'report.completed',
       'run.completed',
     ]);
@@ -387,6 +405,24 @@ describe('POST /v1/research/{id}/cancel', () => {
     const id = await finishedRun();
     const told = await refusal(await call(`/v1/research/${id}/cancel`, { method: 'POST' }));
     expect(told).toMatchObject({ status: 409, code: 'invalid_state', message: expect.stringContaining('completed') });
+  });
+});
+
+describe('GET /v1/research/{id}/explain', () => {
+  it('names the slow tool of a run first, and accounts for all of its time', async () => {
+    const id = await finishedRun(slow);
+    const explanation = explanationResource.parse(await (await call(`/v1/research/${id}/explain`)).json());
+    const { slowest, retries, faults, ms, wall_ms } = explanation;
+    expect(slowest[0]).toMatchObject({ kind: 'tool', name: 'search', what: slow.question, index: 0 });
+    expect(slowest[0]?.ms).toBeGreaterThanOrEqual(49);
+    expect(ms.tools).toBe(slowest[0]?.ms);
+    expect(Object.values(ms).reduce((sum, one) => sum + one)).toBe(wall_ms);
+    expect(retries.map(({ kind, tries }) => [kind, tries])).toEqual([['model', 2]]);
+    expect(faults).toEqual([{ step: 0, name: 'search', kind: 'empty', message: 'nothing there' }]);
+  });
+
+  it('has nothing to tell of a run that is not there', async () => {
+    expect(await refusal(await call('/v1/research/run_nowhere/explain'))).toMatchObject({ status: 404 });
   });
 });
 

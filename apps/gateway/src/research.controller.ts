@@ -7,6 +7,7 @@ import {
   eventHeaders,
   eventMeanings,
   eventQuery,
+  explanationResource,
   idempotencyKey,
   pageQuery,
   parseInput,
@@ -16,7 +17,7 @@ import {
   runList,
   runResource,
 } from '#contracts';
-import { renderMarkdown } from '#domain';
+import { type Explanation, renderMarkdown } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import type { Runs } from '#runs';
 import { by, type Caller, From, Needs } from './access/caller.ts';
@@ -104,6 +105,18 @@ export class ResearchController {
   @Describes({ summary: 'Look at a run', params: runParam, answers: { 200: runResource } })
   async get(@From() { tenantId }: Caller, @Param('id') id: string): Promise<RunResource> {
     return toResource(await this.#runs.get(tenantId, id));
+  }
+
+  @Get(':id/explain')
+  @Needs('research:read')
+  @Describes({
+    summary: 'Where the time of a run went',
+    description: 'Piece by piece, with its slowest calls, retries and faults; of one under way as far as it has come.',
+    params: runParam,
+    answers: { 200: explanationResource },
+  })
+  async explain(@From() { tenantId }: Caller, @Param('id') id: string): Promise<Explanation> {
+    return await this.#runs.accounts.explain(tenantId, id);
   }
 
   @Get(':id/events')

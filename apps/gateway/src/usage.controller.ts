@@ -30,7 +30,7 @@ export class UsageController {
   async usage(@From() { tenantId, limits }: Caller, @Query() query: unknown): Promise<UsageResource> {
     const { from, to = dayOf(Date.now()) } = parseInput(usageQuery, query);
     const first = from ?? dayOf(Date.parse(to) - (usualDays - 1) * dayMs);
-    const { days, unfinished } = await this.#runs.usage(tenantId, first, to);
+    const { days, unfinished } = await this.#runs.accounts.usage(tenantId, first, to);
     return { days, unfinished_runs: unfinished, limits };
   }
 }

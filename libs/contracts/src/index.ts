@@ -17,6 +17,7 @@ export {
 } from './corpora.ts';
 export { type ErrorResource, errorResource } from './errors.ts';
 export { eventMeanings } from './events.ts';
+export { type ExplanationResource, explanationResource } from './explain.ts';
 export {
   type CreatedKeyResource,
   createdKeyResource,

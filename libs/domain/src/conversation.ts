@@ -34,6 +34,20 @@ export interface ModelReply {
   /** Why the text could be neither run nor taken as an answer; told back to the model word for word. */
   readonly problem?: string;
   readonly usage: ModelUsage;
+  /** Absent in replies that earlier releases wrote down. */
+  readonly times?: ReplyTimes;
+}
+
+/** How long a reply took, in ms, by the clock of whoever asked. What nobody can tell is absent. */
+export interface ReplyTimes {
+  /** From the question to the end, all tries and the waits between them included. */
+  readonly ms?: number;
+  /** Of these, until its first text. */
+  readonly firstMs?: number;
+  /** Of these, until the engine had a place for it. */
+  readonly queuedMs?: number;
+  /** How often it was asked for. */
+  readonly tries?: number;
 }
 
 /** An object that is to fit an output schema, and what its fields lean on. Neither is checked yet. */

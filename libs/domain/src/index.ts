@@ -33,6 +33,7 @@ export type {
   ModelReply,
   Order,
   OutputSchema,
+  ReplyTimes,
   ToolCall,
   ToolOutcome,
   Turn,
@@ -48,6 +49,8 @@ export {
   type RunEventType,
 } from './events.ts';
 export { quotePassage } from './evidence.ts';
+export { type Explanation, explain } from './explain/explain.ts';
+export type { RunTimes } from './explain/record.ts';
 export { opensKnownOnly } from './known-pages.ts';
 export { lateOutcome } from './late.ts';
 export { type NextCall, nextCall } from './next-call.ts';

@@ -44,8 +44,8 @@ export function grpcModel(options: GrpcModelOptions): ChatModel {
       const call: Call = { ...shared, telling: new Telling(onDelta), begun: [] };
       const unwatch = await groups.watched(signal);
       try {
-        const received = await retrying((stop) => attempt(groups, call, stop), { policy, clock, random, signal });
-        const reply = replyOf(received, call);
+        const tried = await retrying((stop) => attempt(groups, call, stop), { policy, clock, random, signal });
+        const reply = replyOf(tried.value, call, tried.tries);
         appendOnly.replied(request, prompt.messages, reply.text);
         return reply;
       } finally {
@@ -106,8 +106,13 @@ function refusedByAll(refusals: readonly Failed[], { random }: Call): Attempt<Re
   return { ok: false, fault: new ModelBusy(soonest.message, retryAfterMs, { cause: soonest }), leave: true };
 }
 
-function replyOf({ usage, ...generated }: Received, { options, request, maxTokens }: Call): ModelReply {
+function replyOf(
+  { usage, queuedMs, ...generated }: Received,
+  { options, request, maxTokens }: Call,
+  tries: number,
+): ModelReply {
   const { problem, ...parsed } = options.profile.read(generated, request);
+  const times = { tries, ...(queuedMs === undefined ? {} : { queuedMs }) };
   const cut = generated.finish === 'length' ? ` It was cut at its limit of ${maxTokens} tokens: write less.` : '';
-  return { ...parsed, ...(problem === undefined ? {} : { problem: problem + cut }), usage };
+  return { ...parsed, ...(problem === undefined ? {} : { problem: problem + cut }), usage, times };
 }

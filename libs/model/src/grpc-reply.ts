@@ -39,6 +39,8 @@ export interface Call {
 
 export interface Received extends Generated {
   readonly usage: ModelUsage;
+  /** How long the group says that it waited for a place. */
+  readonly queuedMs?: number;
 }
 
 /** Where a call is asked. */
@@ -110,11 +112,13 @@ async function receive(place: Place, call: Call, { over, silence, seeded }: List
   if (over.aborted) leave();
   const output = new OutputParser(options.profile.stop);
   const ids: number[] = [];
+  let queuedMs = 0;
   let finished: inference.Finished | undefined;
   telling.begin();
   try {
     for await (const { event } of stream as AsyncIterable<inference.GenerateResponse>) {
       silence.heard(options.silenceMs ?? 120_000);
+      if (event?.$case === 'accepted') queuedMs = event.value.queueMs;
       if (event?.$case === 'finished') finished = event.value;
       if (event?.$case !== 'delta' || output.stopped) continue;
       for (const id of event.value.tokenIds) ids.push(id);
@@ -129,8 +133,9 @@ async function receive(place: Place, call: Call, { over, silence, seeded }: List
   }
   telling.push(output.flush());
   const read = readEnd(output, finished, endpointOf(place, options));
-  const isCutShort = options.isHeld === true && read.ok && read.value.finish === 'length';
-  return isCutShort ? { ...read, value: { ...read.value, isCutShort } } : read;
+  if (!read.ok) return read;
+  const isCutShort = options.isHeld === true && read.value.finish === 'length';
+  return { ...read, value: { ...read.value, queuedMs, ...(isCutShort ? { isCutShort } : {}) } };
 }
 
 export function messagesOf({ messages }: Prompt) {

@@ -82,11 +82,12 @@ export function openAiModel(options: OpenAiModelOptions): ChatModel {
       const [run] = request.turns;
       const servedModel = run && servedModels.get(run);
       const call: Call = { options, router, request, prompt, maxTokens, servedModel, onDelta, clock };
-      const received = await retrying((stop) => attemptRouted(call, stop), { policy, clock, random, signal });
+      const tried = await retrying((stop) => attemptRouted(call, stop), { policy, clock, random, signal });
+      const { value: received, tries } = tried;
       if (run && received.servedModel !== undefined) servedModels.set(run, received.servedModel);
       const reply = await replyOf(received, call, count);
       appendOnly.replied(request, prompt.messages, reply.text);
-      return reply;
+      return { ...reply, times: { tries } };
     },
     release: async (session) => void (await router.end(keyOf(options, session))),
   };

@@ -40,6 +40,12 @@ export interface RetryContext {
   readonly signal: AbortSignal;
 }
 
+/** What came in the end, and at which try. */
+interface Tried<T> {
+  readonly value: T;
+  readonly tries: number;
+}
+
 /**
  * Tries until one succeeds, the fault is not retryable, or tries or time run out.
  * @param attempt gets a signal that fires on the caller's and on the deadline
@@ -48,7 +54,7 @@ export interface RetryContext {
 export async function retrying<T>(
   attempt: (signal: AbortSignal) => Promise<Attempt<T>>,
   context: RetryContext,
-): Promise<T> {
+): Promise<Tried<T>> {
   const { policy, clock, signal } = context;
   const over = new AbortController();
   const done = new AbortController();
@@ -65,13 +71,13 @@ async function tryAll<T>(
   context: RetryContext,
   stop: AbortSignal,
   endsAt: number,
-): Promise<T> {
+): Promise<Tried<T>> {
   const { policy, clock, signal } = context;
   for (let tried = 1; ; tried++) {
     throwIfAborted(signal);
     const result = await attempt(stop);
     throwIfAborted(signal);
-    if (result.ok) return result.value;
+    if (result.ok) return { value: result.value, tries: tried };
     const { fault } = result;
     if (!fault.retryable || result.leave === true) throw fault;
     const waitMs = waitOf(result.retryAfterMs, tried, context);

@@ -1,7 +1,7 @@
 import type { PlacedCall, ToolOutcome } from '#domain';
 import { InvalidState, NotFound } from '#errors';
 import { ApiKeys, type KeySettings } from './access/api-keys.ts';
-import { countUnfinished, type DayUsage, usageByDay } from './access/usage.ts';
+import { Accounts } from './accounts.ts';
 import { type Bus, topics } from './bus.ts';
 import { answerCalls, callTools, type PerformCall, ringCalls } from './calling.ts';
 import { CorpusShelf } from './corpora/shelf.ts';
@@ -65,6 +65,8 @@ export class Runs {
   readonly corpora: CorpusShelf;
   /** Whose runs they are. */
   readonly tenants: Tenants;
+  /** What they took. */
+  readonly accounts: Accounts;
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
     this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
@@ -74,6 +76,7 @@ export class Runs {
     this.#retention = new Retention(this.#core);
     this.corpora = new CorpusShelf(this.#core);
     this.tenants = new Tenants(ports.database);
+    this.accounts = new Accounts(ports.database);
   }
 
   /** Small state that a fleet shares, for whoever the app hands it to. */
@@ -84,13 +87,6 @@ export class Runs {
   /** Keys of all tenants; close them before the stores. */
   keys(settings: KeySettings): ApiKeys {
     return new ApiKeys(this.#core.database, this.#core.bus, settings);
-  }
-
-  /** What a tenant's runs have used, by the UTC day on which they were accepted, and how many have not ended. */
-  async usage(tenantId: string, from: string, to: string): Promise<{ days: DayUsage[]; unfinished: number }> {
-    const door = this.#door(tenantId);
-    const [days, unfinished] = [usageByDay(door, tenantId, from, to), countUnfinished(door, tenantId)];
-    return { days: await days, unfinished: await unfinished };
   }
 
   /** Makes a request a run; once it returns, nothing short of a lost database loses it. @throws IdempotencyConflict */
