@@ -29,7 +29,7 @@ import { type ChatModel, type ChatRequest, ModelBusy, ModelFault, type OfferedTo
 import { childOf } from '#platform';
 import type { Claim, Commit, Runs } from '#runs';
 import { chatRequestOf, delayOf, sessionOf, timed, unusable } from './asking.ts';
-import { measured } from './instruments.ts';
+import { measured, StepMeter } from './instruments.ts';
 
 /** What a run in work needs of the record. */
 export type RunRecord = Pick<Runs, 'commit' | 'callTools' | 'texts' | 'deltas' | 'onFlag' | 'cancelRequested'>;
@@ -107,18 +107,24 @@ class Drive {
     const { request, log, hopeless } = this.#claim;
     let [state, command] = replay(request, log);
     if (hopeless !== null && command.kind !== 'conclude') [state, command] = giveUp(state, hopeless);
+    const meter = new StepMeter(request.model, state.spent.usd);
     let step: Step | null = null;
     while (command.kind !== 'conclude') {
       if (this.#stop.soon.aborted) return 'stopped';
+      meter.begin(command.kind);
       const event = await this.#perform(state, command);
       if (event === null) return (await this.#putOff()) ? 'waiting' : 'stopped';
       const answered = command.kind === 'call-tools' ? command.calls : [];
       step = { number: this.#stepsCommitted + 1, event, answered };
       [state, command] = advance(state, event, request.limits);
       // The last step travels with the report.
-      if (command.kind !== 'conclude' && !(await this.#commit(state, command, step))) return 'superseded';
+      if (command.kind === 'conclude') break;
+      if (!(await this.#commit(state, command, step))) return 'superseded';
+      meter.committed(state.spent.usd);
     }
-    return (await this.#conclude(state, command, step)) ? 'ended' : 'superseded';
+    if (!(await this.#conclude(state, command, step))) return 'superseded';
+    meter.committed(state.spent.usd);
+    return 'ended';
   }
 
   /** @returns null when the worker must stop; the run is then handed back as it stands */

@@ -1,10 +1,12 @@
-import type { ModelReply } from '#domain';
+import type { Command, ModelReply } from '#domain';
 import { Aborted, type FaultKind } from '#errors';
 import { ModelBusy, ModelFault } from '#model';
 import { Instruments, longSecondsBoundaries, namesOf } from '#platform';
 
 const agents = new Instruments('agent-worker');
 const model = namesOf('a configured model');
+
+type StepKind = Exclude<Command['kind'], 'conclude'>;
 
 const faults = ['transient', 'quota', 'blocked', 'empty', 'invalid'] as const satisfies FaultKind[];
 
@@ -22,6 +24,44 @@ const tokens = agents.counter(
   'Tokens of finished model calls; cached ones are a part of the prompt.',
   { model, kind: ['prompt', 'cached', 'completion'] },
 );
+
+const stepDuration = agents.histogram(
+  'argosy_step_duration_seconds',
+  'From the beginning of a step to its commit: asking the model, calling tools, or checking an answer.',
+  { labels: { kind: ['ask-model', 'call-tools', 'check'] }, boundaries: longSecondsBoundaries },
+);
+
+const spent = agents.counter(
+  'argosy_spent_usd_total',
+  'Money that committed steps cost, by the prices of the settings: tokens of the model and fees of tools.',
+  { model },
+);
+
+/** Measures the steps of one run while it is driven: how long each takes until its commit, and what it costs. */
+export class StepMeter {
+  readonly #model: string;
+  #usd: number;
+  #step: { readonly kind: StepKind; readonly startedAt: number } | null = null;
+
+  /** @param model the configured one @param usd spent by the steps that are committed */
+  constructor(model: string, usd: number) {
+    this.#model = model;
+    this.#usd = usd;
+  }
+
+  begin(kind: StepKind): void {
+    this.#step = { kind, startedAt: performance.now() };
+  }
+
+  /** Without a step that has begun, which an earlier owner has committed then, nothing is measured. */
+  committed(usd: number): void {
+    if (this.#step === null) return;
+    stepDuration.record((performance.now() - this.#step.startedAt) / 1000, { kind: this.#step.kind });
+    spent.add(Math.max(0, usd - this.#usd), { model: this.#model });
+    this.#usd = usd;
+    this.#step = null;
+  }
+}
 
 /** Counts and times a call of the configured model. */
 export async function measured(name: string, call: () => Promise<ModelReply>): Promise<ModelReply> {

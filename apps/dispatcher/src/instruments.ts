@@ -22,6 +22,13 @@ const runs = dispatchers.gauge(
   },
 );
 const oldestWait = dispatchers.gauge('argosy_runs_oldest_wait_seconds', 'How long the oldest queued run has waited.');
+const calls = dispatchers.gauge('argosy_tool_calls', 'Unfinished calls of tools. Stated by the dispatcher at work.', {
+  state: ['waiting', 'running'],
+});
+const oldestCall = dispatchers.gauge(
+  'argosy_tool_calls_oldest_wait_seconds',
+  'How long the oldest call that was rung for has waited for a tool worker.',
+);
 const workers = dispatchers.gauge('argosy_workers', 'Living workers by role.', { role });
 const slots = dispatchers.gauge('argosy_worker_slots', 'Units of work that the living workers take at once, by role.', {
   role,
@@ -49,6 +56,13 @@ export function stating(known: () => Knowledge): () => void {
       ]),
     ),
     oldestWait.from(() => counted(({ oldestSeconds }) => [{ value: oldestSeconds }])),
+    calls.from(() =>
+      counted((census) => [
+        { value: census.calls.waiting, labels: { state: 'waiting' } },
+        { value: census.calls.running, labels: { state: 'running' } },
+      ]),
+    ),
+    oldestCall.from(() => counted((census) => [{ value: census.calls.oldestSeconds }])),
     workers.from(() =>
       counted((census) => census.workers.map(({ role: of, count }) => ({ value: count, labels: { role: of } }))),
     ),

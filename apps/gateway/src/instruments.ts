@@ -6,11 +6,12 @@ const gateways = new Instruments('gateway');
 
 /** Clients may send any method that HTTP knows. */
 const methods: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const statuses: readonly string[] = ['1xx', '2xx', '3xx', '4xx', '5xx'];
 const way = { route: namesOf('the template of a route, or `none`', 100), method: methods };
 
 const requests = gateways.counter('argosy_gateway_requests_total', 'Answered requests.', {
   ...way,
-  status: ['1xx', '2xx', '3xx', '4xx', '5xx'] as readonly string[],
+  status: statuses,
 });
 const duration = gateways.histogram(
   'argosy_gateway_request_duration_seconds',

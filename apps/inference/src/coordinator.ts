@@ -6,6 +6,7 @@ import { openCheckpoint } from './checkpoint-setting.ts';
 import { computeThreads } from './compute-threads.ts';
 import { openExperts } from './group/open-experts.ts';
 import { openEngine } from './service/engine.ts';
+import { measuringSteps } from './service/instruments.ts';
 import { InferenceServer } from './service/server.ts';
 import { tlsOf } from './tls-settings.ts';
 
@@ -18,7 +19,7 @@ export async function startCoordinator({ config, logger, keep }: ServiceSurround
   try {
     const backend = keep(computeThreads(config));
     const { experts, group } = await openExperts(checkpoint, backend, { config, logger, keep });
-    const model = await openModel(checkpoint, backend, experts);
+    const model = measuringSteps(await openModel(checkpoint, backend, experts));
     const engine = await openEngine(checkpoint, model, {
       limits: limitsOf(config),
       name: config.ARGOSY_INFERENCE_NAME ?? null,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
 import { metricsText, startMetrics } from '#platform';
 import { parsePrometheus, reading } from '../../../test/support/prometheus.ts';
-import { acceptanceOf, asked } from '../../../test/support/research.ts';
+import { acceptanceOf, asked, reportOf } from '../../../test/support/research.ts';
 import { type FreshDatabase, freshDatabase } from '../../../test/support/servers.ts';
 import { LocalBus } from './bus.ts';
 import { LocalTail } from './deltas.ts';
@@ -93,6 +93,33 @@ describe('the instruments of runs', () => {
     expect(await handedBack('run-b', 'fault', () => Promise.reject(new Error('no')))).toBe(1);
     expect(await handedBack('run-c', 'step', async () => bell.closing.abort())).toBe(1);
     expect(reading(parsePrometheus(await metricsText()), 'argosy_runs_in_flight')).toBe(0);
+  });
+
+  it('time how long a run waited for its first claim, and how long it took to its end', async () => {
+    await renewLease(database, { workerId: 'timer', role: 'agent-worker', slots: 1 }, 600_000);
+    await runs.accept(acceptanceOf('acme', 'run-timed'));
+    const take = async () => {
+      const owner = await claim(database, 'acme', 'run-timed', 'timer');
+      if (owner === null) throw new Error('A run that nobody has can be claimed.');
+      return owner;
+    };
+    const handBack = async () => await runs.commit(await take(), { events: [], outcome: { state: 'queued' } });
+    expect(await growth('argosy_run_start_wait_seconds_count', {}, handBack)).toBe(1);
+    expect(await growth('argosy_run_start_wait_seconds_count', {}, handBack)).toBe(0);
+
+    const owner = await take();
+    const outcome = { state: 'incomplete', report: reportOf('run-timed', 'incomplete') } as const;
+    const late = async () => await runs.commit({ ...owner, epoch: owner.epoch - 1 }, { events: [], outcome });
+    const end = async () => await runs.commit(owner, { events: [], outcome });
+    expect(await growth('argosy_runs_ended_total', {}, late)).toBe(0);
+    expect(await growth('argosy_run_duration_seconds_sum', {}, end)).toBe(outcome.report.usage.seconds);
+    expect(reading(parsePrometheus(await metricsText()), 'argosy_runs_ended_total', { status: 'incomplete' })).toBe(1);
+  });
+
+  it('count runs that were ended before they began', async () => {
+    await runs.accept(acceptanceOf('acme', 'run-unbegun'));
+    const cancel = async () => await runs.requestCancel('acme', 'run-unbegun');
+    expect(await growth('argosy_runs_ended_total', { status: 'cancelled' }, cancel)).toBe(1);
   });
 
   it('count what the fence refuses', async () => {

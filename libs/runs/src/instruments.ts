@@ -1,4 +1,4 @@
-import { Instruments } from '#platform';
+import { Instruments, longSecondsBoundaries } from '#platform';
 import type { Bell } from './doorbell/doorbell.ts';
 
 const withStores = new Instruments('gateway', 'dispatcher', 'agent-worker', 'tool-worker');
@@ -9,6 +9,27 @@ const tools = new Instruments('tool-worker');
 export const runsInFlight = agents.upDownCounter('argosy_runs_in_flight', 'Runs that this process drives now.');
 
 export const runClaims = agents.counter('argosy_run_claims_total', 'Runs taken to be driven, each time anew.');
+
+/** From the acceptance of a run to its first claim. */
+export const startWait = agents.histogram(
+  'argosy_run_start_wait_seconds',
+  'How long a run waited from its acceptance until a worker began with it.',
+  { boundaries: longSecondsBoundaries },
+);
+
+/** From the first claim of a run to its end. */
+export const runDuration = agents.histogram(
+  'argosy_run_duration_seconds',
+  'How long a run took from its beginning to its end; of those that a worker ended.',
+  { boundaries: [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200] },
+);
+
+/** Runs that came to an end, whoever ended them. */
+export const runsEnded = new Instruments('gateway', 'dispatcher', 'agent-worker').counter(
+  'argosy_runs_ended_total',
+  'Runs that came to an end: by a worker, by the dispatcher where no worker survives them, or before they began.',
+  { status: ['completed', 'incomplete', 'failed', 'cancelled'] },
+);
 
 export const handBacks = agents.counter(
   'argosy_run_hand_backs_total',

@@ -116,6 +116,16 @@ export class ExpertGroup implements Experts {
     return this.#run.answered;
   }
 
+  /** Tokens that each shard has answered, by its number. */
+  get answeredTokens(): ReadonlyMap<number, number> {
+    return this.#run.answeredTokens;
+  }
+
+  get shards(): { readonly open: number; readonly all: number } {
+    const { all } = this.#members;
+    return { open: all.filter(({ open }) => open).length, all: all.length };
+  }
+
   /** @throws ExpertsUnavailable, Aborted */
   async apply(layer: number, x: Float32Array, routing: Routing, signal: AbortSignal): Promise<Float32Array> {
     const { hidden, experts } = this.#store.config;
@@ -174,7 +184,8 @@ export class ExpertGroup implements Experts {
     });
   }
 
-  get #demand(): ExpertDemand {
+  /** What each expert had to do of late. */
+  get demand(): ExpertDemand {
     return { layers: this.#layers.length, experts: this.#store.config.experts, load: this.#load };
   }
 
@@ -184,7 +195,7 @@ export class ExpertGroup implements Experts {
     const shards = staying.map(({ number }) => number);
     for (let minReplicas = limits.minReplicas; ; minReplicas--) {
       try {
-        const placement = planPlacement(this.#demand, shards, { ...limits, minReplicas });
+        const placement = planPlacement(this.demand, shards, { ...limits, minReplicas });
         this.#logger.log('info', 'placement planned', {
           shards: shards.length,
           minReplicas,
@@ -246,7 +257,7 @@ export class ExpertGroup implements Experts {
     const held = placement.holders.flat().every((holders) => holders.some((shard) => serving.includes(shard)));
     const leaving = this.#members.all.some(({ open, shard, resident }) => open && shard.draining && resident.size > 0);
     if (held && !leaving) return null;
-    const place = (shards: readonly number[]) => placeOrphans(placement, this.#demand, shards, this.#settings.limits);
+    const place = (shards: readonly number[]) => placeOrphans(placement, this.demand, shards, this.#settings.limits);
     try {
       return place(serving);
     } catch (error) {

@@ -4,11 +4,14 @@ import { decodeRows, encodeRows, wireBytes } from '#moe';
 import { shardService } from '../transport/channel.ts';
 import { decodeRowsOf, encodeBatch, type ForwardRows } from '../transport/forward-message.ts';
 import { codeOfCall } from '../transport/status.ts';
+import { hopped } from './instruments.ts';
 import type { ShardCall } from './shard.ts';
 
 interface Waiting {
   readonly call: ShardCall;
   readonly bytes: number;
+  /** When it was sent, and how large it was on the wire. */
+  readonly sent: { readonly atMs: number; readonly bytes: number };
   resolve(y: Float32Array): void;
   reject(reason: unknown): void;
 }
@@ -105,14 +108,15 @@ export class ForwardCalls {
     }
   }
 
-  #send(waiting: Waiting): void {
+  #send(waiting: Omit<Waiting, 'sent'>): void {
     const { planEpoch, layer, slice, x, mode, format } = waiting.call;
     const seq = this.#nextSeq++;
-    this.#waiting.set(seq, waiting);
-    this.#inFlightBytes += waiting.bytes;
     const { experts, offsets, tokens, weights, rows } = slice;
     const batch = { seq, planEpoch, layer, format, mode, experts, offsets, tokens, weights, rows: rows.length };
-    this.#held = !this.#stream.write(encodeBatch({ ...batch, x: encodeRows(x, format) }));
+    const encoded = encodeBatch({ ...batch, x: encodeRows(x, format) });
+    this.#waiting.set(seq, { ...waiting, sent: { atMs: performance.now(), bytes: encoded.length } });
+    this.#inFlightBytes += waiting.bytes;
+    this.#held = !this.#stream.write(encoded);
   }
 
   #onAnswer(bytes: Buffer): void {
@@ -127,6 +131,9 @@ export class ForwardCalls {
       }
       this.#waiting.delete(rows.seq);
       this.#inFlightBytes -= waiting.bytes;
+      const { atMs, bytes: sentBytes } = waiting.sent;
+      const ms = performance.now() - atMs;
+      hopped({ ms, computeMs: rows.computeUs / 1000, sentBytes, receivedBytes: bytes.length });
       waiting.resolve(y);
       this.#admit();
     } catch (error) {

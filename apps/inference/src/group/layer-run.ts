@@ -117,6 +117,12 @@ export class LayerRun {
     });
   }
 
+  /** By the number of the shard, each token once for every expert. */
+  get answeredTokens(): ReadonlyMap<number, number> {
+    const sum = (experts: ReadonlyMap<number, number>) => [...experts.values()].reduce((all, one) => all + one, 0);
+    return new Map([...this.#answered].map(([shard, experts]) => [shard, sum(experts)]));
+  }
+
   /**
    * @returns every pair once, by shard
    * @throws ExpertsUnavailable when patience is over, Aborted

@@ -8,6 +8,7 @@ import { ResidentExperts } from '../shard/resident-experts.ts';
 import { shardTlsOf } from '../tls-settings.ts';
 import { shardCredentials } from '../transport/tls.ts';
 import { ExpertGroup } from './expert-group.ts';
+import { stating } from './instruments.ts';
 import { LocalShard } from './local-shard.ts';
 import { RemoteShard, usualRemoteLimits } from './remote-shard.ts';
 import type { Shard } from './shard.ts';
@@ -39,6 +40,8 @@ export async function openExperts(
   const settings = { ...settingsOf(config, checkpoint), arithmetic: backend.arithmetic };
   const shards = await shardsOf(config.ARGOSY_INFERENCE_SHARDS, surroundings);
   const experts = keep(await ExpertGroup.start(shards, checkpoint, { settings, logger }));
+  const unstate = stating(experts);
+  keep({ close: async () => unstate() });
   const group = {
     expertParallelSize: shards.length,
     combineMode: combineModes[settings.mode],

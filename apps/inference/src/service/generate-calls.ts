@@ -5,7 +5,7 @@ import type { Logger } from '#platform';
 import { statusOf } from '../transport/status.ts';
 import type { Engine } from './engine.ts';
 import { AlreadyRunning, GoingAway } from './faults.ts';
-import { failed, generated } from './instruments.ts';
+import { failed, replyMeter } from './instruments.ts';
 import { promptOf } from './prompt.ts';
 import { responseOf } from './replies.ts';
 import { askedOf } from './requests.ts';
@@ -77,8 +77,10 @@ export class GenerateCalls {
       };
       const sessionTokens = asked.sessionTokens ?? Math.floor(generator.contextTokens * usualShareOfContext);
       let seq = 0;
+      const measure = replyMeter();
       const reply = { ...asked, sessionTokens, prompt, guide, ...signals, message: request };
       for await (const event of generator.generate(reply)) {
+        measure(event, now() - since);
         if (event.kind === 'finished') this.#note(asked.requestId, event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();
@@ -95,12 +97,11 @@ export class GenerateCalls {
   }
 
   #note(requestId: string, finished: Finished, ms: number): void {
-    generated(finished, ms);
     this.#logger.log('info', 'generated', { requestId, ...finished, ms: Math.round(ms) });
   }
 
   #noteFailure(requestId: string, error: unknown): void {
-    failed();
+    failed(error);
     const { code, details } = statusOf(error);
     const bug = code === status.INTERNAL && error instanceof Error ? { stack: error.stack } : {};
     const level = code === status.INTERNAL ? 'error' : 'info';

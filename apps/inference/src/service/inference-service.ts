@@ -25,7 +25,7 @@ export class InferenceService {
   constructor(engine: Engine, logger: Logger) {
     this.#engine = engine;
     this.#calls = new GenerateCalls(engine, logger);
-    this.#unstate = stating(engine.generator);
+    this.#unstate = stating(engine);
   }
 
   /** Takes no new session, lets replies come to their end within this time, and breaks off the rest. */

@@ -4,6 +4,7 @@ import { decodeRows, encodeRows, wireBytes } from '#moe';
 import { decodeBatch, encodeRowsOf, type ForwardBatch } from '../transport/forward-message.ts';
 import { malformed } from '../transport/malformed.ts';
 import { statusOf } from '../transport/status.ts';
+import { computed } from './instruments.ts';
 import type { ResidentExperts } from './resident-experts.ts';
 
 /** Bytes of requests that are read and not answered; beyond it the stream is not read, which holds the sender up. */
@@ -57,16 +58,18 @@ export function answerForward(call: Stream, experts: ResidentExperts, count: (by
 async function answerTo(bytes: Buffer, experts: ResidentExperts): Promise<Buffer> {
   const startedAt = performance.now();
   const batch = batchOf(bytes);
-  const y = await experts.run({ ...batch, x: xOf(batch) });
+  const y = encodeRows(await experts.run({ ...batch, x: xOf(batch) }), batch.format);
+  const computeMs = performance.now() - startedAt;
+  computed(computeMs);
   return encodeRowsOf({
     seq: batch.seq,
     planEpoch: batch.planEpoch,
     layer: batch.layer,
     format: batch.format,
-    y: encodeRows(y, batch.format),
+    y,
     rowIndices:
       batch.mode === 'reduced' ? Uint32Array.from({ length: batch.rows }, (_, row) => row) : new Uint32Array(),
-    computeUs: Math.round((performance.now() - startedAt) * 1000),
+    computeUs: Math.round(computeMs * 1000),
   });
 }
 

@@ -7,6 +7,7 @@ import { readable, refuseMalformed } from '../transport/malformed.ts';
 import { removeStaleSocket } from '../transport/stale-socket.ts';
 import { serverCredentials, type TlsFiles } from '../transport/tls.ts';
 import { answerForward } from './forward-stream.ts';
+import { stating } from './instruments.ts';
 import { answerLoads } from './load-stream.ts';
 import type { ResidentExperts } from './resident-experts.ts';
 
@@ -29,6 +30,7 @@ export class ShardServer {
   #unansweredBytes = 0;
   #draining = false;
   #idle: () => void = () => undefined;
+  readonly #unstate = stating(() => ({ experts: this.#experts, unansweredBytes: this.#unansweredBytes }));
 
   private constructor(experts: ResidentExperts) {
     this.#experts = experts;
@@ -65,6 +67,7 @@ export class ShardServer {
       });
     }
     this.#server.forceShutdown();
+    this.#unstate();
     await this.#experts.close();
   }
 

@@ -1,6 +1,7 @@
 import type { ResearchEvent, ResearchRequest, StoredRequest } from '#domain';
 import { eventSchemaVersion, fromStart, upcastRequest } from '#domain';
 import { messageOf } from '#errors';
+import { startWait } from '../instruments.ts';
 import { Batching } from './batching.ts';
 import type { Statements } from './database.ts';
 import { readLog } from './history.ts';
@@ -41,6 +42,8 @@ interface ClaimedRow {
   /** Milliseconds since 1970. */
   readonly started_ms: number;
   readonly lost_claims: number;
+  /** Seconds between acceptance and the first claim; null for a later one. */
+  readonly waited: number | null;
   readonly traceparent: string;
   readonly error: string | null;
 }
@@ -81,6 +84,7 @@ WITH input AS MATERIALIZED (
 )
 SELECT ord, epoch, last_step, request, cancel_requested, lost_claims, traceparent, error,
   extract(epoch FROM now() - started_at)::float8 AS elapsed,
+  CASE WHEN epoch = 1 THEN extract(epoch FROM started_at - accepted_at)::float8 END AS waited,
   (extract(epoch FROM started_at) * 1000)::float8 AS started_ms FROM claimed`;
 
 /**
@@ -115,6 +119,7 @@ export class Claims {
   async claim(candidate: Candidate): Promise<Claim | null> {
     const row = await this.#batching.add(candidate);
     if (row === undefined) return null;
+    if (row.waited !== null) startWait.record(row.waited);
     const ownership = { ...candidate, epoch: row.epoch };
     const request = upcastRequest(row.request);
     return {

@@ -1,6 +1,6 @@
 import type { PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#domain';
 import { eventSchemaVersion } from '#domain';
-import { commitBatch, commitDuration, refusedCommits, stepsCommitted } from '../instruments.ts';
+import { commitBatch, commitDuration, refusedCommits, runDuration, runsEnded, stepsCommitted } from '../instruments.ts';
 import { Batching } from './batching.ts';
 import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
@@ -105,6 +105,11 @@ function measure(batch: readonly Entry[], accepted: ReadonlyMap<number, Accepted
   commitDuration.record((performance.now() - startedAt) / 1000);
   commitBatch.record(batch.length);
   stepsCommitted.add(batch.filter(({ commit }, ord) => commit.step !== undefined && accepted.has(ord)).length);
+  for (const [ord, { commit }] of batch.entries()) {
+    if (commit.outcome === undefined || commit.outcome.state === 'queued' || !accepted.has(ord)) continue;
+    runsEnded.add(1, { status: commit.outcome.state });
+    runDuration.record(commit.outcome.report.usage.seconds);
+  }
   // Whoever has ended a run hands it back all the same, which is refused in the ordinary course.
   refusedCommits.add(
     batch.filter(({ commit }, ord) => commit.outcome?.state !== 'queued' && !accepted.has(ord)).length,

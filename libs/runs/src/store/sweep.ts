@@ -1,4 +1,5 @@
 import { eventSchemaVersion } from '#domain';
+import { runsEnded } from '../instruments.ts';
 import { hopelessness, mostLostClaims } from './claims.ts';
 import type { Statements } from './database.ts';
 
@@ -120,5 +121,6 @@ async function endUnowned(
      RETURNING tenant_id, run_id`,
     [eventSchemaVersion, state, JSON.stringify(data), data['message'] ?? null],
   );
+  runsEnded.add(rows.length, { status: state });
   return rows.map((row) => ({ tenantId: row.tenant_id, runId: row.run_id }));
 }
