@@ -4,7 +4,7 @@ import { type ServiceError, status } from '@grpc/grpc-js';
 import { describe, expect, it } from '@jest/globals';
 import { inference, rpcDetails, rpcStatus } from '#contracts/rpc';
 import { type ChatRequest, configuredModels } from '#model';
-import type { GenerationRequest } from '#moe';
+import type { GenerationEvent, GenerationRequest } from '#moe';
 import { readConfig } from '#platform';
 import { relayTo } from '../../../../test/support/relay.ts';
 import { ask, type Changes, type Stage, toyContextTokens, useToyGroup } from '../../../../test/support/toy-group.ts';
@@ -95,15 +95,30 @@ function requestOf(session: string): ChatRequest {
   return { turns, tools: [], today: '2026-11-26', mustAnswer: false, maxCompletionTokens: 240, session, tenant: 't' };
 }
 
-/** The requests that a group is to answer from now on. */
-function requestsAt({ engine: { generator } }: Stage): GenerationRequest[] {
+/** The reply to this seed has a middle; the one to a seed of chance may be over at once. */
+const longSeed = 1;
+
+/** The requests that a group is to answer from now on; a reply that begins with nothing waits in its middle for `lost`. */
+function requestsAt({ engine: { generator } }: Stage, lost: Promise<void>): GenerationRequest[] {
   const seen: GenerationRequest[] = [];
   const generate = generator.generate.bind(generator);
-  generator.generate = (request) => {
+  generator.generate = (asked) => {
+    const request = { ...asked, sampling: { ...asked.sampling, seed: longSeed } };
     seen.push(request);
-    return generate(request);
+    const events = generate(request);
+    return (request.generated ?? []).length === 0 ? heldUp(events, lost) : events;
   };
   return seen;
+}
+
+/** On a busy machine all of a reply may else be on its way before its group is lost. */
+async function* heldUp(events: AsyncIterable<GenerationEvent>, until: Promise<void>): AsyncGenerator<GenerationEvent> {
+  let pieces = 0;
+  for await (const event of events) {
+    if (event.kind === 'delta') pieces += 1;
+    if (pieces > 20) await until;
+    yield event;
+  }
 }
 
 async function textOf(stage: Stage, { prompt, sampling, tenant, priority }: GenerationRequest): Promise<string> {
@@ -120,11 +135,12 @@ describe('a run whose group is lost in the middle of a reply', () => {
     const relays = await Promise.all(stages.map(({ server }) => relayTo(server.port)));
     for (const relay of relays) group.closing(() => relay.close());
     const model = await modelAt(relays.map(({ address }) => address));
-    const [seen = [], seenByOther = []] = stages.map(requestsAt);
+    const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
+    const [seen = [], seenByOther = []] = stages.map((stage) => requestsAt(stage, lost));
     const pieces: string[] = [];
     const reply = await model.reply(requestOf('r'), never, (text) => {
       pieces.push(text);
-      if (pieces.length === 20) void relays[seen.length > 0 ? 0 : 1]?.close();
+      if (pieces.length === 20) void relays[seen.length > 0 ? 0 : 1]?.close().then(lose);
     });
     const requests = [...seen, ...seenByOther];
     expect([seen.length, seenByOther.length]).toEqual([1, 1]);
