@@ -36,7 +36,7 @@ const networked = [
   'apps/cli',
 ];
 
-const tests = '\\.(spec|contract)\\.ts$';
+const tests = '\\.(spec|contract)\\.ts$|^apps/console/e2e/';
 const doors = ['^libs/[^/]+/src/index\\.ts$', '^libs/contracts/src/gen/index\\.ts$'];
 
 const error = (name, comment, from, to) => ({ name, severity: 'error', comment, from, to });
@@ -75,7 +75,8 @@ const doorRules = [
   error(
     'by-name',
     'another lib is imported by its name (#domain), not by a path',
-    { path: '^(?:apps|test|scripts|libs/([^/]+))/' },
+    // The console is a package of its own, which the names of the root's package.json do not reach.
+    { path: '^(?:apps|test|scripts|libs/([^/]+))/', pathNot: '^apps/console/' },
     { path: doors, pathNot: '^libs/$1/', dependencyTypesNot: ['aliased-subpath-import'] },
   ),
 ];
@@ -110,7 +111,11 @@ const otherRules = [
   error(
     'no-orphan',
     'a file that nothing imports and that imports nothing',
-    { orphan: true, path: '^(apps|libs)/', pathNot: [tests, '^apps/[^/]+/src/main\\.ts$', '-thread\\.ts$'] },
+    {
+      orphan: true,
+      path: '^(apps|libs)/',
+      pathNot: [tests, '^apps/[^/]+/src/main\\.tsx?$', '-thread\\.ts$', '^apps/console/vite.config.js$'],
+    },
     {},
   ),
   error(
@@ -144,7 +149,7 @@ export default {
     enhancedResolveOptions: {
       conditionNames: ['source', 'import', 'node', 'default'],
       exportsFields: ['exports'],
-      extensions: ['.ts', '.js', '.mjs', '.json'],
+      extensions: ['.ts', '.tsx', '.js', '.mjs', '.json'],
     },
   },
 };

@@ -20,6 +20,8 @@ const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfi
 
 /** Folders of sources that never reach dist. */
 const skippedFolders = new Set(['node_modules', 'fixtures']);
+/** Built apart, by console.mjs. */
+const consoleFolder = path.join('apps', 'console');
 const isTestFile = (file) => /\.(spec|contract)\.ts$/.test(file);
 const isAsset = (file) => !/\.(ts|md)$/.test(file);
 
@@ -28,7 +30,8 @@ function sources() {
   const walk = (folder) => {
     for (const entry of readdirSync(inRoot(folder), { withFileTypes: true })) {
       const file = `${folder}/${entry.name}`;
-      if (entry.isDirectory() && !skippedFolders.has(entry.name)) walk(file);
+      const isSkipped = skippedFolders.has(entry.name) || file === consoleFolder;
+      if (entry.isDirectory() && !isSkipped) walk(file);
       if (entry.isFile() && !isTestFile(file) && !file.endsWith('.md')) files.push(file);
     }
   };
@@ -94,6 +97,7 @@ function removeLeftovers(files) {
     if (!existsSync(inRoot('dist', top))) continue;
     for (const file of readdirSync(inRoot('dist', top), { recursive: true })) {
       const output = path.join(top, file);
+      if (output.startsWith(consoleFolder)) continue;
       if (!expected.has(output) && statSync(inRoot('dist', output)).isFile()) rmSync(inRoot('dist', output));
     }
   }

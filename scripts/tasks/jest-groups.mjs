@@ -1,11 +1,16 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { build, buildReady } from '../setup/build.mjs';
 import { runChild } from '../setup/child.mjs';
+import { buildConsole, consoleReady } from '../setup/console.mjs';
 import { withSetupLock } from '../setup/lock.mjs';
 import { inRoot, root } from '../setup/paths.mjs';
 
 async function buildDist() {
   if (!buildReady()) await withSetupLock(() => build(process.execPath));
+}
+
+async function buildSite() {
+  if (!consoleReady()) await withSetupLock(() => buildConsole(process.execPath));
 }
 
 /**
@@ -17,7 +22,7 @@ const groups = {
   // Jest leaves one core to whoever watches; these wait for stores and processes most of the time.
   integration: { prepare: [], args: ['--maxWorkers=2'] },
   chaos: { prepare: [buildDist], args: ['--maxWorkers=2'] },
-  e2e: { prepare: [buildDist], args: ['--maxWorkers=2'] },
+  e2e: { prepare: [buildDist, buildSite], args: ['--maxWorkers=2'] },
   kubernetes: { prepare: [], args: ['--runInBand'] },
 };
 

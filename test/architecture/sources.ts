@@ -16,7 +16,10 @@ export function productionSources(): Source[] {
   return ['apps', 'libs'].flatMap((top) =>
     listed(top)
       .filter(
-        (file) => /\.tsx?$/.test(file) && !/\.(spec|contract)\.tsx?$/.test(file) && !/\/(gen|fixtures)\//.test(file),
+        (file) =>
+          /\.tsx?$/.test(file) &&
+          !/\.(spec|contract)\.tsx?$/.test(file) &&
+          !/\/(gen|fixtures|node_modules)\//.test(file),
       )
       .map((file) => ({ file, text: readFileSync(path.join(root, file), 'utf8') })),
   );

@@ -17,6 +17,7 @@ import { ScopeGuard } from './access/scope-guard.ts';
 import { takeBodies } from './bodies.ts';
 import { BundleController } from './bundle.controller.ts';
 import { connectionOptions, type Patience, patience, refuseExpectations } from './connections.ts';
+import { builtConsole, serveConsole } from './console-files.ts';
 import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
 import { EventStreams, type StreamSettings } from './event-stream.ts';
@@ -67,6 +68,8 @@ export interface GatewayOptions {
   readonly health?: Health;
   /** How long clients may take to send their requests. */
   readonly patience?: Patience;
+  /** The folder of the built console. Default: where the build puts it. */
+  readonly consoleFolder?: string;
 }
 
 /** Largest request body. */
@@ -140,7 +143,7 @@ export class Gateway {
     const admission = admissionOf(options);
     const closing = new AbortController();
     const module = GatewayModule.register(runs, offer, options, closing.signal);
-    const application = await createApp(module, logger, options.patience ?? patience);
+    const application = await createApp(module, logger, options);
     const { app } = application;
     const server = app.getHttpAdapter().getInstance();
     limitCrowd(server, options.crowd ?? usualCrowd);
@@ -182,7 +185,11 @@ interface Application {
 }
 
 /** An application whose every refusal has the shape of the API's errors. */
-async function createApp(module: DynamicModule, logger: Logger, limits: Patience): Promise<Application> {
+async function createApp(
+  module: DynamicModule,
+  logger: Logger,
+  { patience: limits = patience, consoleFolder = builtConsole }: GatewayOptions,
+): Promise<Application> {
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: 'idle',
@@ -191,6 +198,8 @@ async function createApp(module: DynamicModule, logger: Logger, limits: Patience
     ...connectionOptions(limits),
   });
   const server = adapter.getInstance();
+  // Before the table: it lists the API alone.
+  serveConsole(server, consoleFolder);
   const table = RouteTable.of(server);
   const filter = new ErrorFilter(logger, table);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, bodyParser: false });

@@ -9,12 +9,12 @@ import {
   eventQuery,
   explanationResource,
   idempotencyKey,
-  pageQuery,
   parseInput,
   type RunList,
   type RunResource,
   researchBody,
   runList,
+  runQuery,
   runResource,
 } from '#contracts';
 import { type Explanation, renderMarkdown } from '#domain';
@@ -89,13 +89,13 @@ export class ResearchController {
   @Needs('research:read')
   @Describes({
     summary: 'List runs, newest first',
-    description: 'Without their reports.',
-    query: pageQuery,
+    description: 'Those that fit, without their reports.',
+    query: runQuery,
     answers: { 200: runList },
   })
   async list(@From() { tenantId }: Caller, @Query() query: unknown): Promise<RunList> {
-    const { before, limit } = parseInput(pageQuery, query);
-    const runs = await this.#runs.list(tenantId, before ?? null, limit);
+    const { before, limit, ...filter } = parseInput(runQuery, query);
+    const runs = await this.#runs.list(tenantId, { before: before ?? null, limit, ...filter });
     const next = runs.length === limit ? (runs.at(-1)?.runId ?? null) : null;
     return { data: runs.map(toResource), next };
   }

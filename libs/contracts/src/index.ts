@@ -47,7 +47,7 @@ export {
 } from './openai/responses-body.ts';
 export type { ShownRun } from './openai/shown.ts';
 export { outputFaults, outputSchemaFault } from './output-schema.ts';
-export { eventHeaders, eventQuery, pageQuery } from './paging.ts';
+export { eventHeaders, eventQuery, pageQuery, runQuery } from './paging.ts';
 export { parseInput, parseLargeInput } from './parse.ts';
 export { reportSchema } from './report.ts';
 export {

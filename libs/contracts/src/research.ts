@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { outputSchemaFault } from './output-schema.ts';
 import { reportSchema } from './report.ts';
+import { runStatus } from './run-status.ts';
 import { storableText } from './text.ts';
 
 /** Longest question, in characters. */
@@ -148,9 +149,7 @@ const exampleRun = {
 export const runResource = z
   .object({
     id: z.string(),
-    status: z
-      .enum(['queued', 'running', 'waiting', 'completed', 'incomplete', 'failed', 'cancelled'])
-      .meta({ description: 'The last four are terminal.' }),
+    status: runStatus.meta({ description: 'The last four are terminal.' }),
     question: z.string(),
     model: z.string(),
     created_at: z.string(),

@@ -194,7 +194,8 @@ describeStores((stores) => {
     async function endedRuns(tenantId: string, ages: readonly number[]): Promise<void> {
       for (const [n, age] of ages.entries()) await end(await working(tenantId, `${tenantId}-${n}`), age);
     }
-    const left = async (tenantId: string) => (await runs.list(tenantId, null, 100)).map(({ runId }) => runId).reverse();
+    const left = async (tenantId: string) =>
+      (await runs.list(tenantId, { before: null, limit: 100 })).map(({ runId }) => runId).reverse();
 
     it('go when their tenant keeps them no longer, and nobody else’s do', async () => {
       await new Tenants(stores().owner).create({ tenantId: 'h', name: 'H' }, { retention_days: 30 });

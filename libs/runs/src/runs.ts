@@ -29,6 +29,7 @@ import {
   getStanding,
   listRuns,
   type Position,
+  type RunPage,
   type RunRecord,
   type RunView,
   readAllEvents,
@@ -116,8 +117,8 @@ export class Runs {
     return (await readHistory(this.#door(tenantId), tenantId, runId)) ?? refuse(runId);
   }
 
-  async list(tenantId: string, before: string | null, limit: number): Promise<RunView[]> {
-    return await listRuns(this.#door(tenantId), tenantId, before, limit);
+  async list(tenantId: string, which: RunPage): Promise<RunView[]> {
+    return await listRuns(this.#door(tenantId), tenantId, which);
   }
 
   /** Durable events up to now, all of them. */

@@ -65,7 +65,7 @@ function marked(text: string, { start_index, end_index }: { start_index: number;
 
 /** Ids of the runs with this label. */
 async function runsOf(label: string): Promise<string[]> {
-  const runs = await stack().runs.list('local', null, 100);
+  const runs = await stack().runs.list('local', { before: null, limit: 100 });
   return runs.filter(({ metadata }) => label in metadata).map(({ runId }) => runId);
 }
 

@@ -6,7 +6,7 @@ import { claim } from './claims.ts';
 import type { Statements } from './database.ts';
 import { migrate, SchemaTooNew } from './migrate.ts';
 import { accept, describeStores } from './stores.contract.ts';
-import { getRun, listRuns, readEvents } from './views.ts';
+import { getRun, listRuns, type RunPage, readEvents } from './views.ts';
 import { renewLease } from './workers.ts';
 
 describeStores((stores) => {
@@ -111,7 +111,7 @@ describeStores((stores) => {
       expect(new Set(tuesday.map(({ runId }) => runId)).size).toBe(1);
       expect(tuesday.filter(({ fresh }) => fresh)).toHaveLength(1);
       await expect(again('wednesday')).rejects.toThrow(IdempotencyConflict);
-      expect((await listRuns(database(), 'a5', null, 10)).map(({ runId }) => runId).sort()).toEqual(
+      expect((await listRuns(database(), 'a5', { before: null, limit: 10 })).map(({ runId }) => runId).sort()).toEqual(
         ['monday', tuesday[0]?.runId].sort(),
       );
     });
@@ -134,7 +134,7 @@ describeStores((stores) => {
       for (const tenantId of ['b1', 'b2']) {
         const question = `secret of ${tenantId}`;
         expect(await getRun(database(), tenantId, 'run-1')).toMatchObject({ question });
-        expect(await listRuns(database(), tenantId, null, 10)).toMatchObject([{ question }]);
+        expect(await listRuns(database(), tenantId, { before: null, limit: 10 })).toMatchObject([{ question }]);
         expect(await readEvents(database(), tenantId, 'run-1', 0)).toMatchObject([{ data: { question } }]);
       }
     });
@@ -166,9 +166,27 @@ describeStores((stores) => {
   describe('listing', () => {
     it('goes from new to old, page by page', async () => {
       for (const runId of ['r1', 'r3', 'r2']) await accept(database(), acceptanceOf('d1', runId));
-      const first = await listRuns(database(), 'd1', null, 2);
+      const first = await listRuns(database(), 'd1', { before: null, limit: 2 });
       expect(first.map(({ runId }) => runId)).toEqual(['r3', 'r2']);
-      expect((await listRuns(database(), 'd1', 'r2', 2)).map(({ runId }) => runId)).toEqual(['r1']);
+      expect((await listRuns(database(), 'd1', { before: 'r2', limit: 2 })).map(({ runId }) => runId)).toEqual(['r1']);
+    });
+
+    it('keeps to what fits: words of the question as they are, a state, a time', async () => {
+      const questions = { r1: 'Why do LOCKS expire?', r2: '100% of what?', r3: 'Why do leases end?' };
+      for (const [runId, question] of Object.entries(questions)) {
+        await accept(database(), acceptanceOf('d2', runId, { request: requestOf({ question }) }));
+      }
+      const list = async (filter: Partial<RunPage>) => {
+        const runs = await listRuns(database(), 'd2', { before: null, limit: 10, ...filter });
+        return runs.map(({ runId }) => runId);
+      };
+      expect(await list({ search: 'locks' })).toEqual(['r1']);
+      expect(await list({ search: '%' })).toEqual(['r2']);
+      expect(await list({ search: 'why do', before: 'r3' })).toEqual(['r1']);
+      expect([await list({ status: 'queued' }), await list({ status: 'failed' })]).toEqual([['r3', 'r2', 'r1'], []]);
+      const [earlier, later] = [-1, 1].map((hours) => new Date(Date.now() + hours * 3_600_000).toISOString());
+      expect([await list({ since: earlier }), await list({ since: later })]).toEqual([['r3', 'r2', 'r1'], []]);
+      expect([await list({ until: earlier }), await list({ until: later })]).toEqual([[], ['r3', 'r2', 'r1']]);
     });
   });
 

@@ -39,7 +39,7 @@ describeOwn('the roles of a database whose owner is no superuser (needs a server
     await renewLease(database, { workerId: 'w', role: 'agent-worker', slots: 1 }, 600_000);
     expect(await claim(database, 't1', 'r', 'w')).toMatchObject({ epoch: 1 });
     expect(await getRun(database.forTenant('t1'), 't1', 'r')).toMatchObject({ status: 'running' });
-    expect(await listRuns(database.forTenant('t2'), 't1', null, 10)).toEqual([]);
+    expect(await listRuns(database.forTenant('t2'), 't1', { before: null, limit: 10 })).toEqual([]);
   }
 
   it('are asked for in two statements that an administrator can run, and then all works', async () => {

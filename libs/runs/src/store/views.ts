@@ -90,17 +90,36 @@ export async function getRun(database: Statements, tenantId: string, runId: stri
   return rows[0] === undefined ? null : { ...toView(rows[0]), request: upcastRequest(rows[0].request) };
 }
 
-/** Runs of a tenant without their reports, newest first, below the cursor. Run ids sort by time. */
+/** Which of a tenant's runs are wanted. */
+export interface RunPage {
+  /** The id that all of them sort before; null for the newest. */
+  readonly before: string | null;
+  readonly limit: number;
+  /** Stands in their questions, in any case. */
+  readonly search?: string | undefined;
+  readonly status?: RunStateName | undefined;
+  /** Accepted then or later, and before that; ISO 8601. */
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+/**
+ * Runs of a tenant without their reports, newest first, below the cursor. Run ids sort by time.
+ * Cost: what fits nothing looks at every run of the tenant between the two instants.
+ */
 export async function listRuns(
   database: Statements,
   tenantId: string,
-  before: string | null,
-  limit: number,
+  { before, limit, search, status, since, until }: RunPage,
 ): Promise<RunView[]> {
   const { rows } = await database.query<RunRow>(
-    `SELECT ${columns}, NULL AS report, NULL::int AS ahead FROM argosy.runs r
-     WHERE r.tenant_id = $1 AND ($2::text IS NULL OR r.run_id < $2) ORDER BY r.run_id DESC LIMIT $3`,
-    [tenantId, before, limit],
+    `SELECT * FROM (
+       SELECT ${columns}, NULL AS report, NULL::int AS ahead FROM argosy.runs r
+       WHERE r.tenant_id = $1 AND ($2::text IS NULL OR r.run_id < $2)
+         AND ($4::text IS NULL OR strpos(lower(r.request ->> 'question'), lower($4)) > 0)
+         AND ($5::timestamptz IS NULL OR r.accepted_at >= $5) AND ($6::timestamptz IS NULL OR r.accepted_at < $6)
+     ) AS r WHERE $7::text IS NULL OR r.state = $7 ORDER BY r.run_id DESC LIMIT $3`,
+    [tenantId, before, limit, search ?? null, since ?? null, until ?? null, status ?? null],
   );
   return rows.map(toView);
 }

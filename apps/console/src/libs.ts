@@ -1,0 +1,19 @@
+/**
+ * What the console takes of the libs. It is a package of its own, which the names in the root's package.json do not reach.
+ */
+export type {
+  AcceptedResource,
+  CorpusList,
+  CorpusResource,
+  CreatedKeyResource,
+  ErrorResource,
+  KeyList,
+  ModelList,
+  ResearchBody,
+  RunList,
+  RunResource,
+  SecretList,
+  UsageResource,
+} from '../../../libs/contracts/src/index.ts';
+export { claimSpans } from '../../../libs/domain/src/index.ts';
+export { ArgosyError } from '../../../libs/errors/src/index.ts';
