@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Job, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import { toolKinds } from '#domain';
 
-const bells = ['runs', 'calls'] as const;
+const bells = ['runs', 'calls', ...toolKinds.map((kind) => `calls-${kind}`)];
 
 /** Whatever is not finished. */
 const open = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'] as const;

@@ -44,7 +44,7 @@ export class Pool {
   }
 
   async #look(memory: PoolMemory | undefined): Promise<Pick<PoolState, 'replicas' | 'units' | 'signals' | 'barred'>> {
-    const { deployment, role } = this.#setting;
+    const { deployment, role, kinds } = this.#setting;
     this.#scale = await this.#cluster.readScale(deployment);
     const { replicas } = this.#scale;
     const owner = await this.#cluster.otherOwner(deployment);
@@ -56,7 +56,11 @@ export class Pool {
     const workers = Map.groupBy(await this.#scaling.workers(role), ({ workerId }) => placeOf(workerId));
     this.#pods = new Map(pods.map(({ name, cost }) => [name, { cost, workers: workers.get(`${role}-${name}`) ?? [] }]));
     const units = pods.map((pod) => unitOf(pod, this.#pods.get(pod.name)?.workers ?? []));
-    const { arrived, finished, ...counted } = await this.#scaling.work(role, memory?.seen.atMs ?? Date.now());
+    const { arrived, finished, ...counted } = await this.#scaling.work(
+      role,
+      memory?.seen.atMs ?? Date.now(),
+      kinds ?? null,
+    );
     const signals: Signals = {
       ...counted,
       arrivedTotal: (memory?.seen.arrivedTotal ?? 0) + arrived,

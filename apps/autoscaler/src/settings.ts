@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ToolKind, toolKinds } from '#domain';
 import { InvalidInput } from '#errors';
 import type { ScaledRole } from '#runs';
 import type { Budgets, PoolPolicy } from './core/state.ts';
@@ -8,6 +9,8 @@ export interface PoolSetting {
   readonly policy: PoolPolicy;
   readonly role: ScaledRole;
   readonly deployment: string;
+  /** Of tool workers: the calls that they take; absent: all. */
+  readonly kinds?: readonly ToolKind[];
 }
 
 export interface ScaleSettings {
@@ -26,6 +29,8 @@ const pool = z
     role: z.enum(['agent-worker', 'tool-worker']),
     min: count.default(1),
     max: count,
+    /** As the workers are configured: ARGOSY_TOOLS. */
+    kinds: z.array(z.enum(toolKinds)).min(1).optional(),
     /** As the workers are configured: ARGOSY_AGENT_CONCURRENCY or ARGOSY_TOOL_CONCURRENCY. */
     slots: z.number().int().min(1).max(10_000),
     fill: z.number().gt(0).max(1).default(0.9),
@@ -40,7 +45,8 @@ const pool = z
     weight: z.number().gt(0).max(1e6).default(1),
     tenant: z.string().min(1).optional(),
   })
-  .refine(({ min, max }) => min <= max, 'min is above max');
+  .refine(({ min, max }) => min <= max, 'min is above max')
+  .refine(({ role, kinds }) => role === 'tool-worker' || kinds === undefined, 'only pools of tool workers have kinds');
 
 const file = z.strictObject({
   pools: z
@@ -49,7 +55,7 @@ const file = z.strictObject({
     .max(500)
     .refine((pools) => distinct(pools.map((one) => one.name)), 'two pools have one name')
     .refine((pools) => distinct(pools.map((one) => one.deployment)), 'two pools scale one Deployment')
-    .refine((pools) => distinct(pools.map((one) => one.role)), 'two pools share the work of one role'),
+    .refine((pools) => distinct(pools.flatMap(worksOf)), 'two pools share the work of one role, or of one kind'),
   budgets: z
     .strictObject({
       gpus: count.default(0),
@@ -58,6 +64,11 @@ const file = z.strictObject({
     })
     .default({ gpus: 0, gpusByTenant: {}, moneyPerDay: 0 }),
 });
+
+/** What no other pool may scale by. */
+function worksOf({ role, kinds }: z.infer<typeof pool>): readonly string[] {
+  return role === 'agent-worker' ? [role] : (kinds ?? toolKinds);
+}
 
 function distinct(names: readonly string[]): boolean {
   return new Set(names).size === names.length;
@@ -82,8 +93,17 @@ export function parsePools(text: string): ScaleSettings {
 }
 
 function settingOf(given: z.infer<typeof pool>): PoolSetting {
-  const { deployment, role, windowSeconds, waitLimitSeconds, coldStartSeconds, drainLimitSeconds, tenant, ...rest } =
-    given;
+  const {
+    deployment,
+    role,
+    kinds,
+    windowSeconds,
+    waitLimitSeconds,
+    coldStartSeconds,
+    drainLimitSeconds,
+    tenant,
+    ...rest
+  } = given;
   const policy: PoolPolicy = {
     ...rest,
     windowMs: windowSeconds * 1_000,
@@ -93,5 +113,5 @@ function settingOf(given: z.infer<typeof pool>): PoolSetting {
     victims: 'any',
     ...(tenant === undefined ? {} : { tenant }),
   };
-  return { policy, role, deployment };
+  return { policy, role, deployment, ...(kinds === undefined ? {} : { kinds }) };
 }

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
+import { InvalidInput } from '#errors';
 import { Gateway, toolPrices } from '#gateway';
 import { configuredModels, type ModelSpec, pageReader } from '#model';
 import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSigningKey } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded, type Secrets, secretsKeyOf } from '#runs';
 import { ToolWorker } from '#tool-worker';
-import { Corpora, openToolbox, secretNames, type Toolbox, toolSignatures, wayOut } from '#tools';
+import { Corpora, openToolbox, secretNames, type Toolbox, toolSignatures, type WayOut, wayOut } from '#tools';
 import { ownProviders } from './providers.ts';
 
 /** The tenant of everyone on this machine. */
@@ -93,7 +94,7 @@ async function startIn(
   const models = await configuredModels(config, model, { sessions: store.sessions, logger: logger('agent-worker') });
   const providers = ownProviders(config);
   const names = providers.map(({ name }) => name);
-  const reads = { out: wayOut(config), providers, secrets, reader: pageReader(models.byName) };
+  const reads = { out: wayHere(config), providers, secrets, reader: pageReader(models.byName) };
   const toolbox = openToolbox({ ...store, ...reads, corpora, logger: logger('tool-worker') });
   undo.push(async () => await toolbox.close());
   const around = { runs, models: models.byName, tools: toolSignatures(names), now: () => performance.now() };
@@ -117,6 +118,14 @@ async function startIn(
 }
 
 const health = { ...alwaysReady, metrics: metricsText };
+
+/** @throws InvalidInput where the browser is to be somebody else's */
+function wayHere(config: Config): WayOut {
+  const out = wayOut(config);
+  if (out.browser !== 'workers') return out;
+  const message = 'is workers, which are those of a fleet, and this process stands alone: write auto, off or a path';
+  throw new InvalidInput([{ path: 'ARGOSY_BROWSER', message }]);
+}
 
 /** What requests may ask for, but for what may be read. */
 function offerOf(config: Config, { offered, defaultName }: Awaited<ReturnType<typeof configuredModels>>) {

@@ -3,7 +3,7 @@ import { InvalidInput, type Problem } from '#errors';
 import { parseModelSpec } from '#model';
 import { type Config, readConfig } from '#platform';
 import { parseLimits, parsePepper, secretsKeyOf } from '#runs';
-import { parseBrowser, parseOwnKeys, parseProviders } from '#tools';
+import { parseBrowser, parseOwnKeys, parseProviders, parseTools } from '#tools';
 import type { RemoteServer } from './connection.ts';
 
 /** What the environment says. */
@@ -28,6 +28,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       ARGOSY_SECRETS_KEY: secretsKeyOf,
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_BROWSER: parseBrowser,
+      ARGOSY_TOOLS: parseTools,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
       ARGOSY_OWN_KEYS: parseOwnKeys,
     }),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AgentWorker } from '#agent-worker';
 import { acceptedResource } from '#contracts';
 import { Dispatcher } from '#dispatcher';
+import { toolKinds } from '#domain';
 import { Gateway } from '#gateway';
 import { configuredModels } from '#model';
 import { alwaysReady, jsonLogger, metricsText, readConfig, startMetrics, traceIdOf } from '#platform';
@@ -181,6 +182,10 @@ describeOwn('a fleet that is measured (needs servers that may be killed)', () =>
     expect(reading(families, 'argosy_workers', { role: 'agent-worker' })).toBe(1);
     expect(reading(families, 'argosy_worker_slots', { role: 'agent-worker' })).toBe(3);
     expect(reading(families, 'argosy_worker_slots', { role: 'tool-worker' })).toBe(2);
+    for (const kind of toolKinds) expect(reading(families, 'argosy_tool_workers', { kind })).toBe(1);
+    for (const state of ['waiting', 'running'])
+      expect(reading(families, 'argosy_tool_calls', { kind: 'visit', state })).toBe(0);
+    expect(reading(families, 'argosy_tool_calls_oldest_wait_seconds', { kind: 'visit' })).toBe(0);
     expect(families.get('argosy_runs')?.samples.map(({ labels }) => labels['state'])).toEqual(['queued', 'running']);
     for (const name of ['argosy_runs_in_flight', 'argosy_tool_calls_in_flight', 'argosy_gateway_event_streams']) {
       expect(families.has(name)).toBe(true);

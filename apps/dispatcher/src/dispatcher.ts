@@ -35,6 +35,8 @@ export class Dispatcher {
   /** As of `#countedAt`. */
   #census: Census | null = null;
   #countedAt = Number.NEGATIVE_INFINITY;
+  /** Kinds of calls that wait for workers that are not there. */
+  #unoffered = '';
   #endStating: () => void = () => undefined;
 
   constructor(runs: Runs, options: DispatcherOptions, logger: Logger) {
@@ -113,7 +115,17 @@ export class Dispatcher {
   async #count(): Promise<Census> {
     this.#census = await this.#runs.census();
     this.#countedAt = performance.now();
+    this.#missWorkers(this.#census);
     return this.#census;
+  }
+
+  /** Such calls stay where they are; only an operator can see that nobody will come for them. */
+  #missWorkers({ calls }: Census): void {
+    const unoffered = calls.filter(({ waiting, workers }) => waiting > 0 && workers === 0).map(({ kind }) => kind);
+    const kinds = unoffered.join(',');
+    if (kinds !== '' && kinds !== this.#unoffered)
+      this.#logger.log('warn', 'calls wait for tool workers that nobody has started', { kinds });
+    this.#unoffered = kinds;
   }
 
   async #lead(leads: boolean): Promise<void> {

@@ -1,3 +1,4 @@
+import { toolKinds } from '#domain';
 import { Instruments, namesOf } from '#platform';
 import type { Census } from '#runs';
 
@@ -22,17 +23,22 @@ const runs = dispatchers.gauge(
   },
 );
 const oldestWait = dispatchers.gauge('argosy_runs_oldest_wait_seconds', 'How long the oldest queued run has waited.');
-const calls = dispatchers.gauge('argosy_tool_calls', 'Unfinished calls of tools. Stated by the dispatcher at work.', {
-  state: ['waiting', 'running'],
-});
-const oldestCall = dispatchers.gauge(
-  'argosy_tool_calls_oldest_wait_seconds',
-  'How long the oldest call that was rung for has waited for a tool worker.',
-);
 const workers = dispatchers.gauge('argosy_workers', 'Living workers by role.', { role });
 const slots = dispatchers.gauge('argosy_worker_slots', 'Units of work that the living workers take at once, by role.', {
   role,
 });
+
+const kind = toolKinds;
+const calls = dispatchers.gauge('argosy_tool_calls', 'Tool calls that runs wait for.', {
+  kind,
+  state: ['waiting', 'running'],
+});
+const oldestCall = dispatchers.gauge(
+  'argosy_tool_calls_oldest_wait_seconds',
+  'How long the oldest waiting call of a kind has waited.',
+  { kind },
+);
+const callWorkers = dispatchers.gauge('argosy_tool_workers', 'Living workers that take calls of a kind.', { kind });
 
 /** What a dispatcher knows of the fleet. */
 export interface Knowledge {
@@ -48,6 +54,7 @@ export function stating(known: () => Knowledge): () => void {
     return census === null ? [] : read(census);
   };
   const ends = [
+    ...statingCalls(() => known().census?.calls ?? []),
     leader.from(() => [{ value: known().leads ? 1 : 0 }]),
     runs.from(() =>
       counted(({ queued, running }) => [
@@ -56,13 +63,6 @@ export function stating(known: () => Knowledge): () => void {
       ]),
     ),
     oldestWait.from(() => counted(({ oldestSeconds }) => [{ value: oldestSeconds }])),
-    calls.from(() =>
-      counted((census) => [
-        { value: census.calls.waiting, labels: { state: 'waiting' } },
-        { value: census.calls.running, labels: { state: 'running' } },
-      ]),
-    ),
-    oldestCall.from(() => counted((census) => [{ value: census.calls.oldestSeconds }])),
     workers.from(() =>
       counted((census) => census.workers.map(({ role: of, count }) => ({ value: count, labels: { role: of } }))),
     ),
@@ -73,4 +73,17 @@ export function stating(known: () => Knowledge): () => void {
   return () => {
     for (const end of ends) end();
   };
+}
+
+function statingCalls(counted: () => Census['calls']): (() => void)[] {
+  return [
+    calls.from(() =>
+      counted().flatMap(({ kind: of, waiting, running }) => [
+        { value: waiting, labels: { kind: of, state: 'waiting' as const } },
+        { value: running, labels: { kind: of, state: 'running' as const } },
+      ]),
+    ),
+    oldestCall.from(() => counted().map((one) => ({ value: one.oldestSeconds, labels: { kind: one.kind } }))),
+    callWorkers.from(() => counted().map((one) => ({ value: one.workers, labels: { kind: one.kind } }))),
+  ];
 }

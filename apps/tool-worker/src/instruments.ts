@@ -1,6 +1,6 @@
 import type { FaultKind } from '#errors';
 import { Instruments, longSecondsBoundaries, namesOf } from '#platform';
-import type { CallResult } from '#runs';
+import type { CallResult, HandedOver } from '#runs';
 
 const workers = new Instruments('tool-worker');
 
@@ -10,23 +10,25 @@ const faults = ['transient', 'quota', 'blocked', 'empty', 'invalid'] as const sa
 
 const duration = workers.histogram(
   'argosy_tool_call_duration_seconds',
-  'Tool calls: `done`, `stopped`, `unknown` where an earlier attempt may have taken effect, or the class of fault that the model was told.',
+  'Tool calls: `done`, `stopped`, `unknown` where an earlier attempt may have taken effect, `handed_over` to workers of another kind, or the class of fault that the model was told.',
   {
     labels: {
       tool: namesOf('a tool, or `none` for one that is not there'),
-      outcome: ['done', 'stopped', 'unknown', ...faults],
+      outcome: ['done', 'stopped', 'unknown', 'handed_over', ...faults],
     },
     boundaries: longSecondsBoundaries,
   },
 );
 
-type Outcome = FaultKind | 'done' | 'stopped' | 'unknown';
+type Outcome = FaultKind | 'done' | 'stopped' | 'unknown' | 'handed_over';
+
+type Called = CallResult | HandedOver;
 
 /**
  * Counts and times a call.
  * @param tool the name of a tool that is there; whatever else a model asked for counts as `none`
  */
-export async function measured(tool: string | undefined, call: () => Promise<CallResult>): Promise<CallResult> {
+export async function measured(tool: string | undefined, call: () => Promise<Called>): Promise<Called> {
   const startedAt = performance.now();
   let outcome: Outcome = 'stopped';
   inFlight.add(1);
@@ -40,9 +42,10 @@ export async function measured(tool: string | undefined, call: () => Promise<Cal
   }
 }
 
-function outcomeOf({ state, observation }: CallResult): Outcome {
-  if (state === 'unknown') return 'unknown';
-  const { sections } = observation;
+function outcomeOf(called: Called): Outcome {
+  if (called.state === 'handed-over') return 'handed_over';
+  if (called.state === 'unknown') return 'unknown';
+  const { sections } = called.observation;
   // One page of several that failed is a result; nothing but faults is none.
   const kinds = sections.flatMap(({ fault }) => (fault === undefined ? [] : [fault.kind]));
   return kinds.length > 0 && kinds.length === sections.length ? (kinds[0] ?? 'done') : 'done';

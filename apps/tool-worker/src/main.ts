@@ -3,7 +3,16 @@ import { parseAllow, parseDeny } from '#egress';
 import { configuredModels, pageReader, parseModelSpec } from '#model';
 import { serve } from '#platform';
 import { fleetSettings, openFleet, secretsKeyOf } from '#runs';
-import { Corpora, openToolbox, parseBrowser, parseOwnKeys, parseProviders, searchProviders, wayOut } from '#tools';
+import {
+  Corpora,
+  openToolbox,
+  parseBrowser,
+  parseOwnKeys,
+  parseProviders,
+  parseTools,
+  searchProviders,
+  wayOut,
+} from '#tools';
 import { ToolWorker } from './tool-worker.ts';
 
 await serve(
@@ -19,8 +28,12 @@ await serve(
     const { byName: models } = await configuredModels(config, null, { logger });
     const providers = searchProviders(config);
     const shared = { pace, evidence, secrets, providers, reader: pageReader(models) };
-    const { tools } = keep(openToolbox({ corpora, out: wayOut(config), ...shared, logger }));
-    const options = { workerId, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
+    const wanted = config.ARGOSY_TOOLS === undefined ? undefined : parseTools(config.ARGOSY_TOOLS);
+    const { tools, kinds } = keep(openToolbox({ corpora, out: wayOut(config), ...shared, logger, kinds: wanted }));
+    const concurrency = config.ARGOSY_TOOL_CONCURRENCY;
+    // Folders are read in where they are searched.
+    const options = { workerId, concurrency, kinds, ...(kinds.includes('search') ? { corpora } : {}) };
+    logger.log('info', 'offers', { kinds: kinds.join(',') });
     return await ToolWorker.start(runs, tools, options, logger);
   },
   {
@@ -28,6 +41,7 @@ await serve(
       ARGOSY_EGRESS_ALLOW: parseAllow,
       ARGOSY_EGRESS_DENY: parseDeny,
       ARGOSY_BROWSER: parseBrowser,
+      ARGOSY_TOOLS: parseTools,
       ARGOSY_MODEL: parseModelSpec,
       ARGOSY_SEARCH_PROVIDERS: parseProviders,
       ARGOSY_OWN_KEYS: parseOwnKeys,

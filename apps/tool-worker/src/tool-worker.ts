@@ -1,7 +1,8 @@
+import type { ToolKind } from '#domain';
 import { Aborted, InvalidInput, messageOf } from '#errors';
 import { type Logger, traceIdOf } from '#platform';
-import { type CallClaim, type CallResult, type FaultyRing, type Runs, Working } from '#runs';
-import type { Corpora, Tool } from '#tools';
+import { type CallClaim, type CallResult, type FaultyRing, type HandedOver, type Runs, Working } from '#runs';
+import { type Corpora, ForOthers, type Tool } from '#tools';
 import { answerCorpora } from './corpus-indexer.ts';
 import { measured } from './instruments.ts';
 
@@ -10,6 +11,8 @@ export interface ToolWorkerOptions {
   readonly workerId: string;
   /** Calls performed at the same time. */
   readonly concurrency: number;
+  /** Kinds of calls that it takes; absent: any that nobody takes by name. */
+  readonly kinds?: readonly ToolKind[];
   /** Where uploaded folders are read in, one at a time; without it, other workers do that. */
   readonly corpora?: Pick<Corpora, 'build'>;
 }
@@ -29,21 +32,27 @@ export class ToolWorker {
   static async start(
     runs: Runs,
     tools: readonly Tool[],
-    { workerId, concurrency, corpora }: ToolWorkerOptions,
+    { workerId, concurrency, kinds, corpora }: ToolWorkerOptions,
     logger: Logger,
   ): Promise<ToolWorker> {
     const byName = new Map(tools.map((tool) => [tool.signature.name, tool]));
     const onFault = (error: unknown, { runId, traceId }: FaultyRing): void => {
       logger.log('error', 'call failed in its worker', { runId, trace_id: traceId, message: messageOf(error) });
     };
+    const takes = kinds === undefined ? {} : { kinds };
     let lives = 0;
     const working = await Working.begin({
       join: async () => {
         lives += 1;
-        return await runs.join({ workerId: `${workerId}-${lives}`, role: 'tool-worker', slots: concurrency });
+        return await runs.join({
+          workerId: `${workerId}-${lives}`,
+          role: 'tool-worker',
+          slots: concurrency,
+          ...takes,
+        });
       },
       answer: async (member) => [
-        await runs.answerCalls(member, { concurrency, onFault }, async (claim, signal) => {
+        await runs.answerCalls(member, { concurrency, onFault, ...takes }, async (claim, signal) => {
           const tool = byName.get(claim.tool);
           return await measured(tool?.signature.name, async () => await perform(claim, tool, signal, logger));
         }),
@@ -66,7 +75,7 @@ async function perform(
   tool: Tool | undefined,
   stop: AbortSignal,
   logger: Logger,
-): Promise<CallResult> {
+): Promise<CallResult | HandedOver> {
   const { runId, callId, attempt } = claim;
   const ids = { runId, callId, trace_id: traceIdOf(claim.traceparent), tool: claim.tool };
   if (tool === undefined) return faulted(claim, 'invalid', `There is no tool named ${JSON.stringify(claim.tool)}.`);
@@ -94,6 +103,7 @@ async function perform(
     return { state: 'done', ...output };
   } catch (error) {
     if (stop.aborted) throw new Aborted(`Tool call ${callId} was stopped.`, { cause: error });
+    if (error instanceof ForOthers) return { state: 'handed-over', to: error.kind };
     if (error instanceof InvalidInput) return faulted(claim, 'invalid', error.message);
     if (deadline.aborted)
       return faulted(claim, 'transient', `${claim.tool} gave no result within ${tool.deadlineMs} ms.`);

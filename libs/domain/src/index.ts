@@ -96,6 +96,7 @@ export type {
 } from './run-state.ts';
 export { claimsOn, unsoundnessOf } from './soundness.ts';
 export { type NumberedSource, numberSources } from './sources.ts';
+export { isToolKind, type ToolKind, toolKinds } from './tool-kinds.ts';
 export { transcriptHash, transcriptOf } from './transcript.ts';
 export type { ModelUsage, ReadingUsage } from './usage.ts';
 export { overlap, splitIdentifier, stems, subjectWords, wordsOf } from './words.ts';

@@ -73,6 +73,7 @@ const schema = z.object({
   ARGOSY_OPENALEX_API_KEY: secret,
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
+  ARGOSY_TOOLS: z.string().min(1).optional(),
   ARGOSY_TOOL_CONCURRENCY: positive.default(8),
   ARGOSY_INSTANCE: z
     .string()

@@ -1,20 +1,13 @@
-import type { Observation, PlacedCall, ToolOutcome } from '#domain';
+import type { Observation, PlacedCall, ToolKind, ToolOutcome } from '#domain';
 import { Unavailable } from '#errors';
 import { awaitHint, topics } from './bus.ts';
-import type { Answering, Ring } from './doorbell/doorbell.ts';
+import type { Answering, CallBell, Ring } from './doorbell/doorbell.ts';
+import { answerAsOne } from './doorbell/one-worker.ts';
 import type { Membership } from './membership.ts';
 import { type AnswerSettings, answerOptions, type Core, ringOrLose } from './ports.ts';
 import { putTexts } from './store/blobs.ts';
-import {
-  type CallClaim,
-  claimCall,
-  countRings,
-  type DueCall,
-  finishCall,
-  outcomesOf,
-  readCalls,
-  releaseCall,
-} from './store/calls.ts';
+import { type CallKey, countMisheard, countRings, type DueCall, handOver } from './store/call-rings.ts';
+import { type CallClaim, claimCall, finishCall, outcomesOf, readCalls, releaseCall } from './store/calls.ts';
 import type { Claim } from './store/claims.ts';
 import { isCancelFlagged } from './store/flags.ts';
 import { callIdOf } from './store/log.ts';
@@ -28,8 +21,20 @@ export interface CallResult {
   readonly snapshots: ReadonlyMap<string, string>;
 }
 
+/** The call is for workers of another kind, and nothing of it was done. */
+export interface HandedOver {
+  readonly state: 'handed-over';
+  readonly to: ToolKind;
+}
+
 /** Performs a claimed call. `signal` fires when the run is cancelled or the worker must stop. */
-export type PerformCall = (claim: CallClaim, signal: AbortSignal) => Promise<CallResult>;
+export type PerformCall = (claim: CallClaim, signal: AbortSignal) => Promise<CallResult | HandedOver>;
+
+/** How a worker of tools answers. */
+export interface CallSettings extends AnswerSettings {
+  /** As in its membership: kinds of calls that it takes; absent: any that nobody takes by name. */
+  readonly kinds?: readonly ToolKind[];
+}
 
 /** How long to wait for calls. */
 interface Waiting {
@@ -70,7 +75,7 @@ export async function callTools(
 /** Rings for calls whose rings were counted. */
 export async function ringCalls(core: Core, due: readonly DueCall[], delayMs?: number): Promise<void> {
   for (const { rings, ...call } of due) {
-    const ring: Ring = { bell: 'calls', ...call, key: `${call.callId}-${rings}` };
+    const ring: Ring = { ...call, key: `${call.callId}-${rings}` };
     await ringOrLose(core, delayMs === undefined ? ring : { ...ring, delayMs });
   }
 }
@@ -79,24 +84,37 @@ export async function ringCalls(core: Core, due: readonly DueCall[], delayMs?: n
 export async function answerCalls(
   core: Core,
   member: Membership,
-  settings: AnswerSettings,
+  settings: CallSettings,
   perform: PerformCall,
 ): Promise<Answering> {
-  const answer = async ({ tenantId, runId, callId = '' }: Ring, closing: AbortSignal): Promise<void> => {
+  const { kinds } = settings;
+  const answer = async ({ bell, tenantId, runId, callId = '' }: Ring, closing: AbortSignal): Promise<void> => {
+    const key = { tenantId, runId, callId };
     const cancel = new AbortController();
     // Listens before it looks, so that no cancel falls between the two.
     const unsubscribe = core.bus.subscribe(topics.flagged(tenantId, runId), () =>
       cancel.abort('the run was cancelled'),
     );
     try {
-      const owned = await claimCall(core.database, { tenantId, runId, callId }, member.workerId);
+      const owned = await claimCall(core.database, key, member.workerId);
       if (owned !== null)
         await performCall(core, owned, perform, { cancel: cancel.signal, closing, lost: member.lost });
+      else if (bell === 'calls' && kinds !== undefined) await passOn(core, key, member.workerId);
     } finally {
       unsubscribe();
     }
   };
-  return await core.doorbell.answer('calls', answer, answerOptions(core, settings));
+  const options = answerOptions(core, settings);
+  if (kinds === undefined) return await core.doorbell.answer('calls', answer, options);
+  // What is of no kind, and what an older release rings for, comes over the bell for all.
+  const bells: readonly CallBell[] = [...kinds.map((kind) => `calls-${kind}` as const), 'calls'];
+  return await answerAsOne(core.doorbell, bells, answer, options);
+}
+
+/** A ring that was not for who heard it. Where only workers without names are left for it, it must find one of them by chance. */
+async function passOn(core: Core, key: CallKey, workerId: string): Promise<void> {
+  const due = await countMisheard(core.database, key, workerId);
+  await ringCalls(core, due, due.some(({ bell }) => bell === 'calls') ? core.settings.pollMs : undefined);
 }
 
 /** Why a call may have to stop. */
@@ -110,7 +128,8 @@ async function performCall(core: Core, owned: CallClaim, perform: PerformCall, s
   const signal = AbortSignal.any([stops.cancel, stops.closing, stops.lost]);
   try {
     const result = await perform(owned, signal);
-    await keep(core, owned, result, stops.lost);
+    if (result.state === 'handed-over') await ringCalls(core, await handOver(core.database, owned, result.to));
+    else await keep(core, owned, result, stops.lost);
   } catch (error) {
     await releaseCall(core.database, owned);
     const delayMs = stops.closing.aborted ? 0 : core.settings.pollMs;

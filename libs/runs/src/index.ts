@@ -7,7 +7,7 @@ export { QuotaExceeded } from './access/quota.ts';
 export type { Rates } from './access/rates.ts';
 export type { DayUsage } from './access/usage.ts';
 export { type Bus, topics } from './bus.ts';
-export type { CallResult } from './calling.ts';
+export type { CallResult, HandedOver } from './calling.ts';
 export type { CorpusClaim } from './corpora/indexing.ts';
 export type { CorpusView } from './corpora/records.ts';
 export type { BuiltSegment, CorpusShelf, IndexCorpus, OfferedCorpus, Segment } from './corpora/shelf.ts';

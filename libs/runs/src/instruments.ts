@@ -1,3 +1,4 @@
+import { toolKinds } from '#domain';
 import { Instruments, longSecondsBoundaries } from '#platform';
 import type { Bell } from './doorbell/doorbell.ts';
 
@@ -58,7 +59,9 @@ export const leasesLost = new Instruments('dispatcher', 'agent-worker', 'tool-wo
   'Leases of this process that ran out against its will: the database was away for longer, or the process stood still.',
 );
 
-const bells = ['runs', 'calls', 'corpora'] as const satisfies Bell[];
+const callBells = toolKinds.map((kind) => `calls-${kind}` as const);
+
+const bells = ['runs', 'calls', ...callBells, 'corpora'] as const satisfies Bell[];
 
 export const ringsSent = withStores.counter('argosy_rings_sent_total', 'Rings of the doorbell.', { bell: bells });
 

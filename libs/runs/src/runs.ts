@@ -3,7 +3,7 @@ import { InvalidState, NotFound } from '#errors';
 import { ApiKeys, type KeySettings } from './access/api-keys.ts';
 import { Accounts } from './accounts.ts';
 import { type Bus, topics } from './bus.ts';
-import { answerCalls, callTools, type PerformCall, ringCalls } from './calling.ts';
+import { answerCalls, type CallSettings, callTools, type PerformCall, ringCalls } from './calling.ts';
 import { CorpusShelf } from './corpora/shelf.ts';
 import { type Delta, DeltaWriter, followDeltas } from './deltas.ts';
 import type { Answering } from './doorbell/doorbell.ts';
@@ -15,7 +15,7 @@ import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './po
 import { fleetSettings, type RunsSettings } from './settings.ts';
 import { type Acceptance, Acceptances, type Accepted, standingRun } from './store/accept.ts';
 import { getTexts } from './store/blobs.ts';
-import { takeStrandedCalls } from './store/calls.ts';
+import { takeStrandedCalls } from './store/call-rings.ts';
 import { type Census, takeCensus } from './store/census.ts';
 import { type Claim, Claims } from './store/claims.ts';
 import type { Statements } from './store/database.ts';
@@ -265,8 +265,8 @@ export class Runs {
     return await callTools(this.#core, owner, calls, { signal, late });
   }
 
-  /** Answers call rings. A throw of `perform` gives the call back for a later ring. */
-  async answerCalls(member: Membership, settings: AnswerSettings, perform: PerformCall): Promise<Answering> {
+  /** Answers call rings of the kinds that the worker takes. A throw of `perform` gives the call back for a later ring. */
+  async answerCalls(member: Membership, settings: CallSettings, perform: PerformCall): Promise<Answering> {
     return await answerCalls(this.#core, member, settings, perform);
   }
 

@@ -23,5 +23,13 @@ export type { ParseDom } from './text/dom.ts';
 export { Extraction, type ExtractionOptions } from './text/extraction.ts';
 export { htmlToText } from './text/html.ts';
 export * from './tool.ts';
-export { openToolbox, type Toolbox, type ToolboxParts, toolSignatures, type WayOut, wayOut } from './toolbox.ts';
+export {
+  openToolbox,
+  parseTools,
+  type Toolbox,
+  type ToolboxParts,
+  toolSignatures,
+  type WayOut,
+  wayOut,
+} from './toolbox.ts';
 export { type VisitParts, visitTool } from './visit.ts';

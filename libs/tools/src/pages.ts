@@ -5,7 +5,7 @@ import type { Browser } from './browser/browser.ts';
 import { RenderFault } from './browser/tab.ts';
 import { canonicalUrl } from './canonical-url.ts';
 import { type Asking, Courtesy, type CourtesyParts } from './courtesy.ts';
-import type { Made } from './evidence.ts';
+import type { Made, Wanted } from './evidence.ts';
 import { isNamed, pageFault, redirectFault, strangeFault } from './policy.ts';
 import type { Extracted } from './text/document.ts';
 import type { RawDocument, WebPage } from './text/extract.ts';
@@ -16,8 +16,8 @@ import { ACCEPT, documentOf, keepMsOf, LEAST_KEEP_MS, MOST_KEEP_MS, statusFault,
 /** What pages of the web are read with. */
 export interface PagesParts extends CourtesyParts {
   readonly extraction: Extraction;
-  /** For pages that their scripts fill; null where there is none. */
-  readonly browser: Pick<Browser, 'render'> | null;
+  /** For pages that their scripts fill; null where there is none, `elsewhere` where other workers have one. */
+  readonly browser: Pick<Browser, 'render'> | 'elsewhere' | null;
 }
 
 /** A document on hand: where it came from and its text in passages. */
@@ -27,7 +27,16 @@ export interface Opened {
 }
 
 /** What became of an address, for whoever asks for it; `url` is where it led. */
-type Reading = { readonly url: string } & ({ readonly opened: Opened } | { readonly fault: ToolFault });
+type Reading = { readonly url: string; readonly unshown?: true } & (
+  | { readonly opened: Opened }
+  | { readonly fault: ToolFault }
+);
+
+/** A page that its scripts fill, which takes a browser that other workers have. */
+export const UNSHOWN = 'unshown';
+
+/** How often a worker with a browser asks anew for a page that one without is just reading. */
+const LOOKS = 3;
 
 /** Reading goes on when the first who asked leaves and others wait; this is its end in any case. */
 const MAKE_MS = 120_000;
@@ -49,17 +58,34 @@ export class Pages {
   /**
    * Reads one page for a run, if the run may have it. Runs over documents of their own share pages within their tenant
    * only, and so do all runs the pages that their users name: such an address may be a secret.
+   * @returns `unshown` where the browser is elsewhere and the page needs it
    * @throws Aborted when the context's signal fires
    */
-  async open(url: URL, { policy, opens, tenantId, signal, now }: ToolContext): Promise<Opened | ToolFault> {
+  async open(
+    url: URL,
+    { policy, opens, tenantId, signal, now }: ToolContext,
+  ): Promise<Opened | ToolFault | typeof UNSHOWN> {
     const fault = pageFault(url, policy) ?? strangeFault(url, policy, opens);
     if (fault) return fault;
     const key = `fetch:${canonicalUrl(url.href) ?? url.href}`;
     const isPrivate = policy.corpora.length > 0 || isNamed(url, policy);
     const wanted = { tenantId: isPrivate ? tenantId : null, key, freshMs: MOST_KEEP_MS, signal };
-    const { value } = await this.#parts.evidence.share(wanted, (making) => this.#make(url, now, making));
+    const value = await this.#shared(wanted, async (making) => await this.#make(url, now, making));
     const strayed = redirectFault(url, new URL(value.url), policy);
+    if (value.unshown && !strayed && this.handsOver) return UNSHOWN;
     return strayed ?? ('fault' in value ? value.fault : value.opened);
+  }
+
+  /** Whether pages that need a browser are left to others. */
+  get handsOver(): boolean {
+    return this.#parts.browser === 'elsewhere';
+  }
+
+  async #shared(wanted: Wanted, make: (signal: AbortSignal) => Promise<Made<Reading>>): Promise<Reading> {
+    for (let look = 1; ; look += 1) {
+      const { value } = await this.#parts.evidence.share(wanted, make);
+      if (!value.unshown || this.handsOver || look === LOOKS) return value;
+    }
   }
 
   /** What is expected to fail is a value, too: all who wait for it are told the same. */
@@ -81,6 +107,7 @@ export class Pages {
     const document = statusFault(reply, asking.now) ?? documentOf(reply);
     if ('kind' in document) return { value: { url: reply.url, fault: document }, keepMs: keepOf(document) };
     const still = { url: reply.url, page: await this.#text(document, signal) };
+    if (still.page.thin && this.handsOver) return { value: unshown(still, now), keepMs: 0 };
     const read = still.page.thin ? await this.#inBrowser(still, asking) : still;
     if ('kind' in read) return { value: { url: reply.url, fault: read }, keepMs: 0 };
     if (!read.page.extracted) return { value: { url: read.url, fault: noText }, keepMs: GONE_KEEP_MS };
@@ -108,7 +135,7 @@ export class Pages {
 
   async #rendered(url: URL, asking: Asking): Promise<Read | ToolFault> {
     const { browser } = this.#parts;
-    if (!browser) return needsBrowser;
+    if (!browser || browser === 'elsewhere') return needsBrowser;
     const { signal } = asking;
     try {
       const shown = await this.#courtesy.inTurn(url, signal, async () => await browser.render(url, signal));
@@ -146,6 +173,13 @@ const needsBrowser: ToolFault = {
   message:
     'The page is made by its scripts, which takes a browser that is not here: install Chromium (apt-get install chromium) or name its program in ARGOSY_BROWSER. Use another source meanwhile.',
 };
+
+/** What is told to workers of a release that does not know of handing over. */
+function unshown({ url, page }: Read, now: string): Reading {
+  const { extracted } = page;
+  const said = extracted && lengthOf(page) >= ENOUGH ? openedAs(url, page, extracted, now) : null;
+  return { url, unshown: true, ...(said === null ? { fault: needsBrowser } : { opened: said }) };
+}
 
 const noText: ToolFault = { kind: 'invalid', message: 'The page shows no text, even in a browser.' };
 

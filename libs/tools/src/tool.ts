@@ -1,4 +1,5 @@
-import type { Observation, SourcePolicy } from '#domain';
+import type { Observation, SourcePolicy, ToolKind } from '#domain';
+import { ArgosyError } from '#errors';
 
 /** What a tool gets besides its arguments. */
 export interface ToolContext {
@@ -37,6 +38,18 @@ export interface ToolOutput {
   readonly snapshots: ReadonlyMap<string, string>;
 }
 
+/** A tool found that its call takes what only workers of another kind have. Nothing of it was done that costs anything. */
+export class ForOthers extends ArgosyError {
+  override readonly name = 'ForOthers';
+  readonly code = 'for_others';
+  readonly retryable = true;
+  readonly kind: ToolKind;
+  constructor(kind: ToolKind) {
+    super(`The call is for workers that offer ${kind} (ARGOSY_TOOLS); this one does not.`);
+    this.kind = kind;
+  }
+}
+
 /** JSON Schema of a tool's arguments, as shown to models. */
 export type ToolSchema = Readonly<Record<string, unknown>>;
 
@@ -49,7 +62,7 @@ export interface ToolSignature {
 
 /**
  * One thing a run can do. A fault of one query or URL is a `fault` in its section; a call throws only for arguments that
- * do not fit the schema ({@link InvalidInput}) or when its signal fires ({@link Aborted}).
+ * do not fit the schema ({@link InvalidInput}), when its signal fires ({@link Aborted}), or {@link ForOthers}.
  */
 export interface Tool {
   readonly signature: ToolSignature;

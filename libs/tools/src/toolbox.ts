@@ -1,4 +1,6 @@
+import { isToolKind, type ToolKind, toolKinds } from '#domain';
 import { Egress, parseAllow, parseDeny } from '#egress';
+import { InvalidInput } from '#errors';
 import type { Config, Logger } from '#platform';
 import { Browser } from './browser/browser.ts';
 import { Doors, isAllowed } from './browser/doors.ts';
@@ -29,6 +31,8 @@ export function toolSignatures(providers: readonly string[]): readonly ToolSigna
 /** Every tool that a run may use, and what they work with. */
 export interface Toolbox {
   readonly tools: readonly Tool[];
+  /** Kinds of calls that can be performed with them. */
+  readonly kinds: readonly ToolKind[];
   /** Ends fetches, threads and the browser. The corpora were given and stay open. */
   close(): Promise<void>;
 }
@@ -47,6 +51,19 @@ export interface ToolboxParts {
   /** Has pages read by the models of this process; null where there are none. */
   readonly reader: PageReader | null;
   readonly logger: Logger;
+  /** Kinds of calls that are wanted; absent: all that there can be here. */
+  readonly kinds?: readonly ToolKind[] | undefined;
+}
+
+/** Checks `ARGOSY_TOOLS`. @throws InvalidInput when a word of it names no kind, or one twice */
+export function parseTools(text: string): readonly ToolKind[] {
+  const names = text.split(',').map((name) => name.trim());
+  const fault = (message: string): InvalidInput => new InvalidInput([{ path: 'ARGOSY_TOOLS', message }]);
+  if (new Set(names).size < names.length) throw fault('names a kind twice');
+  return names.map((name) => {
+    if (isToolKind(name)) return name;
+    throw fault(`"${name}" is no kind of tool; write some of ${toolKinds.join(', ')}, separated by commas`);
+  });
 }
 
 /** What robots.txt calls us. */
@@ -67,7 +84,7 @@ export interface WayOut {
   readonly via: string | undefined;
   /** Whom those who are asked may write to; undefined: nobody is named. */
   readonly contact: string | undefined;
-  /** What renders pages that their scripts fill: `off`, `auto`, or the path of Chromium. */
+  /** What renders pages that their scripts fill: `off`, `auto`, `workers`, or the path of Chromium. */
   readonly browser: string;
 }
 
@@ -90,7 +107,7 @@ export function wayOut(config: Settings): WayOut {
 
 /**
  * Costs next to nothing: threads and the browser start with the first call that needs them.
- * @throws InvalidInput when `out` cannot be used
+ * @throws InvalidInput when `out` cannot be used, or `kinds` name a browser that is not here
  */
 export function openToolbox(parts: ToolboxParts): Toolbox {
   const { corpora, out, pace, evidence, providers, secrets, reader, logger } = parts;
@@ -100,18 +117,24 @@ export function openToolbox(parts: ToolboxParts): Toolbox {
   const extraction = new Extraction();
   const doors = new Doors(rules);
   const program = findChromium(out.browser);
+  const kinds = kindsOf(parts, program !== null);
   const browser = program === null ? null : new Browser({ program, userAgent, proxyFor: (url) => doors.for(url) });
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
-  const pages = new Pages({ egress, pace, evidence, extraction, browser, product, unhurried });
+  const shows = out.browser === 'workers' ? ('elsewhere' as const) : browser;
+  const pages = new Pages({ egress, pace, evidence, extraction, browser: shows, product, unhurried });
   const web = { providers, secrets, door: egress, pace, evidence, onRefusal: onceEach(logger) };
   const onFault = (message: string) => logger.log('warn', 'visit.page.unread', { message });
   const readings = { reader, onFault };
+  const tools = [
+    ...(kinds.includes('search') ? [searchTool(corpora, web)] : []),
+    ...(kinds.includes('scholar') ? [scholarTool(web)] : []),
+    ...(kinds.includes('visit') || kinds.includes('browser')
+      ? [visitTool({ corpora, extraction, pages, readings })]
+      : []),
+  ];
   return {
-    tools: [
-      searchTool(corpora, web),
-      ...(providers.some(({ name }) => isScholarly(name)) ? [scholarTool(web)] : []),
-      visitTool({ corpora, extraction, pages, readings }),
-    ],
+    tools,
+    kinds,
     close: async () => {
       await browser?.close();
       await doors.close();
@@ -119,6 +142,22 @@ export function openToolbox(parts: ToolboxParts): Toolbox {
       await egress.close();
     },
   };
+}
+
+/** @throws InvalidInput */
+function kindsOf({ kinds, providers }: ToolboxParts, hasBrowser: boolean): readonly ToolKind[] {
+  const isHere: Record<ToolKind, boolean> = {
+    search: true,
+    visit: true,
+    browser: hasBrowser,
+    scholar: providers.some(({ name }) => isScholarly(name)),
+  };
+  if (kinds?.includes('browser') && !hasBrowser) {
+    const message = 'names browser, and no Chromium is here: install it, or name its program in ARGOSY_BROWSER';
+    throw new InvalidInput([{ path: 'ARGOSY_TOOLS', message }]);
+  }
+  // Which providers there are is one setting for the whole fleet: without those of works, nobody calls for any.
+  return (kinds ?? toolKinds).filter((kind) => isHere[kind]);
 }
 
 /** Tells the operator of each provider that refuses us, once: it would go on with every query. */

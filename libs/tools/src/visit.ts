@@ -2,10 +2,10 @@ import type { Observation, Section, SourceDocument, ToolFault } from '#domain';
 import { Aborted, ArgosyError, NotFound } from '#errors';
 import { stringArgument, stringsArgument, stringsSchema } from './arguments.ts';
 import type { Corpora } from './corpus/corpora.ts';
-import { faultOf, type Opened, type Pages } from './pages.ts';
+import { faultOf, type Opened, type Pages, UNSHOWN } from './pages.ts';
 import { CANDIDATES, Readings, type ReadingsParts } from './reading.ts';
 import type { Extraction } from './text/extraction.ts';
-import type { Tool, ToolContext, ToolOutput, ToolSignature } from './tool.ts';
+import { ForOthers, type Tool, type ToolContext, type ToolOutput, type ToolSignature } from './tool.ts';
 
 /** Longest that choosing them may take: they are counted, not read. */
 const FIT_MS = 20_000;
@@ -50,8 +50,15 @@ export function visitTool(parts: VisitParts): Tool {
       const urls = stringsArgument(args, 'url');
       const late = AbortSignal.timeout(parts.totalMs ?? TOTAL_MS);
       const readings = new Readings(parts.readings ?? noReader, context);
-      const visits = await Promise.all(urls.map((url) => visitOne(parts, { url, goal, late, readings }, context)));
-      return output(visits, readings.usage);
+      const targets = urls.map((url) => ({ url, goal, late, readings }));
+      const openings = targets.map((target) => ({ target, opening: openOne(parts, target, context) }));
+      // Before anything is read: what a model reads is paid for.
+      if (parts.pages?.handsOver) {
+        const opened = await Promise.all(openings.map(({ opening }) => opening));
+        if (opened.includes(UNSHOWN)) throw new ForOthers('browser');
+      }
+      const visits = openings.map(async ({ target, opening }) => await readOne(parts, target, await opening, context));
+      return output(await Promise.all(visits), readings.usage);
     },
   };
 }
@@ -72,6 +79,9 @@ interface Visit {
   readonly text?: string;
 }
 
+/** What became of an address: a document, why there is none, or that it takes a browser that others have. */
+type Opening = Opened | ToolFault | typeof UNSHOWN;
+
 const tooLate: ToolFault = {
   kind: 'transient',
   message: 'It was not there in the time that a call has for its pages.',
@@ -79,25 +89,41 @@ const tooLate: ToolFault = {
 
 const lostCorpus: ToolFault = { kind: 'invalid', message: 'A corpus of this run is not there any more.' };
 
-async function visitOne(parts: VisitParts, target: Target, call: ToolContext): Promise<Visit> {
-  const context = { ...call, signal: AbortSignal.any([call.signal, target.late]) };
+async function openOne(parts: VisitParts, target: Target, call: ToolContext): Promise<Opening> {
+  const context = withLateness(target, call);
   try {
-    const opened = target.url.startsWith('corpus:')
-      ? await openDocument(parts, target.url, context)
-      : await openPage(parts, target.url, context);
-    if ('kind' in opened) return failed(target.url, opened);
-    const { source, page } = opened;
-    const limits = { timeoutMs: FIT_MS, signal: context.signal, limit: CANDIDATES };
+    if (target.url.startsWith('corpus:')) return await openDocument(parts, target.url, context);
+    return await openPage(parts, target.url, context);
+  } catch (error) {
+    return expected(error, target, call);
+  }
+}
+
+async function readOne(parts: VisitParts, target: Target, opened: Opening, call: ToolContext): Promise<Visit> {
+  if (opened === UNSHOWN) throw new ForOthers('browser');
+  if ('kind' in opened) return failed(target.url, opened);
+  const { source, page } = opened;
+  const limits = { timeoutMs: FIT_MS, signal: withLateness(target, call).signal, limit: CANDIDATES };
+  try {
     const fitting = await parts.extraction.fit(page, target.goal, limits);
     const chosen = await target.readings.choose(opened, target.goal, fitting, target.late);
     return { section: { label: target.url, ...chosen }, source, text: page.text };
   } catch (error) {
-    if (call.signal.aborted) throw error;
-    if (target.late.aborted) return failed(target.url, tooLate);
-    if (error instanceof Aborted) throw error;
-    if (!(error instanceof ArgosyError)) throw error;
-    return failed(target.url, error instanceof NotFound ? lostCorpus : faultOf(error));
+    return failed(target.url, expected(error, target, call));
   }
+}
+
+function withLateness({ late }: Target, call: ToolContext): ToolContext {
+  return { ...call, signal: AbortSignal.any([call.signal, late]) };
+}
+
+/** What is expected to fail, as a fault of its page; anything else is thrown on. */
+function expected(error: unknown, { late }: Target, call: ToolContext): ToolFault {
+  if (call.signal.aborted) throw error;
+  if (late.aborted) return tooLate;
+  if (error instanceof Aborted) throw error;
+  if (!(error instanceof ArgosyError)) throw error;
+  return error instanceof NotFound ? lostCorpus : faultOf(error);
 }
 
 async function openDocument({ corpora }: VisitParts, uri: string, context: ToolContext): Promise<Opened | ToolFault> {
@@ -108,7 +134,7 @@ async function openDocument({ corpora }: VisitParts, uri: string, context: ToolC
   return { source: found.source, page: { text: found.text, spans: found.passages } };
 }
 
-async function openPage(parts: VisitParts, address: string, context: ToolContext): Promise<Opened | ToolFault> {
+async function openPage(parts: VisitParts, address: string, context: ToolContext): Promise<Opening> {
   const url = URL.canParse(address) ? new URL(address) : null;
   if (!url || !/^https?:$/.test(url.protocol)) {
     return {

@@ -1,7 +1,11 @@
+import type { ToolKind } from '#domain';
 import { ArgosyError } from '#errors';
 
+/** Where tool calls are announced: to workers of a kind, or to whoever performs calls. */
+export type CallBell = 'calls' | `calls-${ToolKind}`;
+
 /** What a bell can announce: a run to look at, a tool call, or a corpus to index. */
-export type Bell = 'runs' | 'calls' | 'corpora';
+export type Bell = 'runs' | CallBell | 'corpora';
 
 /** What came over a bell is no ring of this release. It is dropped: the record rings again for whatever is due. */
 export class RingUnreadable extends ArgosyError {
@@ -19,7 +23,7 @@ export interface Ring {
   readonly tenantId: string;
   /** The run; for `corpora`, the corpus. */
   readonly runId: string;
-  /** Only for `calls`. */
+  /** Only for bells of calls. */
   readonly callId?: string;
   /**
    * Distinguishes this ring from all others for the same thing. Two rings with one key are one ring; a new key always

@@ -1,3 +1,4 @@
+import type { ToolKind } from '#domain';
 import type { Statements } from '../store/database.ts';
 import { type BusyWorker, callsInWork, runsInWork, type ScaledRole, type Work, workersOf } from './work.ts';
 
@@ -27,9 +28,13 @@ export class Scaling {
     this.#database = database;
   }
 
-  /** How much work a role has, and the flow since then; of tool calls no flow is counted. */
-  async work(role: ScaledRole, sinceMs: number): Promise<Work> {
-    return role === 'agent-worker' ? await runsInWork(this.#database, sinceMs) : await callsInWork(this.#database);
+  /**
+   * How much work a role has, and the flow since then; of tool calls no flow is counted.
+   * @param kinds the calls that count, of tool workers; null: all
+   */
+  async work(role: ScaledRole, sinceMs: number, kinds: readonly ToolKind[] | null = null): Promise<Work> {
+    if (role === 'agent-worker') return await runsInWork(this.#database, sinceMs);
+    return await callsInWork(this.#database, kinds);
   }
 
   async workers(role: ScaledRole): Promise<readonly BusyWorker[]> {

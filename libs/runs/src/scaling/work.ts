@@ -1,3 +1,5 @@
+import type { ToolKind } from '#domain';
+import { isWanted, kindOfCall } from '../store/call-rings.ts';
 import type { Statements } from '../store/database.ts';
 
 /** Roles whose workers can be told to drain. */
@@ -50,15 +52,19 @@ export async function runsInWork(database: Statements, sinceMs: number): Promise
   return rows[0] ?? none;
 }
 
-/** Cost: one look at the unfinished calls. */
-export async function callsInWork(database: Statements): Promise<Work> {
+/**
+ * Calls that runs still wait for, of some kinds or, with null, of all. Cost: one look at the unfinished calls.
+ */
+export async function callsInWork(database: Statements, kinds: readonly ToolKind[] | null): Promise<Work> {
   const { rows } = await database.query<Work>(
     `SELECT extract(epoch FROM now())::float8 * 1000 AS "atMs", 0 AS arrived, 0 AS finished,
        count(*) FILTER (WHERE state = 'intent')::int AS waiting,
        count(*) FILTER (WHERE state = 'running')::int AS active,
-       coalesce(extract(epoch FROM now() - min(rung_at) FILTER (WHERE state = 'intent')), 0)::float8 * 1000
+       coalesce(extract(epoch FROM now() - min(asked_at) FILTER (WHERE state = 'intent')), 0)::float8 * 1000
          AS "oldestWaitMs"
-     FROM argosy.tool_calls WHERE state IN ('intent', 'running')`,
+     FROM argosy.tool_calls c
+     WHERE state IN ('intent', 'running') AND ${isWanted} AND ($1::text[] IS NULL OR ${kindOfCall} = ANY ($1))`,
+    [kinds],
   );
   return rows[0] ?? none;
 }

@@ -8,15 +8,9 @@ import {
   type ToolOutcome,
   upcastPolicy,
 } from '#domain';
+import { type CallKey, isWanted, takes } from './call-rings.ts';
 import type { Statements } from './database.ts';
 import { toJsonb } from './json.ts';
-
-/** Names a tool call. */
-export interface CallKey {
-  readonly tenantId: string;
-  readonly runId: string;
-  readonly callId: string;
-}
 
 /** A call in the hands of one tool worker. `attempt` above 1: an earlier worker began it and never reported. */
 export interface CallClaim extends CallKey {
@@ -50,7 +44,7 @@ export interface CallRecord {
 
 /**
  * Takes a call that was not begun, or whose worker is gone, for a worker whose own lease is alive.
- * @returns null when the call is done, in work, or its run no longer wants it
+ * @returns null when the call is done, in work, of a kind that the worker does not take, or its run no longer wants it
  */
 export async function claimCall(database: Statements, key: CallKey, workerId: string): Promise<CallClaim | null> {
   const { rows } = await database.query<Omit<CallClaim, keyof CallKey> & { sources: StoredPolicy }>(
@@ -58,10 +52,8 @@ export async function claimCall(database: Statements, key: CallKey, workerId: st
      WHERE tenant_id = $1 AND run_id = $2 AND call_id = $3
        AND (state = 'intent' OR (state = 'running' AND NOT EXISTS (
          SELECT 1 FROM argosy.workers w WHERE w.worker_id = c.worker_id AND w.lease_until > now())))
-       AND EXISTS (SELECT 1 FROM argosy.runs r
-         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
-           AND NOT r.cancel_requested)
-       AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $4 AND w.lease_until > now())
+       AND ${isWanted}
+       AND EXISTS (SELECT 1 FROM argosy.workers w WHERE w.worker_id = $4 AND w.lease_until > now() AND ${takes})
      RETURNING tool, args, attempt, opens,
        (SELECT r.request -> 'sources' FROM argosy.runs r
          WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS sources,
@@ -129,62 +121,4 @@ export function outcomesOf(
     const observation = results.get(ids[index] ?? '') ?? null;
     return observation === null ? lateOutcome({ tool, args }) : { call: { tool, args }, observation };
   });
-}
-
-/** A call that is to be rung for. */
-export interface DueCall extends CallKey {
-  /** Number of this ring; makes its key new. */
-  readonly rings: number;
-  readonly traceparent?: string;
-}
-
-interface DueRow {
-  readonly tenant_id: string;
-  readonly run_id: string;
-  readonly call_id: string;
-  readonly rings: number;
-  readonly traceparent: string | null;
-}
-
-const toDue = (row: DueRow): DueCall => ({
-  tenantId: row.tenant_id,
-  runId: row.run_id,
-  callId: row.call_id,
-  rings: row.rings,
-  ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
-});
-
-/** Counts a ring for each of some unfinished calls of a run; finished ones are left out. The caller rings. */
-export async function countRings(
-  database: Statements,
-  { tenantId, runId }: Pick<CallKey, 'tenantId' | 'runId'>,
-  callIds: readonly string[],
-): Promise<DueCall[]> {
-  const { rows } = await database.query<DueRow>(
-    `UPDATE argosy.tool_calls SET rings = rings + 1, rung_at = now()
-     WHERE tenant_id = $1 AND run_id = $2 AND call_id = ANY ($3) AND state IN ('intent', 'running')
-     RETURNING tenant_id, run_id, call_id, rings, traceparent`,
-    [tenantId, runId, callIds],
-  );
-  return rows.map(toDue);
-}
-
-/**
- * Counts a ring for every call that should move and does not: rung long ago and not begun, or begun by a worker whose
- * lease has ended. The caller rings. Safe to run twice at once.
- */
-export async function takeStrandedCalls(database: Statements, relookMs: number): Promise<DueCall[]> {
-  const { rows } = await database.query<DueRow>(
-    `UPDATE argosy.tool_calls c SET rings = rings + 1, rung_at = now()
-     WHERE state IN ('intent', 'running')
-       AND (rung_at < now() - $1 * interval '1 ms' OR (state = 'running' AND rung_at < started_at))
-       AND (state = 'intent' OR NOT EXISTS (
-         SELECT 1 FROM argosy.workers w WHERE w.worker_id = c.worker_id AND w.lease_until > now()))
-       AND EXISTS (SELECT 1 FROM argosy.runs r
-         WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id AND r.state IN ('queued', 'running')
-           AND NOT r.cancel_requested)
-     RETURNING tenant_id, run_id, call_id, rings, traceparent`,
-    [relookMs],
-  );
-  return rows.map(toDue);
 }

@@ -1,5 +1,5 @@
-import { eventSchemaVersion } from '#domain';
-import { callsInWork } from '../scaling/work.ts';
+import { eventSchemaVersion, type ToolKind, toolKinds } from '#domain';
+import { isWanted, kindOfCall } from './call-rings.ts';
 import type { Statements } from './database.ts';
 
 /** How the fleet stands at one moment. */
@@ -10,13 +10,24 @@ export interface Census {
   readonly oldestSeconds: number;
   /** Queued runs that a newer release has written to: no worker of this release takes them. */
   readonly newer: number;
-  /** Calls of tools that wait for a worker, how long the oldest of them has, and those that are performed. */
-  readonly calls: { readonly waiting: number; readonly oldestSeconds: number; readonly running: number };
   /** Living workers and their slots, by role. */
   readonly workers: readonly { readonly role: string; readonly count: number; readonly slots: number }[];
+  /** Tool calls that runs wait for, and who would take them; every kind is there. */
+  readonly calls: readonly CallCensus[];
 }
 
-/** Counts runs, calls and workers. Cost: one look at the unfinished ones. */
+/** How it stands with calls of one kind. */
+export interface CallCensus {
+  readonly kind: ToolKind;
+  readonly waiting: number;
+  readonly running: number;
+  /** Since the longest waiting one was asked for; 0 without any. */
+  readonly oldestSeconds: number;
+  /** Living workers that take them, also those that take any. */
+  readonly workers: number;
+}
+
+/** Counts runs, workers and calls. Cost: one look at the unfinished runs and calls. */
 export async function takeCensus(database: Statements): Promise<Census> {
   const runs = await database.query<Omit<Census, 'workers' | 'calls'>>(
     `SELECT count(*) FILTER (WHERE state = 'queued')::int AS queued,
@@ -32,7 +43,23 @@ export async function takeCensus(database: Statements): Promise<Census> {
      WHERE lease_until > now() GROUP BY role ORDER BY role`,
   );
   const [counts = { queued: 0, running: 0, oldestSeconds: 0, newer: 0 }] = runs.rows;
-  const { waiting, active, oldestWaitMs } = await callsInWork(database);
-  const calls = { waiting, running: active, oldestSeconds: oldestWaitMs / 1000 };
-  return { ...counts, calls, workers: workers.rows };
+  return { ...counts, workers: workers.rows, calls: await countCalls(database) };
+}
+
+async function countCalls(database: Statements): Promise<readonly CallCensus[]> {
+  const { rows } = await database.query<CallCensus>(
+    `WITH unfinished AS (
+       SELECT ${kindOfCall} AS kind, count(*) FILTER (WHERE state = 'intent')::int AS waiting,
+         count(*) FILTER (WHERE state = 'running')::int AS running,
+         extract(epoch FROM now() - min(asked_at) FILTER (WHERE state = 'intent'))::float8 AS oldest
+       FROM argosy.tool_calls c WHERE state IN ('intent', 'running') AND ${isWanted} GROUP BY 1
+     )
+     SELECT kind, coalesce(waiting, 0) AS waiting, coalesce(running, 0) AS running,
+       coalesce(oldest, 0)::float8 AS "oldestSeconds",
+       (SELECT count(*)::int FROM argosy.workers w WHERE w.role = 'tool-worker' AND w.lease_until > now()
+         AND (w.kinds IS NULL OR kind = ANY (w.kinds))) AS workers
+     FROM unnest($1::text[]) WITH ORDINALITY AS kinds (kind, place) LEFT JOIN unfinished USING (kind) ORDER BY place`,
+    [toolKinds],
+  );
+  return rows;
 }

@@ -1,3 +1,4 @@
+import type { ToolKind } from '#domain';
 import type { Statements } from './database.ts';
 
 /** A worker as the fleet knows it. */
@@ -6,6 +7,8 @@ export interface Worker {
   readonly role: string;
   /** Units of work that it takes at the same time; 0 when it is leaving. */
   readonly slots: number;
+  /** Kinds of calls that a tool worker takes; absent: any. */
+  readonly kinds?: readonly ToolKind[];
 }
 
 /**
@@ -14,11 +17,11 @@ export interface Worker {
  */
 export async function renewLease(database: Statements, worker: Worker, leaseMs: number): Promise<boolean> {
   const { rows } = await database.query<{ drains: boolean }>(
-    `INSERT INTO argosy.workers (worker_id, role, slots, lease_until)
-     VALUES ($1, $2, $3, now() + $4 * interval '1 ms')
+    `INSERT INTO argosy.workers (worker_id, role, slots, lease_until, kinds)
+     VALUES ($1, $2, $3, now() + $4 * interval '1 ms', $5)
      ON CONFLICT (worker_id) DO UPDATE SET slots = EXCLUDED.slots, lease_until = EXCLUDED.lease_until
      RETURNING drains_since IS NOT NULL AS drains`,
-    [worker.workerId, worker.role, worker.slots, leaseMs],
+    [worker.workerId, worker.role, worker.slots, leaseMs, worker.kinds ?? null],
   );
   return rows[0]?.drains ?? false;
 }
