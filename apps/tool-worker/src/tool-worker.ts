@@ -2,7 +2,7 @@ import type { ToolKind } from '#domain';
 import { Aborted, InvalidInput, messageOf } from '#errors';
 import { type Logger, traceIdOf } from '#platform';
 import { type CallClaim, type CallResult, type FaultyRing, type HandedOver, type Runs, Working } from '#runs';
-import { type Corpora, ForOthers, type Tool } from '#tools';
+import { type Corpora, ForOthers, type Tool, type ToolContext } from '#tools';
 import { answerCorpora } from './corpus-indexer.ts';
 import { measured } from './instruments.ts';
 
@@ -87,17 +87,8 @@ async function perform(
     return faulted(claim, 'transient', `The call was begun ${mostAttempts} times without an end.`);
   const startedAt = performance.now();
   const deadline = AbortSignal.timeout(tool.deadlineMs);
-  const context = {
-    tenantId: claim.tenantId,
-    policy: claim.sources,
-    signal: AbortSignal.any([stop, deadline]),
-    callId,
-    opens: claim.opens,
-    reading: claim.reading,
-    now: new Date().toISOString(),
-  };
   try {
-    const output = await tool.run(claim.args, context);
+    const output = await tool.run(claim.args, contextOf(claim, AbortSignal.any([stop, deadline])));
     const ms = Math.round(performance.now() - startedAt);
     logger.log('info', 'tool called', { ...ids, ms });
     return { state: 'done', ...output };
@@ -110,6 +101,10 @@ async function perform(
     logger.log('error', 'tool failed', { ...ids, message: messageOf(error) });
     return faulted(claim, 'transient', `${claim.tool} failed inside; the operator's log has the reason.`);
   }
+}
+
+function contextOf({ tenantId, sources, callId, opens, reading }: CallClaim, signal: AbortSignal): ToolContext {
+  return { tenantId, policy: sources, signal, callId, opens, reading, now: new Date().toISOString() };
 }
 
 function faulted(claim: CallClaim, kind: 'invalid' | 'transient', message: string): CallResult {
