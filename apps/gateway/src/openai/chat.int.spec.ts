@@ -163,7 +163,11 @@ describe('a run that comes to no answer', () => {
     const messages = [{ role: 'user', content: slow }];
     const error = await refusal(hasty.chat.completions.create({ ...asked({ messages }), stream: false }));
     await gateway.stop();
-    expect(error).toMatchObject({ status: 503, code: 'deadline_exceeded', message: /goes on; read its answer from/ });
+    expect(error).toMatchObject({
+      status: 503,
+      code: 'deadline_exceeded',
+      message: expect.stringMatching(/goes on; read its answer from/),
+    });
     expect(requests).toBe(1);
     const [, id = ''] = /v1\/responses\/(resp_\w+)/.exec(error.message) ?? [];
     expect(await client.responses.retrieve(id)).toMatchObject({
@@ -181,7 +185,10 @@ describe('a run that comes to no answer', () => {
     const first = await chunks.next();
     const id = String(first.value?.id).replace('chatcmpl-', 'resp_');
     await client.responses.cancel(id);
-    expect(await refusal(chunks.next())).toMatchObject({ code: 'run_failed', message: /was cancelled/ });
+    expect(await refusal(chunks.next())).toMatchObject({
+      code: 'run_failed',
+      message: expect.stringMatching(/was cancelled/),
+    });
   });
 });
 
@@ -198,6 +205,10 @@ describe('the models', () => {
 
   it('that are not there are told of as the protocol does', async () => {
     const error = await refusal(client.models.retrieve('Qwen/Qwen3'));
-    expect(error).toMatchObject({ status: 404, code: 'model_not_found', message: /"Qwen\/Qwen3"/ });
+    expect(error).toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+      message: expect.stringMatching(/"Qwen\/Qwen3"/),
+    });
   });
 });

@@ -197,7 +197,10 @@ describe('an object that is to fit a schema', () => {
 
   it('that cannot be had fails the response, which says why and keeps the answer', async () => {
     const response = await answered({ input: clumsy, text });
-    expect(response).toMatchObject({ status: 'failed', error: { code: 'server_error', message: /schema/ } });
+    expect(response).toMatchObject({
+      status: 'failed',
+      error: { code: 'server_error', message: expect.stringMatching(/schema/) },
+    });
     expect(response.output_text).toContain(claim);
   });
 
