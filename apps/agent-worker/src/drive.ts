@@ -26,10 +26,10 @@ import {
 } from '#domain';
 import { messageOf } from '#errors';
 import { type ChatModel, type ChatRequest, ModelBusy, ModelFault, type OfferedTool, type OnDelta } from '#model';
-import { childOf } from '#platform';
 import type { Claim, Commit, Runs } from '#runs';
 import { chatRequestOf, delayOf, sessionOf, timed, unusable } from './asking.ts';
 import { measured, StepMeter } from './instruments.ts';
+import { StepSpans } from './step-spans.ts';
 
 /** What a run in work needs of the record. */
 export type RunRecord = Pick<Runs, 'commit' | 'callTools' | 'texts' | 'deltas' | 'onFlag' | 'cancelRequested'>;
@@ -61,7 +61,7 @@ export type DriveOutcome = 'ended' | 'stopped' | 'superseded' | 'waiting';
 export async function drive(claim: Claim, around: Surroundings, stop: Stop): Promise<DriveOutcome> {
   const run = new Drive(claim, around, stop);
   try {
-    return await run.toTheEnd();
+    return await run.spans.whole(async () => await run.toTheEnd());
   } finally {
     run.letGo();
   }
@@ -84,8 +84,7 @@ class Drive {
   #counted: { readonly state: ResearchState; readonly tokens: number } | null = null;
   /** Set when the model has no place for the run: what it asks to wait. */
   #busyMs: number | null = null;
-  /** The span of the step in work. */
-  #span: string;
+  readonly spans: StepSpans;
 
   constructor(claim: Claim, around: Surroundings, stop: Stop) {
     this.#claim = claim;
@@ -94,7 +93,7 @@ class Drive {
     this.#halt = AbortSignal.any([stop.now, this.#cancel.signal]);
     this.#startedAt = around.now() - claim.elapsedSeconds * 1000;
     this.#stepsCommitted = claim.log.length;
-    this.#span = childOf(claim.traceparent);
+    this.spans = new StepSpans(claim);
     if (claim.cancelRequested) this.#cancel.abort();
     this.#unsubscribe = around.runs.onFlag(claim, () => void this.#lookAtFlags());
   }
@@ -112,7 +111,7 @@ class Drive {
     while (command.kind !== 'conclude') {
       if (this.#stop.soon.aborted) return 'stopped';
       meter.begin(command.kind);
-      const event = await this.#perform(state, command);
+      const event: ResearchEvent | null = await this.spans.perform(this.#perform.bind(this, state, command));
       if (event === null) return (await this.#putOff()) ? 'waiting' : 'stopped';
       const answered = command.kind === 'call-tools' ? command.calls : [];
       step = { number: this.#stepsCommitted + 1, event, answered };
@@ -187,7 +186,7 @@ class Drive {
   }
 
   #chatRequest(state: ResearchState, order: Order | null): ChatRequest {
-    return chatRequestOf(state, order, { claim: this.#claim, tools: this.#around.tools, span: this.#span });
+    return chatRequestOf(state, order, { claim: this.#claim, tools: this.#around.tools, span: this.spans.traceparent });
   }
 
   /** Of the largest prompt that may be sent now: with the order to answer at its end. */
@@ -232,19 +231,24 @@ class Drive {
   }
 
   async #commit(state: ResearchState, command: Command, step: Step): Promise<boolean> {
-    const committed = await this.#around.runs.commit(this.#claim, {
+    const asked = command.kind === 'ask-model' ? { askedTokens: await this.#promptTokens(state) } : {};
+    const committed = await this.#write({
       step,
       events: announce(step.event, state, command),
       intents: command.kind === 'call-tools' ? command.calls : [],
       spent: state.spent,
-      traceparent: this.#span,
-      ...(command.kind === 'ask-model' ? { askedTokens: await this.#promptTokens(state) } : {}),
+      traceparent: this.spans.traceparent,
+      ...asked,
     });
     if (!committed.accepted) return false;
     this.#stepsCommitted += 1;
-    this.#span = childOf(this.#claim.traceparent);
+    this.spans.next(this.#elapsedSeconds());
     if (committed.cancelRequested) this.#cancel.abort();
     return true;
+  }
+
+  async #write(what: Commit): ReturnType<RunRecord['commit']> {
+    return await this.spans.around('commit', async () => await this.#around.runs.commit(this.#claim, what));
   }
 
   /** @param step the event that ended the run; null where it was committed by an earlier owner */
@@ -263,10 +267,10 @@ class Drive {
     const attributions = attributionsOf(state.turns);
     const report: Report = buildReport({ ...request, runId, model, degraded, attributions }, verified, command, usage);
     const outcome = { state: report.status, report };
-    const last = step === null ? {} : { step, spent: state.spent, traceparent: this.#span };
+    const last = step === null ? {} : { step, spent: state.spent, traceparent: this.spans.traceparent };
     const told = step === null ? [] : announce(step.event, state, command);
     const events = [...told, ...announceEnd(report)];
-    const { accepted } = await this.#around.runs.commit(this.#claim, { ...last, events, outcome });
+    const { accepted } = await this.#write({ ...last, events, outcome });
     // What servers keep for it serves nobody any more; a run that went elsewhere is its new owner's.
     if (accepted) await this.#around.models.get(request.model)?.release?.(sessionOf(this.#claim));
     return accepted;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Seal } from '#contracts';
 import { InvalidInput } from '#errors';
 import { parseModelSpec } from '#model';
-import { type Config, startMetrics } from '#platform';
+import { type Config, jsonLogger, startTelemetry, type Telemetry } from '#platform';
 import { DataDirectoryBusy } from '#runs';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import type { Embedded, EmbeddedOptions } from './embedded.ts';
@@ -143,9 +143,10 @@ async function serve(args: readonly string[], around: Surroundings): Promise<num
   const model = values.model === undefined ? null : parseModelSpec(values.model);
   const port = values.port === undefined ? config.ARGOSY_PORT : parsePort(values.port);
   let server: Embedded;
+  let telemetry: Telemetry;
   try {
     const embedded = await import('./embedded.ts');
-    await startMetrics('embedded');
+    telemetry = await startTelemetry('embedded', config, jsonLogger('argosy', config.ARGOSY_LOG_LEVEL, writeLog));
     server = await embedded.Embedded.start({ config, port, model, writeLog });
   } catch (error) {
     if (!(error instanceof DataDirectoryBusy)) throw error;
@@ -156,8 +157,12 @@ async function serve(args: readonly string[], around: Surroundings): Promise<num
   if (!terminal.interrupted.aborted) await once(terminal.interrupted, 'abort');
   terminal.progress.note('stopping');
   await server.stop();
+  await telemetry.stop(farewellMs);
   return exitCodes.ok;
 }
+
+/** For the last spans to be sent. */
+const farewellMs = 1_500;
 
 const noKeysHere = {
   path: 'ARGOSY_KEY_PEPPER',

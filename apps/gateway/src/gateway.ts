@@ -34,6 +34,7 @@ import { type AnswerPatience, answerPatience } from './openai/waiting.ts';
 import { openApiDocument } from './openapi/document.ts';
 import { OpenApiController } from './openapi/openapi.controller.ts';
 import { RequestGuard } from './request-guard.ts';
+import { traceRequests } from './request-spans.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
 import { type OfferedSecrets, SecretsController } from './secrets.controller.ts';
@@ -204,6 +205,7 @@ async function createApp(
   const filter = new ErrorFilter(logger, table);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, bodyParser: false });
   app.useGlobalFilters(filter);
+  traceRequests(server);
   measureRequests(server);
   tellErrorsAsOpenAi(server);
   takeBodies(server, limits.bodyMs);

@@ -3,7 +3,6 @@ import { Inject, Injectable } from '@nestjs/common';
 import { idempotencyKey, parseInput, type ResearchBody } from '#contracts';
 import type { ResearchRequest } from '#domain';
 import { ArgosyError, InvalidInput, Unavailable } from '#errors';
-import { childOf } from '#platform';
 import type { Accepted, Runs } from '#runs';
 import { bodyHash, newRunId, type Offer, offerTo, toRequest } from './acceptance.ts';
 import type { Caller } from './access/caller.ts';
@@ -19,6 +18,7 @@ export interface Order extends Pick<ResearchRequest, 'preface' | 'echo'> {
 /** The headers of a request that a run depends on, as they came. */
 export interface OrderHeaders {
   readonly idempotencyKey: unknown;
+  /** The span of the request. */
   readonly traceparent: unknown;
 }
 
@@ -71,7 +71,7 @@ export class Intake {
         ...(echo === undefined ? {} : { echo }),
       },
       requestSha256: bodyHash(sent),
-      traceparent: childOf(traceparent),
+      ...(typeof traceparent === 'string' ? { traceparent } : {}),
       quota: limits,
       ...(key === undefined ? {} : { idempotencyKey: key }),
     });

@@ -42,7 +42,8 @@ export async function measured(tool: string | undefined, call: () => Promise<Cal
   }
 }
 
-function outcomeOf(called: Called): Outcome {
+/** `done`, or why there is no result: handed over, unknown, or the fault that the model was told. */
+export function outcomeOf(called: Called): Outcome {
   if (called.state === 'handed-over') return 'handed_over';
   if (called.state === 'unknown') return 'unknown';
   const { sections } = called.observation;

@@ -1,10 +1,10 @@
 import type { ToolKind } from '#domain';
 import { Aborted, InvalidInput, messageOf } from '#errors';
-import { type Logger, traceIdOf } from '#platform';
+import { inSpan, type Logger, spanKeys, traceIdOf } from '#platform';
 import { type CallClaim, type CallResult, type FaultyRing, type HandedOver, type Runs, Working } from '#runs';
 import { type Corpora, ForOthers, type Tool, type ToolContext } from '#tools';
 import { answerCorpora } from './corpus-indexer.ts';
-import { measured } from './instruments.ts';
+import { measured, outcomeOf } from './instruments.ts';
 
 export interface ToolWorkerOptions {
   /** Unique among all workers, also those of the past. */
@@ -54,7 +54,7 @@ export class ToolWorker {
       answer: async (member) => [
         await runs.answerCalls(member, { concurrency, onFault, ...takes }, async (claim, signal) => {
           const tool = byName.get(claim.tool);
-          return await measured(tool?.signature.name, async () => await perform(claim, tool, signal, logger));
+          return await measured(tool?.signature.name, async () => await traced(claim, tool, signal, logger));
         }),
         ...(corpora === undefined ? [] : [await answerCorpora(member, { runs, corpora, logger })]),
       ],
@@ -67,6 +67,31 @@ export class ToolWorker {
   async stop(graceMs: number): Promise<void> {
     await this.#working.stop(graceMs);
   }
+}
+
+/** Performs a call in a span, under that of the step that asked for it. */
+async function traced(
+  claim: CallClaim,
+  tool: Tool | undefined,
+  stop: AbortSignal,
+  logger: Logger,
+): Promise<CallResult | HandedOver> {
+  const name = tool?.signature.name ?? 'none';
+  const fields = {
+    [spanKeys.operation]: 'execute_tool',
+    [spanKeys.tool]: name,
+    [spanKeys.callId]: claim.callId,
+    [spanKeys.attempt]: claim.attempt,
+    [spanKeys.run]: claim.runId,
+    [spanKeys.tenant]: claim.tenantId,
+  };
+  return await inSpan(`execute_tool ${name}`, { under: claim.traceparent, fields }, async (span) => {
+    const called = await perform(claim, tool, stop, logger);
+    const outcome = outcomeOf(called);
+    span.set({ [spanKeys.outcome]: outcome });
+    if (outcome !== 'done' && outcome !== 'handed_over') span.fail(outcome);
+    return called;
+  });
 }
 
 /** Every fault becomes an observation that the model can read; only a stop is thrown. */

@@ -11,6 +11,7 @@ import { buildModel, type ModelSpec, nameOf, parseModelSpec } from './model-spec
 import { openAiModel } from './openai-model.ts';
 import { profiles } from './profiles.ts';
 import type { SessionDirectory } from './routing/session-router.ts';
+import { traced } from './traced.ts';
 
 /** What must be known of a model to accept runs for it. */
 export interface ConfiguredModel {
@@ -42,7 +43,8 @@ type ModelConfig = Pick<
   | 'ARGOSY_MODEL_TLS_CA_FILE'
   | 'ARGOSY_MODEL_TLS_CERT_FILE'
   | 'ARGOSY_MODEL_TLS_KEY_FILE'
->;
+> &
+  Partial<Pick<Config, 'ARGOSY_MODEL_TRACE'>>;
 
 /** What models share with the process that they are in. */
 export interface ModelSurroundings {
@@ -65,7 +67,7 @@ export async function configuredModels(
   const configured = config.ARGOSY_MODEL === undefined ? null : parseModelSpec(config.ARGOSY_MODEL);
   const specs: ModelSpec[] = [{ kind: 'extractive' }, ...[configured, chosen].filter((spec) => spec !== null)];
   checkConstrain(config, specs);
-  const byName = new Map(specs.map((spec) => [nameOf(spec), built(spec, config, parts)]));
+  const byName = new Map(specs.map((spec) => [nameOf(spec), traced(built(spec, config, parts), providerOf(spec))]));
   const offered = new Map([...byName].map(([name, model]) => [name, offer(model, config)]));
   return { byName, offered, defaultName: nameOf(chosen ?? configured ?? { kind: 'extractive' }) };
 }
@@ -140,6 +142,7 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions,
         contextTokens: config.ARGOSY_MODEL_CONTEXT_TOKENS,
         ...(apiKey === undefined ? {} : { apiKey }),
         ...(how === undefined || how === 'calls' ? {} : { outputField: how }),
+        tellsTrace: config.ARGOSY_MODEL_TRACE === 'on',
         ...shared,
       }),
     grpc: (groups) =>
@@ -153,6 +156,11 @@ function built(spec: ModelSpec, config: ModelConfig, { tokenizer, tls, sessions,
         ...shared,
       }),
   });
+}
+
+/** As traces name whoever serves a model; an OpenAI-compatible server may be anybody's. */
+function providerOf({ kind }: ModelSpec): string {
+  return kind === 'openai' ? 'openai' : 'argosy';
 }
 
 function offer(model: ChatModel, config: ModelConfig): ConfiguredModel {

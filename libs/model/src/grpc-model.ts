@@ -75,7 +75,8 @@ async function attempt(groups: GrpcGroups, call: Call, stop: AbortSignal): Promi
   return await askRouted({
     router: groups.router,
     turn: turnOf(groups, call),
-    ask: async (address) => await replyFrom({ address, group: groups.at(address) }, call, stop),
+    under: call.request.traceparent,
+    ask: async (address, span) => await replyFrom({ address, group: groups.at(address), span }, call, stop),
     stop,
     left: (addresses) => groups.left(addresses, call.request),
     refusedByAll: (refusals) => refusedByAll(refusals, call),

@@ -47,6 +47,8 @@ export interface Received extends Generated {
 export interface Place {
   readonly address: string;
   readonly group: GrpcGroup;
+  /** Who asks, as W3C `traceparent`. */
+  readonly span: string | undefined;
 }
 
 /** `stop` fires on the caller's wish and on the deadline of all tries. */
@@ -100,10 +102,10 @@ interface Listening {
 
 /** @throws ServiceError */
 async function receive(place: Place, call: Call, { over, silence, seeded }: Listening): Promise<Attempt<Received>> {
-  const { options, request, telling, policy } = call;
-  const { group } = place;
+  const { options, telling, policy } = call;
+  const { group, span } = place;
   const asked = requestOf(call, seeded);
-  const stream = group.generate(asked, { traceparent: request.traceparent, deadlineMs: policy.deadlineMs });
+  const stream = group.generate(asked, { traceparent: span, deadlineMs: policy.deadlineMs });
   const leave = (): void => {
     group.abort(asked.requestId);
     stream.cancel();

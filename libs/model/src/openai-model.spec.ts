@@ -109,12 +109,16 @@ describe('openAiModel: a reply', () => {
     }
   });
 
-  it('is told the span that asks, with every try', async () => {
-    const server = await serving({ fault: { kind: 'status', status: 503 } }, ANSWER);
-    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
-    await modelAt(server.baseUrl).reply({ ...request, traceparent }, never);
-    expect(server.requests.map(({ headers }) => headers['traceparent'])).toEqual([traceparent, traceparent]);
-  });
+  it.each([true, false])(
+    'is told the span that asks, with every try, where the operator wants it: %s',
+    async (tellsTrace) => {
+      const server = await serving({ fault: { kind: 'status', status: 503 } }, ANSWER);
+      const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+      await modelAt(server.baseUrl, { tellsTrace }).reply({ ...request, traceparent }, never);
+      const told = tellsTrace ? traceparent : undefined;
+      expect(server.requests.map(({ headers }) => headers['traceparent'])).toEqual([told, told]);
+    },
+  );
 
   it('is asked for with the messages, sampling, stops, key and session of the request', async () => {
     const server = await serving(ANSWER);

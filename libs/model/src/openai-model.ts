@@ -16,6 +16,7 @@ import { askRouted } from './routing/ask-routed.ts';
 import { blocksOf } from './routing/prompt-blocks.ts';
 import { type SessionDirectory, SessionRouter } from './routing/session-router.ts';
 import { type SilenceWatch, silenceWatch } from './silence.ts';
+import { under } from './traced.ts';
 
 /** An OpenAI-compatible server and how to treat it. */
 export interface OpenAiModelOptions {
@@ -40,6 +41,8 @@ export interface OpenAiModelOptions {
   /** In which the server is asked to hold an object for a run's schema to its form; by default in none. */
   readonly outputField?: OutputField;
   readonly retry?: Partial<RetryPolicy>;
+  /** True: the server is told the trace that asks it, by the header `traceparent`. */
+  readonly tellsTrace?: boolean;
   /** Told what costs time and fails nothing. */
   readonly logger?: Logger;
   /** The operator configured this address: it is exempt from the egress rules. Default: the global one. */
@@ -138,7 +141,9 @@ async function attemptRouted(call: Call, stop: AbortSignal): Promise<Attempt<Rec
       wantedTokens: 0,
       refusing: new Set(),
     },
-    ask: async (baseUrl) => await attempt({ ...call, options: { ...options, baseUrl } }, stop),
+    under: request.traceparent,
+    ask: async (baseUrl, span) =>
+      await attempt({ ...call, request: under(request, span), options: { ...options, baseUrl } }, stop),
     stop,
     left: () => undefined,
     refusedByAll: (refusals) => refusals.at(-1) ?? missing(),
@@ -183,7 +188,7 @@ async function post(call: Call, signal: AbortSignal): Promise<Response> {
   const headers = new Headers({ 'content-type': 'application/json', accept: 'text/event-stream, application/json' });
   // For routers that keep a session on the server that holds its prefix cache.
   headers.set('x-session-id', encodeURIComponent(request.session));
-  if (request.traceparent !== undefined) headers.set('traceparent', request.traceparent);
+  if (options.tellsTrace === true && request.traceparent !== undefined) headers.set('traceparent', request.traceparent);
   if (apiKey !== undefined) headers.set('authorization', `Bearer ${apiKey}`);
   const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(body), redirect: 'manual', signal };
   try {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InvalidInput, type Problem } from '#errors';
+import { withStandardNames } from './standard-names.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const positive = z.coerce.number().int().positive();
@@ -16,6 +17,19 @@ const secret = z
 function address(protocols: readonly string[], example: string) {
   const fits = (text: string): boolean => protocols.includes(URL.parse(text)?.protocol ?? '');
   return z.string().refine(fits, `is not an address like ${example}`);
+}
+
+/** As OpenTelemetry writes them; values may be percent-encoded. The fault never repeats them: they may be keys. */
+const headers = z
+  .string()
+  .regex(/^[\w-]+=[\x21-\x2b\x2d-\x7e ]*(,\s*[\w-]+=[\x21-\x2b\x2d-\x7e ]*)*$/, 'is not name=value,name=value')
+  .transform((text) => Object.fromEntries(text.split(',').map((pair) => headerOf(pair.trim()))))
+  .optional();
+
+function headerOf(pair: string): readonly [string, string] {
+  const value = pair.slice(pair.indexOf('=') + 1).trim();
+  const isEncoded = /^(?:[^%]|%[2-7][\da-f])*$/i.test(value);
+  return [pair.slice(0, pair.indexOf('=')).toLowerCase(), isEncoded ? decodeURIComponent(value) : value];
 }
 
 const databaseExample = 'postgres://user:password@host:port/database';
@@ -72,6 +86,11 @@ const schema = z.object({
   ARGOSY_EXA_API_KEY: secret,
   ARGOSY_OPENALEX_API_KEY: secret,
   ARGOSY_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
+  ARGOSY_OTLP_URL: address(['http:', 'https:'], 'http://collector:4318').optional(),
+  ARGOSY_OTLP_HEADERS: headers,
+  ARGOSY_OTLP_METRICS_MS: z.coerce.number().int().min(0).max(3_600_000).default(60_000),
+  ARGOSY_TRACE_RATIO: z.coerce.number().min(0).max(1).default(1),
+  ARGOSY_TRACE_SLOW_MS: positive.default(60_000),
   ARGOSY_AGENT_CONCURRENCY: positive.default(50),
   ARGOSY_TOOLS: z.string().min(1).optional(),
   ARGOSY_TOOL_CONCURRENCY: positive.default(8),
@@ -89,6 +108,7 @@ const schema = z.object({
     .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not the name of a Lease')
     .default('argosy-autoscaler'),
   ARGOSY_KUBECONFIG: z.string().min(1).optional(),
+  ARGOSY_MODEL_TRACE: z.enum(['on', 'off']).default('off'),
   ARGOSY_MODEL_TLS_CA_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_CERT_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TLS_KEY_FILE: z.string().min(1).optional(),
@@ -192,14 +212,16 @@ function required(path: string, store: string, example: string): Problem {
   return { path, message: `is required: where this fleet's ${store} is, such as ${example}` };
 }
 
-function parse(env: Environment, checks: ConfigChecks): { config: Config | null; problems: Problem[] } {
+function parse(given: Environment, checks: ConfigChecks): { config: Config | null; problems: Problem[] } {
+  const { env, problems: misnamed, nameOf } = withStandardNames(given);
   const ours = Object.entries(env).filter(([name]) => name.startsWith('ARGOSY_') && !others.has(name));
   const problems: Problem[] = ours
     .filter(([name]) => !(name in schema.shape))
     .map(([path]) => ({ path, message: `no such setting; known: ${Object.keys(schema.shape).join(', ')}` }));
+  problems.push(...misnamed);
   const parsed = schema.safeParse(Object.fromEntries(ours.filter(([, value]) => value !== '')));
   if (!parsed.success) {
-    problems.push(...parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })));
+    problems.push(...parsed.error.issues.map(({ path, message }) => ({ path: nameOf(path.join('.')), message })));
   }
   for (const [path, check] of Object.entries(checks)) {
     const text = env[path];
@@ -230,6 +252,8 @@ const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> 
   ARGOSY_INFERENCE_SERVER_API_KEY: isSet,
   ARGOSY_KEY_PEPPER: isSet,
   ARGOSY_SECRETS_KEY: isSet,
+  ARGOSY_OTLP_URL: hostOf,
+  ARGOSY_OTLP_HEADERS: isSet,
   ARGOSY_DATABASE_URL: hostOf,
   ARGOSY_REDIS_URL: hostOf,
 };

@@ -6,4 +6,7 @@ export { jsonLogger, type LogFields, type Logger, type LogLevel } from './logger
 export { metricsText, startMetrics } from './metrics.ts';
 export { type Running, type ServiceSurroundings, serve, serveAlone } from './service.ts';
 export { openSigningKey } from './signing-key.ts';
+export { startTelemetry, type Telemetry } from './telemetry.ts';
 export { childOf, newTraceparent, traceIdOf } from './trace.ts';
+export { type SpanFields, type SpanName, spanKeys } from './tracing/names.ts';
+export { beginSpan, failWith, inSpan, type OpenSpan } from './tracing/span.ts';

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { findPackageJSON } from 'node:module';
 import { metrics } from '@opentelemetry/api';
 import { InvalidState } from '#errors';
 import { bindInstruments } from './instruments.ts';
+import { ownVersion } from './own-version.ts';
 import { observeProcess } from './process-metrics.ts';
-import type { Scrape } from './prometheus.ts';
+import type { OtherReader, Scrape } from './prometheus.ts';
 
 let starting: Promise<Scrape> | null = null;
 
@@ -12,15 +11,16 @@ let starting: Promise<Scrape> | null = null;
  * Begins to measure: before it, every instrument of this process does nothing. Once for a process; the role of the first
  * call stays. Cost: the SDK is loaded here, about 0.1 s and 20 MB that short-lived commands need not pay.
  * @param role what this process is, as its log says it; `embedded` where all roles are one process
+ * @param other whoever reads them beside Prometheus
  */
-export async function startMetrics(role: string): Promise<void> {
-  starting ??= start(role);
+export async function startMetrics(role: string, other: OtherReader | null = null): Promise<void> {
+  starting ??= start(role, other);
   await starting;
 }
 
-async function start(role: string): Promise<Scrape> {
+async function start(role: string, other: OtherReader | null): Promise<Scrape> {
   const { openScrape } = await import('./prometheus.ts');
-  const scrape = openScrape();
+  const scrape = openScrape(other);
   metrics.setGlobalMeterProvider(scrape.meters);
   bindInstruments();
   observeProcess(role, ownVersion());
@@ -44,12 +44,4 @@ export async function metricsText(): Promise<string> {
     collecting = null;
   });
   return await collecting;
-}
-
-/** The version in Argosy's package.json, the nearest one above this file in the sources as in dist. */
-function ownVersion(): string {
-  const file = findPackageJSON(import.meta.url);
-  if (file === undefined) return 'unknown';
-  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version?: unknown };
-  return typeof version === 'string' ? version : 'unknown';
 }

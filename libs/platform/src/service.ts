@@ -7,7 +7,8 @@ import { type Config, type ConfigChecks, type FleetConfig, readFleetConfig, read
 import { type Health, HealthServer, type Readiness } from './health.ts';
 import { Keeping, type Kept, type WatchTimes } from './keeping.ts';
 import { jsonLogger, type LogFields, type Logger } from './logger.ts';
-import { metricsText, startMetrics } from './metrics.ts';
+import { metricsText } from './metrics.ts';
+import { startTelemetry } from './telemetry.ts';
 
 type StopSignal = 'SIGTERM' | 'SIGINT';
 
@@ -156,9 +157,10 @@ class Service<C extends Config> {
   async live(start: Start<C>): Promise<void> {
     this.#heed();
     try {
-      await startMetrics(this.#role);
+      const telemetry = await startTelemetry(this.#role, this.#config, this.#logger);
       await this.#server.open();
       await this.#work(await this.#started(start));
+      await telemetry.stop(this.#times.closeMs);
     } catch (error) {
       if (error instanceof InvalidInput) throw error;
       this.#fail('failed', error);

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import type { SpanContext } from '@opentelemetry/api';
 import { parseTraceParent } from '@opentelemetry/core';
 
 /** The flags that we know of and pass on: sampled, and that the trace id is random. Others are cleared, as W3C asks. */
@@ -10,6 +11,11 @@ const knownFlags = 0x03;
  */
 export function newTraceparent(): string {
   return format(randomHex(16), randomHex(8), 0);
+}
+
+/** Begins a trace that is sampled where this one is. */
+export function traceBeside(traceparent: string): string {
+  return format(randomHex(16), randomHex(8), (parseTraceParent(traceparent)?.traceFlags ?? 0) & knownFlags);
 }
 
 /**
@@ -25,6 +31,17 @@ export function childOf(traceparent: unknown): string {
 /** The trace id of one of our own, for log lines. */
 export function traceIdOf(traceparent: string): string {
   return traceparent.slice(3, 35);
+}
+
+/** Names a span of ours to others. */
+export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
+  return format(traceId, spanId, traceFlags);
+}
+
+/** The span that a `traceparent` names, of another process; null where it is not valid. */
+export function remoteSpan(traceparent: string): SpanContext | null {
+  const parsed = parseTraceParent(traceparent);
+  return parsed === null ? null : { ...parsed, isRemote: true };
 }
 
 function format(traceId: string, spanId: string, flags: number): string {

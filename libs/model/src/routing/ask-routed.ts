@@ -1,3 +1,4 @@
+import { inSpan, spanKeys } from '#platform';
 import type { Failed } from '../openai-faults.ts';
 import type { Attempt } from '../retry.ts';
 import type { RoutedTurn, SessionRouter } from './session-router.ts';
@@ -6,7 +7,10 @@ import type { RoutedTurn, SessionRouter } from './session-router.ts';
 export interface RoutedAsk<T> {
   readonly router: SessionRouter;
   readonly turn: RoutedTurn;
-  ask(group: string): Promise<Attempt<T>>;
+  /** @param traceparent the span that asks; undefined where there is none */
+  ask(group: string, traceparent: string | undefined): Promise<Attempt<T>>;
+  /** The span that each try is under. */
+  readonly under: string | undefined;
   /** When it fires, the last answer is the answer. */
   readonly stop: AbortSignal;
   /** Told of the homes that the session has left, once another group has it. */
@@ -23,7 +27,7 @@ export async function askRouted<T>({ router, turn, ...how }: RoutedAsk<T>): Prom
     const route = await router.route({ ...turn, refusing: new Set(refusing.keys()) });
     if (route === null) return how.refusedByAll([...refusing.values()]);
     if (route.from !== null) before.add(route.from);
-    const result = await how.ask(route.group);
+    const result = await traced(route.group, how);
     if (result.ok) {
       router.taken(turn, route.group);
       before.delete(route.group);
@@ -36,4 +40,13 @@ export async function askRouted<T>({ router, turn, ...how }: RoutedAsk<T>): Prom
     if (result.because === 'busy' && route.by === 'home') return result;
     refusing.set(route.group, result);
   }
+}
+
+async function traced<T>(group: string, { ask, under }: Pick<RoutedAsk<T>, 'ask' | 'under'>): Promise<Attempt<T>> {
+  const fields = { [spanKeys.host]: URL.parse(group)?.host || group };
+  return await inSpan('ask model', { under, kind: 'client', fields }, async (span) => {
+    const result = await ask(group, span.traceparent);
+    if (!result.ok) span.fail(result.fault.kind);
+    return result;
+  });
 }

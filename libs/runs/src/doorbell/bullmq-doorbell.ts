@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, type Job, type Queue, runMigrations, type Worker, withBackend } from 'bullmq';
 import { InvalidState } from '#errors';
-import { traceIdOf } from '#platform';
+import { beginSpan, spanKeys, traceIdOf } from '#platform';
 import type { PgliteDatabase } from '../embedded/pglite-database.ts';
 import { PglitePool } from '../embedded/pglite-pool.ts';
 import {
@@ -95,7 +95,9 @@ class BullmqAnswering implements Answering {
 
   constructor(bell: Bell, answer: Answer, options: AnswerOptions, backend: BullmqBackend) {
     const process = async (job: Job<Payload>): Promise<void> => {
-      const answered = answer(toRing(bell, job.data), this.#stop.signal);
+      const ring = toRing(bell, job.data);
+      traceWait(ring, job);
+      const answered = answer(ring, this.#stop.signal);
       this.#answers.add(answered);
       await answered.finally(() => this.#answers.delete(answered));
     };
@@ -140,6 +142,20 @@ class BullmqAnswering implements Answering {
     while (this.#answers.size > 0) await Promise.allSettled(this.#answers);
     await sleep(farewellMs, undefined, { ref: false });
   }
+}
+
+/** How long a ring waited for somebody to answer it; clocks of two machines may differ by more than that. */
+function traceWait({ bell, traceparent, runId, tenantId }: Ring, { timestamp, delay }: Job<Payload>): void {
+  if (typeof traceparent !== 'string') return;
+  const now = Date.now();
+  const fields = {
+    [spanKeys.messaging]: 'bullmq',
+    [spanKeys.bell]: bell,
+    [spanKeys.run]: runId,
+    [spanKeys.tenant]: tenantId,
+  };
+  const startedAt = Math.min(now, timestamp + (delay ?? 0));
+  beginSpan(`wait ${bell}`, { under: traceparent, kind: 'consumer', fields, startedAt }).end(now);
 }
 
 /** As much as can be read of it. */

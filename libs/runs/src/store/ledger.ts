@@ -29,7 +29,7 @@ export interface Commit {
   readonly spent?: Spending;
   /** With a step after which the model is asked: estimated prompt tokens of that call. */
   readonly askedTokens?: number;
-  /** The span of the step, of the run's trace; the calls whose intents are recorded carry it, too. */
+  /** The span of the step; the calls whose intents are recorded carry it, too. */
   readonly traceparent?: string;
   readonly outcome?: Ended | HandedBack;
 }
@@ -165,8 +165,8 @@ WITH input AS MATERIALIZED (
     FOR NO KEY UPDATE
   ) r
 ), new_steps AS (
-  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, span_id)
-  SELECT tenant_id, run_id, step_no, epoch, $2, step, split_part(trace, '-', 3) FROM held WHERE step_no IS NOT NULL
+  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, trace_id, span_id)
+  SELECT tenant_id, run_id, step_no, epoch, $2, step, split_part(trace, '-', 2), split_part(trace, '-', 3) FROM held WHERE step_no IS NOT NULL
 ), new_events AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
   SELECT h.tenant_id, h.run_id, h.last_seq + e.place, e.event ->> 'type', $2, e.event -> 'data'
