@@ -5,6 +5,7 @@ import { parseDocument } from 'yaml';
 import { parsePools } from '#autoscaler';
 import { readConfig } from '#platform';
 import { findHelm } from '../../scripts/servers/helm.mjs';
+import { readDashboards, rulesFile } from '../support/monitoring.ts';
 import {
   type Container,
   chartFolder,
@@ -206,6 +207,39 @@ const bad: readonly [string, Render, RegExp][] = [
     /gateway\.httpRoute\.enabled needs gateway\.networking\.k8s\.io\/v1/,
   ],
 ];
+
+withHelm(`what watches over it${reason}`, () => {
+  const ops = 'https://ops.example/argosy';
+  const set = [
+    'monitoring.dashboards.enabled=true',
+    `monitoring.alerts.runbook="${ops}"`,
+    'monitoring.alerts.oldestWaitSeconds=77',
+  ];
+  const objects = objectsOf({ files: production, set });
+  const named = (kind: string, end: string): Manifest | undefined =>
+    objects.find((object) => object.kind === kind && object.metadata.name.endsWith(end));
+
+  it('is the rules of the file, for its own namespace, with the limits and the address that are set', () => {
+    const rule = named('PrometheusRule', 'alerts');
+    const text = JSON.stringify(rule?.spec);
+    const own = `namespace=\\"${rule?.metadata.namespace}\\"`;
+    const plain = readFileSync(rulesFile, 'utf8');
+    expect(text.split(own).length).toBe(plain.split('namespace=~\\".*\\"').length);
+    expect(text).not.toContain('namespace=~');
+    expect(text).toContain('> 77"');
+    expect(text.split(`"${ops}#argosy`).length - 1).toBe(plain.split('runbook_url: ').length - 1);
+  });
+
+  it("gives Grafana's sidecar every dashboard as it is", () => {
+    const map = named('ConfigMap', 'dashboards');
+    expect(map?.metadata.labels?.['grafana_dashboard']).toBe('1');
+    const given = Object.entries(map?.data ?? {}).map(([file, text]) => [file, JSON.parse(text)] as const);
+    expect(given.map(([file]) => file)).toEqual([...readDashboards().keys()].map((file) => `argosy-${file}`));
+    for (const [file, dashboard] of given) {
+      expect(dashboard).toMatchObject({ ...readDashboards().get(file.replace('argosy-', '')) });
+    }
+  });
+});
 
 withHelm(`values that are refused${reason}`, () => {
   it.each(bad)('%s', (_name, options, message) => {
