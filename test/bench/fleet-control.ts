@@ -80,7 +80,7 @@ async function listening(order: WorkerOrder, drive: DriveOne): Promise<Worker> {
 
 function claimOf(number: number, { pace }: WorkerOrder): Claim {
   const { tenantId, runId, request } = acceptanceOf(number, pace);
-  const fresh = { epoch: 1, log: [], elapsedSeconds: 0, cancelRequested: false, hopeless: null };
+  const fresh = { epoch: 1, log: [], startedMs: Date.now(), elapsedSeconds: 0, cancelRequested: false, hopeless: null };
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   return { tenantId, runId, request, workerId: '', traceparent, ...fresh };
 }

@@ -18,7 +18,7 @@ export interface ServerOrder {
 /** Sent to a server: what its process weighs now, or to send an event to every client of the bare one. */
 export type Question = 'weigh' | 'tell';
 
-const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: null };
+const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: [] };
 
 async function serveArgosy({ databaseUrl, redisUrl }: ServerOrder): Promise<string> {
   const { runs } = await openFleet({ databaseUrl, redisUrl, role: 'argosy_gateway' });

@@ -79,7 +79,7 @@ export function useAnsweringGateway(say: Say, options: Partial<GatewayOptions> =
 
 const offer = {
   models: new Map([
-    ['scripted', { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 100_000, prices: null }],
+    ['scripted', { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 100_000, prices: [] }],
     ['extractive', extractive],
   ] as const),
   defaultModel: 'scripted',

@@ -5,7 +5,7 @@ export const extractive: ConfiguredModel = {
   isLanguageModel: false,
   profile: 'extractive-v1',
   contextTokens: null,
-  prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
+  prices: [{ from: null, value: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 } }],
 };
 
 const plain = {

@@ -100,7 +100,15 @@ export function hitsOf(label: string, ...urls: readonly string[]): Observation {
 
 export function reportOf(runId: string, status: Report['status'] = 'completed'): Report {
   const ending = status === 'incomplete' ? { status, reason: 'max_steps' as const } : { status, message: 'it broke' };
-  const spent = { modelCalls: 1, toolCalls: 0, promptTokens: 10, cachedTokens: 0, completionTokens: 5, usd: 0 };
+  const spent = {
+    modelCalls: 1,
+    toolCalls: 0,
+    promptTokens: 10,
+    cachedTokens: 0,
+    completionTokens: 5,
+    nanoUsd: 0,
+    feesNanoUsd: 0,
+  };
   const verified = { answer: 'Because.', claims: [], removed: 0, fields: [], sources: [], faults: [] };
   const conclusion = { ending, output: null, outputFaults: [] };
   return buildReport({ ...requestOf(), runId }, verified, conclusion, usageOf(spent, 1, 2));

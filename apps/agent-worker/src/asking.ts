@@ -72,6 +72,17 @@ export function delayOf(busyMs: number, limitSeconds: number | undefined, elapse
   return Math.ceil(Math.max(leastDelayMs, Math.min(busyMs, leftMs, mostDelayMs)));
 }
 
+/** Now, by the database's clock as far as the claim told it: what prices are looked up by. */
+export function instantOf({ startedMs }: Claim, elapsedSeconds: number): string {
+  return new Date(startedMs + elapsedSeconds * 1000).toISOString();
+}
+
+/** Fires when the rest of a limit is over, of which so much is gone or reserved; null without a limit. */
+export function deadlineOf(limitSeconds: number | undefined, goneSeconds: number): AbortSignal | null {
+  if (limitSeconds === undefined) return null;
+  return AbortSignal.timeout(Math.max(0, Math.ceil((limitSeconds - goneSeconds) * 1000)));
+}
+
 /** Why a run's model cannot be asked here. */
 export function unusable(request: ResearchRequest, model: ChatModel | undefined): string {
   if (model === undefined) return `The model ${request.model} is not configured on this worker.`;

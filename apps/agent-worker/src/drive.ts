@@ -8,6 +8,7 @@ import {
   type Checkable,
   type Command,
   citedHashes,
+  costBetween,
   degradedOf,
   giveUp,
   nextCall,
@@ -27,7 +28,7 @@ import {
 import { messageOf } from '#errors';
 import { type ChatModel, type ChatRequest, ModelBusy, ModelFault, type OfferedTool, type OnDelta } from '#model';
 import type { Claim, Commit, Runs } from '#runs';
-import { chatRequestOf, delayOf, sessionOf, timed, unusable } from './asking.ts';
+import { chatRequestOf, deadlineOf, delayOf, instantOf, sessionOf, timed, unusable } from './asking.ts';
 import { measured, StepMeter } from './instruments.ts';
 import { StepSpans } from './step-spans.ts';
 
@@ -106,7 +107,7 @@ class Drive {
     const { request, log, hopeless } = this.#claim;
     let [state, command] = replay(request, log);
     if (hopeless !== null && command.kind !== 'conclude') [state, command] = giveUp(state, hopeless);
-    const meter = new StepMeter(request.model, state.spent.usd);
+    const meter = new StepMeter(request.model);
     let step: Step | null = null;
     while (command.kind !== 'conclude') {
       if (this.#stop.soon.aborted) return 'stopped';
@@ -114,15 +115,16 @@ class Drive {
       const event: ResearchEvent | null = await this.spans.perform(this.#perform.bind(this, state, command));
       if (event === null) return (await this.#putOff()) ? 'waiting' : 'stopped';
       const answered = command.kind === 'call-tools' ? command.calls : [];
-      step = { number: this.#stepsCommitted + 1, event, answered };
+      const before = state.spent;
       [state, command] = advance(state, event, request.limits);
+      step = { number: this.#stepsCommitted + 1, event, answered, cost: costBetween(before, state.spent) };
       // The last step travels with the report.
       if (command.kind === 'conclude') break;
       if (!(await this.#commit(state, command, step))) return 'superseded';
-      meter.committed(state.spent.usd);
+      meter.committed(step?.cost);
     }
     if (!(await this.#conclude(state, command, step))) return 'superseded';
-    meter.committed(state.spent.usd);
+    meter.committed(step?.cost);
     return 'ended';
   }
 
@@ -161,7 +163,7 @@ class Drive {
       const signal = deadline === null ? this.#halt : AbortSignal.any([this.#halt, deadline]);
       const ask = async (onText: OnDelta) => await model.reply(chat, signal, onText);
       const reply = await measured(request.model, () => timed(this.#around.now, (text) => deltas.write(text), ask));
-      return { kind: 'model-replied', reply, forced };
+      return { kind: 'model-replied', reply, forced, at: instantOf(this.#claim, this.#elapsedSeconds()) };
     } catch (error) {
       if (deadline?.aborted) return { kind: isResearch ? 'limit-near' : 'limit-reached', reason: 'max_seconds' };
       if (this.#stop.now.aborted || this.#cancel.signal.aborted) return null;
@@ -225,7 +227,8 @@ class Drive {
     const signal = AbortSignal.any([this.#stop.soon, this.#halt]);
     const late = this.#deadline(this.#claim.request.limits.answerSeconds);
     const outcomes = await this.#around.runs.callTools(this.#claim, calls, signal, late);
-    if (outcomes !== null) return { kind: 'tools-returned', outcomes };
+    if (outcomes !== null)
+      return { kind: 'tools-returned', outcomes, at: instantOf(this.#claim, this.#elapsedSeconds()) };
     await this.#lookAtFlags();
     return null;
   }
@@ -290,8 +293,6 @@ class Drive {
 
   /** Fires when the run's time but for the reserve is over; null where it has no limit. */
   #deadline(reserveSeconds: number): AbortSignal | null {
-    const { seconds } = this.#claim.request.limits.budget;
-    if (seconds === undefined) return null;
-    return AbortSignal.timeout(Math.max(0, Math.ceil((seconds - reserveSeconds - this.#elapsedSeconds()) * 1000)));
+    return deadlineOf(this.#claim.request.limits.budget.seconds, this.#elapsedSeconds() + reserveSeconds);
   }
 }

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cost } from '#domain';
 import { Aborted } from '#errors';
 import { ModelBusy, ModelFault } from '#model';
 import { metricsText, startMetrics } from '#platform';
@@ -8,17 +9,21 @@ import { measured, StepMeter } from './instruments.ts';
 const read = async (name: string, labels: Readonly<Record<string, string>> = {}) =>
   reading(parsePrometheus(await metricsText()), name, labels);
 
+const costOf = (usd: number): Cost => ({
+  ...{ promptTokens: 0, cachedTokens: 0, completionTokens: 0, nanoUsd: usd * 1e9, feesNanoUsd: 0 },
+});
+
 describe('what an agent worker says in the metrics', () => {
   beforeAll(async () => await startMetrics('test'));
 
   it('is each committed step by its kind, and what it cost', async () => {
-    const meter = new StepMeter('small', 0.5);
+    const meter = new StepMeter('small');
     meter.begin('ask-model');
-    meter.committed(0.75);
+    meter.committed(costOf(0.25));
     meter.begin('call-tools');
-    meter.committed(0.75);
+    meter.committed(undefined);
     meter.begin('ask-model');
-    meter.committed(1);
+    meter.committed(costOf(0.25));
     expect(await read('argosy_step_duration_seconds_count', { kind: 'ask-model' })).toBe(2);
     expect(await read('argosy_step_duration_seconds_count', { kind: 'call-tools' })).toBe(1);
     expect(await read('argosy_spent_usd_total', { model: 'small' })).toBeCloseTo(0.5);
@@ -27,8 +32,8 @@ describe('what an agent worker says in the metrics', () => {
   it('is no step that never was committed, and none that an earlier owner took', async () => {
     const count = async () => await read('argosy_step_duration_seconds_count');
     const before = await count();
-    new StepMeter('small', 0).begin('check');
-    new StepMeter('small', 0).committed(3);
+    new StepMeter('small').begin('check');
+    new StepMeter('small').committed(costOf(3));
     expect(await count()).toBe(before);
     expect(await read('argosy_spent_usd_total', { model: 'small' })).toBeCloseTo(0.5);
   });

@@ -1,4 +1,4 @@
-import type { Command, ModelReply } from '#domain';
+import type { Command, Cost, ModelReply } from '#domain';
 import { Aborted, type FaultKind } from '#errors';
 import { ModelBusy, ModelFault } from '#model';
 import { Instruments, longSecondsBoundaries, namesOf } from '#platform';
@@ -40,13 +40,11 @@ const spent = agents.counter(
 /** Measures the steps of one run while it is driven: how long each takes until its commit, and what it costs. */
 export class StepMeter {
   readonly #model: string;
-  #usd: number;
   #step: { readonly kind: StepKind; readonly startedAt: number } | null = null;
 
-  /** @param model the configured one @param usd spent by the steps that are committed */
-  constructor(model: string, usd: number) {
+  /** @param model the configured one */
+  constructor(model: string) {
     this.#model = model;
-    this.#usd = usd;
   }
 
   begin(kind: StepKind): void {
@@ -54,11 +52,10 @@ export class StepMeter {
   }
 
   /** Without a step that has begun, which an earlier owner has committed then, nothing is measured. */
-  committed(usd: number): void {
+  committed(cost: Cost | undefined): void {
     if (this.#step === null) return;
     stepDuration.record((performance.now() - this.#step.startedAt) / 1000, { kind: this.#step.kind });
-    spent.add(Math.max(0, usd - this.#usd), { model: this.#model });
-    this.#usd = usd;
+    spent.add((cost?.nanoUsd ?? 0) / 1e9, { model: this.#model });
     this.#step = null;
   }
 }

@@ -183,7 +183,7 @@ describe('a run in a world that spends all it can: 1,000 seeds', () => {
         const { tokens, usd, steps } = request.limits.budget;
         expect(state.spent.modelCalls).toBeLessThanOrEqual(steps);
         expect(state.spent.promptTokens + state.spent.completionTokens).toBeLessThanOrEqual(tokens ?? Infinity);
-        expect(state.spent.usd).toBeLessThanOrEqual((usd ?? Infinity) + 1e-6);
+        expect(state.spent.nanoUsd / 1e9).toBeLessThanOrEqual((usd ?? Infinity) + 1e-6);
         expect(world.largestCall).toBeLessThanOrEqual(sample.contextTokens);
         // Once research was begun, its answer was always asked for: the reserve held.
         if (world.researchCalls > 0 && state.answered === null && steps > 1) {

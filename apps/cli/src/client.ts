@@ -15,6 +15,7 @@ import {
   type SecretResource,
   secretList,
   secretResource,
+  usageResource,
 } from '#contracts';
 import { ArgosyError, messageOf, Unavailable } from '#errors';
 
@@ -85,6 +86,12 @@ export class Client {
   async explain(runId: string): Promise<ExplanationResource> {
     const path = `/v1/research/${encodeURIComponent(runId)}/explain`;
     return explanationResource.parse(await (await this.send(path)).json());
+  }
+
+  /** What the caller's tenant has used, by the day, both included. */
+  async usage({ from, to }: { readonly from: string; readonly to: string }): Promise<readonly object[]> {
+    const path = `/v1/usage?${new URLSearchParams({ from, to })}`;
+    return usageResource.parse(await (await this.send(path)).json()).days;
   }
 
   async cancel(runId: string): Promise<void> {

@@ -15,6 +15,7 @@ import { runs } from './runs.ts';
 import { scale } from './scale.ts';
 import { secrets } from './secrets.ts';
 import { tenants } from './tenants.ts';
+import { usage } from './usage.ts';
 import { verifyReport } from './verify.ts';
 
 /** Everything a command may use of the process. */
@@ -29,7 +30,7 @@ export interface Surroundings {
   readonly writeLog: (line: string) => void;
 }
 
-const usage = `Argosy answers research questions from documents and the web, quoting its sources word for word.
+const help = `Argosy answers research questions from documents and the web, quoting its sources word for word.
 
   argosy research "question"                             one question, live progress, report on stdout
     [--corpus PATH] [--url URL]                          reads these and nothing else; without them, searches the web
@@ -43,6 +44,8 @@ const usage = `Argosy answers research questions from documents and the web, quo
   argosy runs list | show ID | watch ID | cancel ID      runs of the server at hand
   argosy runs explain ID [--json]                        where its time went: a waterfall, the slowest calls, retries, faults
   argosy runs delete ID                                  removes a run for good, and stops it if it has not ended
+  argosy usage [--from DAY] [--to DAY] [--csv]           tokens, money and waste by the day, of the server at hand
+    [--all-tenants]                                      or of every tenant in ARGOSY_DATABASE_URL
   argosy keys create --name NAME [--scope S] [--expires 90d] [--replace] | list | revoke ID
     [--tenant TENANT]                                    keys of the server at hand, or of a tenant in ARGOSY_DATABASE_URL
   argosy secrets set NAME | list | delete NAME           keys at search providers that the server at hand keeps for its tenant;
@@ -85,6 +88,8 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await tenants(rest, around.config, around.terminal);
     case 'audit':
       return await audit(rest, around.config, around.terminal);
+    case 'usage':
+      return await usage(rest, around.config, async () => await serverAtHand(around), around.terminal);
     case 'verify':
       return await verify(rest, around.terminal);
     case 'scale':
@@ -96,10 +101,10 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     case 'help':
     case '--help':
     case '-h':
-      around.terminal.print(usage);
+      around.terminal.print(help);
       return exitCodes.ok;
     default:
-      throw new InvalidInput([{ path: '', message: `there is no command ${JSON.stringify(name)}.\n\n${usage}` }]);
+      throw new InvalidInput([{ path: '', message: `there is no command ${JSON.stringify(name)}.\n\n${help}` }]);
   }
 }
 

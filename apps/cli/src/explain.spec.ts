@@ -16,6 +16,8 @@ const nothing = {
     commit: 0,
   },
 };
+const free = { prompt_tokens: 200, cached_tokens: 50, completion_tokens: 30 };
+
 type Call = ExplanationResource['calls'][number];
 
 const model: Call = {
@@ -36,6 +38,7 @@ const explanation = (changes: Partial<ExplanationResource> = {}): ExplanationRes
     { kind: 'tools', step: 0, from_ms: 2_400, to_ms: 4_800 },
   ],
   ...{ calls: [model, visit], slowest: [visit, model], retries: [visit], faults: [], handovers: 0, put_off: 0 },
+  ...{ steps: [], cost: { ...free, usd: 0.0123, nano_usd: 12_300_000, fees_nano_usd: 1_000_000, gpu_seconds: 1.5 } },
   ...{ cache: { prompt_tokens: 200, cached_tokens: 50 }, rebought: { model_calls: 0, prompt_tokens: 0 } },
   ...changes,
 });
@@ -57,6 +60,12 @@ describe('explained', () => {
     expect(text.indexOf('visit https://slow.example/')).toBeLessThan(text.indexOf('2.40 s  writer'));
     expect(text).toContain('  2 times  visit https://slow.example/  (step 0)');
     expect(text).toContain('50 of 200 prompt tokens were cached (25.0 %)');
+  });
+
+  it('tells what it cost', () => {
+    expect(explained(explanation())).toContain(
+      '200 prompt and 30 generated tokens, 0.012300 USD (0.001000 of it fees), 1.5 GPU seconds',
+    );
   });
 
   it('tells what was lost and bought again, apart from what was charged', () => {

@@ -116,10 +116,13 @@ function bar(pieces: readonly Piece[], wallMs: number): string {
   return cells.join('');
 }
 
-function besides({ cache, rebought, handovers, put_off }: ExplanationResource): string[] {
+function besides({ cache, cost, rebought, handovers, put_off }: ExplanationResource): string[] {
   const { prompt_tokens, cached_tokens } = cache;
   const share = prompt_tokens === 0 ? 0 : (100 * cached_tokens) / prompt_tokens;
-  const lines = [`  ${cached_tokens} of ${prompt_tokens} prompt tokens were cached (${share.toFixed(1)} %)`];
+  const lines = [
+    `  ${costLine(cost)}`,
+    `  ${cached_tokens} of ${prompt_tokens} prompt tokens were cached (${share.toFixed(1)} %)`,
+  ];
   if (rebought.model_calls > 0) {
     const tokens = `about ${rebought.prompt_tokens} prompt tokens`;
     lines.push(`  ${rebought.model_calls} replies were lost with a worker and bought again (${tokens}), not charged`);
@@ -127,6 +130,19 @@ function besides({ cache, rebought, handovers, put_off }: ExplanationResource): 
   if (handovers > 0) lines.push(`  ${handovers} times the run went to another worker`);
   if (put_off > 0) lines.push(`  ${put_off} times its model had no place for it`);
   return lines;
+}
+
+function costLine({
+  prompt_tokens,
+  completion_tokens,
+  nano_usd,
+  fees_nano_usd,
+  gpu_seconds,
+}: ExplanationResource['cost']) {
+  const usd = (nano: number): string => (nano / 1e9).toFixed(6);
+  const fees = fees_nano_usd === 0 ? '' : ` (${usd(fees_nano_usd)} of it fees)`;
+  const gpus = gpu_seconds === null ? '' : `, ${gpu_seconds} GPU seconds`;
+  return `${prompt_tokens} prompt and ${completion_tokens} generated tokens, ${usd(nano_usd)} USD${fees}${gpus}`;
 }
 
 function seconds(ms: number): string {

@@ -6,7 +6,7 @@ import { extractive } from '../../../test/support/offers.ts';
 import { bodyHash, ModelUnavailable, newRunId, type Offer, offerTo, toolPrices, toRequest } from './acceptance.ts';
 
 const corpus = 'c_0123456789abcdef';
-const model: ConfiguredModel = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 32_000, prices: null };
+const model: ConfiguredModel = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: 32_000, prices: [] };
 const offer: Offer = {
   models: new Map([
     ['extractive', extractive],
@@ -83,7 +83,15 @@ describe('toRequest', () => {
   it('keeps smaller reserves within a small budget, so that some research is affordable', () => {
     const { limits } = toRequest({ ...good, model: 'big', budget: { tokens: 16_000 } }, offer, now);
     expect(limits).toMatchObject({ replyTokens: 2_000, answerTokens: 2_000, observationTokens: 2_666 });
-    const nothing = { modelCalls: 0, toolCalls: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, usd: 0 };
+    const nothing = {
+      modelCalls: 0,
+      toolCalls: 0,
+      promptTokens: 0,
+      cachedTokens: 0,
+      completionTokens: 0,
+      nanoUsd: 0,
+      feesNanoUsd: 0,
+    };
     expect(permit(nothing, 1_500, 0, limits).kind).toBe('research');
   });
 
@@ -95,7 +103,15 @@ describe('toRequest', () => {
       replyTokens: 100,
       answerTokens: 100,
     });
-    const spent = { modelCalls: 0, toolCalls: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, usd: 0 };
+    const spent = {
+      modelCalls: 0,
+      toolCalls: 0,
+      promptTokens: 0,
+      cachedTokens: 0,
+      completionTokens: 0,
+      nanoUsd: 0,
+      feesNanoUsd: 0,
+    };
     expect(permit(spent, 1_000, 0, limits).kind).toBe('research');
     expect(permit({ ...spent, toolCalls: 3 }, 1_000, 0, limits)).toMatchObject({ reason: 'max_tool_calls' });
   });
@@ -104,6 +120,11 @@ describe('toRequest', () => {
     expect(toRequest(good, { ...offer, ...toolPrices('search=0.001,visit=2') }, now).limits.toolUsd).toEqual({
       search: 0.001,
       visit: 2,
+    });
+    const dated = toolPrices('search=0.001;2026-02-01:search=0.002');
+    expect(toRequest(good, { ...offer, ...dated }, new Date('2026-01-31T12:00:00Z')).limits).toMatchObject({
+      toolUsd: { search: 0.001 },
+      priceChanges: [{ from: '2026-02-01T00:00:00.000Z', toolUsd: { search: 0.002 } }],
     });
     expect(toolPrices(undefined)).toEqual({});
     expect(toRequest(good, offer, now).limits).not.toHaveProperty('toolUsd');

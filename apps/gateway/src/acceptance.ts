@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ResearchBody } from '#contracts';
-import type { Limits, ResearchRequest, SourcePolicy } from '#domain';
+import { type Dated, datedOf, type Limits, pricesFrom, type ResearchRequest, type SourcePolicy } from '#domain';
 import { ArgosyError, InvalidInput } from '#errors';
 import type { ConfiguredModel } from '#model';
 
@@ -17,8 +17,8 @@ export interface Offer {
   readonly knowsCorpus: (id: string) => boolean;
   /** Whether a run's language model reads the pages that are visited; else words alone choose their passages. */
   readonly readsPages?: boolean;
-  /** USD of one call by tool; what is not named is free. */
-  readonly toolUsd?: Readonly<Record<string, number>>;
+  /** USD of one call by tool, from when on, in order of time; what is not named is free. Absent: all are. */
+  readonly toolUsd?: readonly Dated<Readonly<Record<string, number>>>[];
 }
 
 /** A request named a model that nobody configured. */
@@ -46,7 +46,7 @@ export function toRequest(body: ResearchBody, offer: Offer, now: Date): Research
   const name = body.model ?? offer.defaultModel;
   const model = offeredModel(name, offer);
   const sources = policyOf(body.sources ?? {}, offer);
-  if (body.budget?.usd !== undefined && model.prices === null) {
+  if (body.budget?.usd !== undefined && model.prices.length === 0) {
     const message = `the prices of ${name} are not configured, so a budget in money cannot be kept; use budget.tokens, or set ARGOSY_MODEL_PRICES`;
     throw new InvalidInput([{ path: 'budget.usd', message }]);
   }
@@ -62,7 +62,7 @@ export function toRequest(body: ResearchBody, offer: Offer, now: Date): Research
       ...limitsOf(body.budget ?? {}, model, secondsUntil(body.deadline, now)),
       ...(body.deadline === undefined ? {} : { deadline: new Date(body.deadline).toISOString() }),
       ...(offer.readsPages && model.isLanguageModel ? readingWithin(smallest(body.budget?.tokens, model)) : {}),
-      ...(offer.toolUsd ? { toolUsd: offer.toolUsd } : {}),
+      ...pricesFrom(model.prices, offer.toolUsd ?? [], now),
     },
     today: now.toISOString().slice(0, 10),
     metadata: body.metadata ?? {},
@@ -139,7 +139,11 @@ function secondsUntil(deadline: string | undefined, now: Date): number {
   throw new InvalidInput([{ path: 'deadline', message: `${fault}; here it is ${now.toISOString()}` }]);
 }
 
-function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: ConfiguredModel, leftSeconds: number): Limits {
+function limitsOf(
+  budget: NonNullable<ResearchBody['budget']>,
+  model: ConfiguredModel,
+  leftSeconds: number,
+): Omit<Limits, 'prices'> {
   const { steps = defaultSteps, tokens, seconds, usd, output_tokens: outputTokens, tool_calls: toolCalls } = budget;
   const time = Math.min(seconds ?? Infinity, leftSeconds);
   return {
@@ -154,7 +158,6 @@ function limitsOf(budget: NonNullable<ResearchBody['budget']>, model: Configured
     contextTokens: model.contextTokens,
     ...(model.isLanguageModel ? reservesWithin(smallest(tokens, model), outputTokens) : noReserves),
     answerSeconds: model.isLanguageModel && Number.isFinite(time) ? Math.min(120, time / 4) : 0,
-    prices: model.prices,
   };
 }
 
@@ -187,12 +190,14 @@ function readingWithin(tokens: number): Pick<Limits, 'reading'> {
 
 const noReserves = { replyTokens: 0, answerTokens: 0, observationTokens: 0 };
 
-/** Reads `ARGOSY_TOOL_PRICES`, `search=0.001,visit=0.002`, which the configuration has checked. */
+/** Reads `ARGOSY_TOOL_PRICES`, `search=0.001,visit=0.002;2026-07-01:search=0.002`, which the configuration has checked. */
 export function toolPrices(text: string | undefined): Pick<Offer, 'toolUsd'> {
   if (text === undefined) return {};
-  return {
-    toolUsd: Object.fromEntries(text.split(',').map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])])),
+  const feeOf = (pair: string): [string, number] => {
+    const [tool = '', usd = ''] = pair.trim().split('=');
+    return [tool, Number(usd)];
   };
+  return { toolUsd: datedOf(text, (part) => Object.fromEntries(part.split(',').map(feeOf))) };
 }
 
 /** Sorts by time: 12 hex digits of milliseconds, then 20 of chance. Safe in paths and BullMQ ids. */

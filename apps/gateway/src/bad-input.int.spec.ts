@@ -8,7 +8,7 @@ import { signingKey } from '../../../test/support/sealing.ts';
 import { Gateway } from './index.ts';
 
 const corpus = 'c_0123456789abcdef';
-const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: null };
+const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: [] };
 const offer = {
   models: new Map([['writer', model]]),
   defaultModel: 'writer',

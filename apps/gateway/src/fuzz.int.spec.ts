@@ -13,7 +13,7 @@ import { Gateway } from './index.ts';
 const [numRuns, seed] = [12, 20_260_131];
 
 const corpus = 'c_0123456789abcdef';
-const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: null };
+const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: [] };
 const offer = {
   models: new Map([['writer', model]]),
   defaultModel: 'writer',

@@ -8,6 +8,8 @@ import {
   fingerprintOf,
   readTar,
   runResource,
+  runUsageList,
+  usageResource,
   verifyBundle,
 } from '#contracts';
 import type { Report } from '#domain';
@@ -23,7 +25,7 @@ import { Gateway } from './index.ts';
 const corpus = 'c_0123456789abcdef';
 const text = 'A worker that falls silent loses its lease after ten seconds.';
 const uncited = 'A text that the run read and did not cite.';
-const priceless = { ...extractive, isLanguageModel: true, contextTokens: 32_000, prices: null };
+const priceless = { ...extractive, isLanguageModel: true, contextTokens: 32_000, prices: [] };
 const offer = offerOf({
   models: new Map([
     ['extractive', extractive],
@@ -423,6 +425,30 @@ describe('GET /v1/research/{id}/explain', () => {
 
   it('has nothing to tell of a run that is not there', async () => {
     expect(await refusal(await call('/v1/research/run_nowhere/explain'))).toMatchObject({ status: 404 });
+  });
+});
+
+describe('/v1/usage', () => {
+  it('tells of runs one by one, which add up to their days, as JSON and as CSV', async () => {
+    const id = await finishedRun();
+    const { days } = usageResource.parse(await (await call('/v1/usage')).json());
+    const { data, next } = runUsageList.parse(await (await call('/v1/usage/runs?limit=1000')).json());
+    expect(data.find((one) => one.run_id === id)).toMatchObject({ model: 'extractive', status: 'completed', runs: 1 });
+    expect([next, data.length]).toEqual([null, days.reduce((sum, { runs }) => sum + runs, 0)]);
+    const csv = { headers: { accept: 'text/csv' } };
+    const byDay = await call('/v1/usage', csv);
+    expect(byDay.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect((await byDay.text()).split('\r\n')[0]).toMatch(/^day,runs,.*,usd,nano_usd,/);
+    const byRun = (await (await call('/v1/usage/runs?limit=1', csv)).text()).trimEnd().split('\r\n');
+    expect(byRun.slice(1).map((line) => line.split(',')[0])).toEqual(data.map(({ run_id }) => run_id));
+  });
+
+  it('refuses days in the wrong order', async () => {
+    const response = await call('/v1/usage/runs?from=2026-02-02&to=2026-02-01');
+    expect(await refusal(response)).toMatchObject({
+      status: 422,
+      message: expect.stringContaining('lies before from'),
+    });
   });
 });
 

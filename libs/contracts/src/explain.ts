@@ -21,6 +21,21 @@ const kind = z.enum([
   ...(['tool_queue', 'tools', 'check', 'commit'] as const),
 ]);
 
+const cost = z.object({
+  prompt_tokens: z.int(),
+  cached_tokens: z.int(),
+  completion_tokens: z.int(),
+  usd: z.number(),
+  nano_usd: z.int().meta({ description: 'Billionths of a USD: those of the steps add up to the run.' }),
+  fees_nano_usd: z.int().meta({ description: 'Of these, the fees of tools.' }),
+  gpu_seconds: z.number().nullable().meta({ description: 'Null where no server has said.' }),
+});
+
+const exampleCost = {
+  ...{ prompt_tokens: 2_100, cached_tokens: 900, completion_tokens: 160 },
+  ...{ usd: 0.0021, nano_usd: 2_100_000, fees_nano_usd: 1_000_000, gpu_seconds: null },
+};
+
 const example = {
   run_id: 'run_019c0d2f4a10a1b2c3d4e5f60718293a',
   status: 'completed',
@@ -39,6 +54,8 @@ const example = {
     },
   ],
   cache: { prompt_tokens: 2_100, cached_tokens: 900 },
+  steps: [{ number: 1, kind: 'model-replied', at_ms: 1_880, cost: exampleCost }],
+  cost: exampleCost,
   retries: [],
   faults: [{ step: 0, name: 'visit', kind: 'transient', message: 'The site did not answer within 20 s.' }],
   rebought: { model_calls: 0, prompt_tokens: 0 },
@@ -68,6 +85,10 @@ until a tool worker began a call. \`tools\`: at least one call at work. \`check\
     cache: z
       .object({ prompt_tokens: z.int(), cached_tokens: z.int() })
       .meta({ description: 'Prompt tokens of the replies, and how many of them their servers had kept.' }),
+    steps: z
+      .array(z.object({ number: z.int(), kind: z.string(), at_ms: z.int(), cost: cost.nullable() }))
+      .meta({ description: 'What is committed, and what it cost; null where an earlier release wrote it.' }),
+    cost: cost.meta({ description: 'What the run has spent: its steps add up to it.' }),
     retries: z.array(call).meta({ description: 'Calls that were made more than once.' }),
     faults: z.array(z.object({ step: z.int(), name: z.string(), kind: z.string(), message: z.string() })),
     rebought: z

@@ -15,6 +15,7 @@ export {
   fileHash,
   fileLimit,
 } from './corpora.ts';
+export { csvOf, wantsCsv } from './csv.ts';
 export { type ErrorResource, errorResource } from './errors.ts';
 export { eventMeanings } from './events.ts';
 export { type ExplanationResource, explanationResource } from './explain.ts';
@@ -62,4 +63,12 @@ export {
   runResource,
 } from './research.ts';
 export { type SecretList, type SecretResource, secretBody, secretList, secretResource } from './secrets.ts';
-export { type UsageResource, usageQuery, usageResource } from './usage.ts';
+export {
+  runUsageLimit,
+  runUsageList,
+  runUsageQuery,
+  type UsageResource,
+  usageColumns,
+  usageQuery,
+  usageResource,
+} from './usage.ts';

@@ -89,11 +89,11 @@ describe('permit', () => {
     ['tokens', { budget: { steps: 3, tokens: 2000 } }, { promptTokens: 600, completionTokens: 400 }, 'max_tokens'],
     ['output tokens', { budget: { steps: 3, outputTokens: 1000 } }, { completionTokens: 900 }, 'max_output_tokens'],
     ['context', { contextTokens: 1100 }, {}, 'context'],
-    ['money', { prices, budget: { steps: 3, usd: 0.002 } }, { usd: 0.001 }, 'max_usd'],
+    ['money', { prices, budget: { steps: 3, usd: 0.002 } }, { nanoUsd: 1e6 }, 'max_usd'],
     [
       'money for the prompt alone',
       { prices: { promptUsd: 1, cachedUsd: 1, completionUsd: 0 }, budget: { steps: 3, usd: 0.002 } },
-      { usd: 0.0011 },
+      { nanoUsd: 1.1e6 },
       'max_usd',
     ],
     ['the tightest of several', { contextTokens: 1100, budget: { steps: 3, tokens: 1050 } }, {}, 'max_tokens'],
@@ -183,7 +183,7 @@ describe('a run that follows its permits', () => {
         expect(tokensOf(spent)).toBeLessThanOrEqual(budget.tokens ?? Number.POSITIVE_INFINITY);
         expect(spent.completionTokens).toBeLessThanOrEqual(budget.outputTokens ?? Number.POSITIVE_INFINITY);
         // Sums of prices are rounded; two billionths of a dollar are none.
-        expect(spent.usd).toBeLessThanOrEqual((budget.usd ?? Number.POSITIVE_INFINITY) + 2e-9);
+        expect(spent.nanoUsd / 1e9).toBeLessThanOrEqual((budget.usd ?? Number.POSITIVE_INFINITY) + 2e-9);
         expect(Math.max(0, ...contexts)).toBeLessThanOrEqual(contextTokens ?? Number.POSITIVE_INFINITY);
       }),
       runs,

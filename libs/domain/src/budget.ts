@@ -1,4 +1,5 @@
 import type { ToolCall } from './conversation.ts';
+import { dearestPrices, nanoUsdOf, type Prices, type Pricing, toNanoUsd, toUsd } from './money.ts';
 import type { ModelUsage, ReadingUsage } from './usage.ts';
 
 /** What a run may spend. Absent means no limit of that kind. */
@@ -16,15 +17,8 @@ export interface Budget {
   readonly toolCalls?: number;
 }
 
-/** Money per million tokens. */
-export interface Prices {
-  readonly promptUsd: number;
-  readonly cachedUsd: number;
-  readonly completionUsd: number;
-}
-
 /** Everything that bounds a run; frozen when it is accepted. */
-export interface Limits {
+export interface Limits extends Pricing {
   readonly budget: Budget;
   /** ISO instant by which the run is to end; `fromStart` makes seconds of it. */
   readonly deadline?: string;
@@ -43,10 +37,6 @@ export interface Limits {
   readonly answerSeconds: number;
   /** Most that reading one page may cost; absent where the model reads none and words alone choose passages. */
   readonly reading?: ReadingLimits;
-  /** Null when nobody configured prices; a run with a budget in money is refused then. */
-  readonly prices: Prices | null;
-  /** Price of one call by tool, in USD; a tool that is not named is free. */
-  readonly toolUsd?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -88,7 +78,12 @@ export interface Spending {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
-  readonly usd: number;
+  /** Billionths of a USD: whole, so that steps add up to their run to the last one. */
+  readonly nanoUsd: number;
+  /** Of these, the fees of tools. */
+  readonly feesNanoUsd: number;
+  /** Time of GPUs, in ms; absent where no server has said. */
+  readonly gpuMs?: number;
 }
 
 export const nothingSpent: Spending = {
@@ -97,18 +92,21 @@ export const nothingSpent: Spending = {
   promptTokens: 0,
   cachedTokens: 0,
   completionTokens: 0,
-  usd: 0,
+  nanoUsd: 0,
+  feesNanoUsd: 0,
 };
 
 /** Adds one model call. */
 export function spendModelCall(spent: Spending, usage: ModelUsage, prices: Prices | null): Spending {
+  const { gpuMs } = usage;
   return {
     ...spent,
     modelCalls: spent.modelCalls + 1,
     promptTokens: spent.promptTokens + usage.promptTokens,
     cachedTokens: spent.cachedTokens + usage.cachedTokens,
     completionTokens: spent.completionTokens + usage.completionTokens,
-    usd: spent.usd + (prices === null ? 0 : priceOf(usage, prices)),
+    nanoUsd: spent.nanoUsd + (prices === null ? 0 : nanoUsdOf(usage, prices)),
+    ...(gpuMs === undefined ? {} : { gpuMs: (spent.gpuMs ?? 0) + gpuMs }),
   };
 }
 
@@ -126,16 +124,13 @@ export function spendToolCalls(
   calls: readonly ToolCall[],
   toolUsd: Readonly<Record<string, number>>,
 ): Spending {
-  const fees = calls.reduce((sum, { tool }) => sum + (toolUsd[tool] ?? 0), 0);
-  return { ...spent, toolCalls: spent.toolCalls + calls.length, usd: spent.usd + fees };
-}
-
-function priceOf(usage: ModelUsage, prices: Prices): number {
-  const fresh = usage.promptTokens - usage.cachedTokens;
-  return (
-    (fresh * prices.promptUsd + usage.cachedTokens * prices.cachedUsd + usage.completionTokens * prices.completionUsd) /
-    1e6
-  );
+  const fees = calls.reduce((sum, { tool }) => sum + toNanoUsd(toolUsd[tool] ?? 0), 0);
+  return {
+    ...spent,
+    toolCalls: spent.toolCalls + calls.length,
+    nanoUsd: spent.nanoUsd + fees,
+    feesNanoUsd: spent.feesNanoUsd + fees,
+  };
 }
 
 /** Whether and how the next model call may be made. */
@@ -149,7 +144,7 @@ export type Permit =
 /** A final answer shorter than this is not worth a call, unless none longer was configured. */
 const leastAnswerTokens = 128;
 
-/** Sums of prices are rounded; less than this is nothing. */
+/** What a call costs is rounded to a billionth of a USD, and so are sums of prices; less than this is nothing. */
 const roundingUsd = 1e-9;
 
 /**
@@ -174,7 +169,8 @@ export function permit(spent: Spending, promptTokens: number, elapsedSeconds: nu
 
 /** Tokens that an answer to this prompt may still have, and which limit sets that number. */
 function answerRoom(spent: Spending, promptTokens: number, limits: Limits): { tokens: number; reason: LimitReason } {
-  const { budget, contextTokens, prices } = limits;
+  const { budget, contextTokens } = limits;
+  const prices = dearestPrices(limits);
   const rooms: { tokens: number; reason: LimitReason }[] = [];
   if (contextTokens !== null) rooms.push({ tokens: contextTokens - promptTokens, reason: 'context' });
   if (budget.tokens !== undefined) {
@@ -184,7 +180,7 @@ function answerRoom(spent: Spending, promptTokens: number, limits: Limits): { to
     rooms.push({ tokens: budget.outputTokens - spent.completionTokens, reason: 'max_output_tokens' });
   }
   if (budget.usd !== undefined && prices !== null) {
-    const left = budget.usd + roundingUsd - spent.usd - (promptTokens * dearestPromptUsd(prices)) / 1e6;
+    const left = budget.usd + roundingUsd - toUsd(spent.nanoUsd) - (promptTokens * dearestPromptUsd(prices)) / 1e6;
     // A free completion divides to infinity: unlimited while the prompt is paid for, impossible when it is not.
     rooms.push({ tokens: left < 0 ? -1 : Math.floor((left / prices.completionUsd) * 1e6), reason: 'max_usd' });
   }
@@ -200,7 +196,8 @@ function reasonToAnswer(
   elapsedSeconds: number,
   limits: Limits,
 ): LimitReason | null {
-  const { budget, contextTokens, prices } = limits;
+  const { budget, contextTokens } = limits;
+  const prices = dearestPrices(limits);
   const grownPrompt = promptTokens + limits.replyTokens + limits.observationTokens;
   if (spent.modelCalls + 1 >= budget.steps) return 'max_steps';
   if (callRoom(spent, limits) <= 0) return 'max_tool_calls';
@@ -213,7 +210,7 @@ function reasonToAnswer(
   if (budget.tokens !== undefined && tokensOf(spent) + bothCalls > budget.tokens) return 'max_tokens';
   if (budget.usd !== undefined && prices !== null) {
     const prompts = (promptTokens + grownPrompt) * dearestPromptUsd(prices);
-    if (spent.usd + (prompts + replies * prices.completionUsd) / 1e6 > budget.usd) return 'max_usd';
+    if (toUsd(spent.nanoUsd) + (prompts + replies * prices.completionUsd) / 1e6 > budget.usd) return 'max_usd';
   }
   return null;
 }

@@ -4,7 +4,6 @@ export {
   type LimitReason,
   type Limits,
   type Permit,
-  type Prices,
   permit,
   type ReadingLimits,
   type Spending,
@@ -53,6 +52,7 @@ export { type Explanation, explain } from './explain/explain.ts';
 export type { RunTimes } from './explain/record.ts';
 export { opensKnownOnly } from './known-pages.ts';
 export { lateOutcome } from './late.ts';
+export { type Cost, costBetween, type PriceChange, type Prices } from './money.ts';
 export { type NextCall, nextCall } from './next-call.ts';
 export type {
   Choice,
@@ -64,6 +64,7 @@ export type {
   SourceDocument,
   ToolFault,
 } from './observation.ts';
+export { type Dated, datedOf, pricesFrom } from './price-table.ts';
 export {
   buildReport,
   type Report,

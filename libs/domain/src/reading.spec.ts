@@ -114,7 +114,7 @@ describe('a run whose model reads pages', () => {
       cachedTokens: 100,
       completionTokens: 55,
     });
-    expect(spent.usd).toBeCloseTo((10 + 800 + 2 * 5 + 0.5 * 100 + 2 * 50) / 1e6, 12);
+    expect(spent.nanoUsd).toBe((10 + 800 + 2 * 5 + 0.5 * 100 + 2 * 50) * 1000);
     expect(usageOf(spent, 1, 0)).toMatchObject({ model_calls: 3, prompt_tokens: 910 });
   });
 

@@ -1,5 +1,6 @@
 import { dearestPromptUsd, type Limits, type Spending, spendToolCalls, tokensOf } from './budget.ts';
 import type { ModelReply, ToolOutcome } from './conversation.ts';
+import { dearestFees, dearestPrices, toUsd } from './money.ts';
 import type { PlacedCall } from './run-state.ts';
 import type { ModelUsage, ReadingUsage } from './usage.ts';
 
@@ -20,7 +21,7 @@ export function withReadings(
   limits: Limits,
 ): readonly PlacedCall[] {
   if (limits.reading === undefined) return calls;
-  let left = affordable(spendToolCalls(spent, calls, limits.toolUsd ?? {}), usage, limits);
+  let left = affordable(spendToolCalls(spent, calls, dearestFees(limits)), usage, limits);
   return calls.map((call) => {
     if (call.tool !== visiting) return call;
     const readings = Math.min(pagesOf(call), left);
@@ -31,7 +32,8 @@ export function withReadings(
 
 /** Pages that may be read after calls whose fees are in `spent`; Infinity where nothing limits them. */
 function affordable(spent: Spending, usage: ModelUsage, limits: Limits): number {
-  const { budget, prices, reading } = limits;
+  const { budget, reading } = limits;
+  const prices = dearestPrices(limits);
   if (reading === undefined) return 0;
   const prompt = usage.promptTokens + usage.completionTokens + limits.observationTokens;
   const rooms: number[] = [];
@@ -46,7 +48,7 @@ function affordable(spent: Spending, usage: ModelUsage, limits: Limits): number 
   if (budget.usd !== undefined && prices !== null) {
     const usd = (promptTokens: number, replyTokens: number) =>
       (promptTokens * dearestPromptUsd(prices) + replyTokens * prices.completionUsd) / 1e6;
-    const left = budget.usd - spent.usd - usd(prompt, limits.answerTokens);
+    const left = budget.usd - toUsd(spent.nanoUsd) - usd(prompt, limits.answerTokens);
     const each = usd(reading.promptTokens, reading.replyTokens);
     if (each > 0 || left < 0) rooms.push(left < 0 ? 0 : (left * share) / each);
   }

@@ -15,7 +15,14 @@ const draft: readonly AnswerPart[] = [
   { text: 'They never do.', claim: true, citations: [] },
 ];
 const verified = verifyAnswer({ draft }, { sources: known, snapshots: new Map([[sha256Of(text), text]]) });
-const spent = { ...nothingSpent, modelCalls: 3, toolCalls: 2, promptTokens: 900, completionTokens: 100, usd: 0.01234 };
+const spent = {
+  ...nothingSpent,
+  modelCalls: 3,
+  toolCalls: 2,
+  promptTokens: 900,
+  completionTokens: 100,
+  nanoUsd: 12_340_000,
+};
 const setting = { ...requestOf({ question: 'Why do\nlocks expire?', degraded: ['no_web_search'] }), runId: 'run-1' };
 const concluded = (ending: Ending) => ({ ending, output: null, outputFaults: [] });
 const reportWith = (ending: Ending): Report =>

@@ -1,5 +1,6 @@
 import type { Spending } from './budget.ts';
 import type { Claim, FieldProof, VerifiedAnswer } from './claims.ts';
+import { toUsd } from './money.ts';
 import type { Attribution, ReportSetting } from './request.ts';
 import type { Conclusion, Ending } from './run-state.ts';
 
@@ -94,7 +95,7 @@ export function usageOf(spent: Spending, steps: number, seconds: number): Report
     prompt_tokens: spent.promptTokens,
     cached_tokens: spent.cachedTokens,
     completion_tokens: spent.completionTokens,
-    usd: spent.usd,
+    usd: toUsd(spent.nanoUsd),
     seconds: Math.round(seconds * 1000) / 1000,
   };
 }

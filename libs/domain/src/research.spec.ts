@@ -128,7 +128,7 @@ describe('a model reply', () => {
     const event: ResearchEvent = { kind: 'model-replied', reply: replyOf({ usage }), forced: null };
     const [{ spent }] = advance(thinking, event, limitsOf({ prices }));
     expect(spent).toMatchObject({ modelCalls: 1, promptTokens: 100, cachedTokens: 40, completionTokens: 7 });
-    expect(spent.usd).toBeCloseTo((60 * 2 + 40 * 1 + 7 * 10) / 1e6, 15);
+    expect(spent.nanoUsd).toBe((60 * 2 + 40 * 1 + 7 * 10) * 1000);
   });
 });
 
@@ -418,7 +418,7 @@ describe('calls of one reply', () => {
   it('are paid for, each at the price of its tool', () => {
     const priced = limitsOf({ toolUsd: { search: 0.25 } });
     const [state] = advance(acting, returned('a', 'b'), priced);
-    expect(state.spent).toMatchObject({ toolCalls: 2, usd: 0.5 });
+    expect(state.spent).toMatchObject({ toolCalls: 2, nanoUsd: 5e8, feesNanoUsd: 5e8 });
   });
 
   it('that would leave too little for the answer are not made, and the answer is demanded', () => {

@@ -13,9 +13,10 @@ import { callRoom, type Limits, nothingSpent, spendModelCall, spendReadings, spe
 import { afterResults, afterUnusableReply, isStuck, noProgressYet } from './circles.ts';
 import { clipOutcomes } from './clip.ts';
 import { type Context, digestOf, wholeContext } from './context.ts';
-import type { ModelReply, Order, ToolCall, ToolOutcome, Turn } from './conversation.ts';
+import type { ModelReply, Order, ToolCall, Turn } from './conversation.ts';
 import { tooManyCalls, unaffordableCalls } from './instructions.ts';
 import { opensKnownOnly, withOpens } from './known-pages.ts';
+import { dearestFees, dearestPrices, pricesAt, toNanoUsd } from './money.ts';
 import { readingUsage, withReadings } from './reading.ts';
 import type { ResearchRequest } from './request.ts';
 import {
@@ -61,7 +62,7 @@ export function advance(state: ResearchState, event: ResearchEvent, limits: Limi
     case 'model-replied':
       return onReply(expectPhase(state, 'thinking', event), event, limits);
     case 'tools-returned':
-      return onResults(expectPhase(state, 'acting', event), event.outcomes, limits);
+      return onResults(expectPhase(state, 'acting', event), event, limits);
     case 'context-compacted': {
       const { aim, turns } = expectPhase(state, 'thinking', event);
       const context: Context = { digest: digestOf(turns, event), from: event.from, measured: null };
@@ -122,7 +123,7 @@ function onReply(state: Thinking, event: ReplyEvent, limits: Limits): [ResearchS
 }
 
 /** The reply joins the turns, behind the order that asked for it: the prompt that follows begins with this one. */
-function afterReply(state: Thinking, { reply, forced }: ReplyEvent, limits: Limits): Common {
+function afterReply(state: Thinking, { reply, forced, at }: ReplyEvent, limits: Limits): Common {
   const order = orderOf(state, forced !== null);
   const turns: Turn[] = [
     ...state.turns,
@@ -137,7 +138,7 @@ function afterReply(state: Thinking, { reply, forced }: ReplyEvent, limits: Limi
     step: state.step + 1,
     turns,
     context: { ...state.context, measured },
-    spent: spendModelCall(state.spent, reply.usage, limits.prices),
+    spent: spendModelCall(state.spent, reply.usage, pricesAt(limits, at).prices),
     progress: { ...state.progress, circle: null },
   };
 }
@@ -195,30 +196,28 @@ function refuse(after: Common, why: string, aim?: Aim): [ResearchState, Command]
 
 /** Whether the calls of a reply leave enough for the longest answer over everything that they may bring. */
 function canPay({ spent }: Common, { calls, usage }: ModelReply, limits: Limits): boolean {
-  const { budget, prices, toolUsd = {} } = limits;
+  const { budget, observationTokens, answerTokens } = limits;
+  const prices = dearestPrices(limits);
   if (budget.usd === undefined || prices === null) return true;
-  const fees = spendToolCalls(spent, calls, toolUsd).usd - spent.usd;
-  if (fees === 0) return true;
-  const prompt = usage.promptTokens + usage.completionTokens + limits.observationTokens;
-  const answer = spendModelCall(
-    spent,
-    { promptTokens: prompt, cachedTokens: 0, completionTokens: limits.answerTokens },
-    prices,
-  );
-  return answer.usd + fees <= budget.usd;
+  const withFees = spendToolCalls(spent, calls, dearestFees(limits));
+  if (withFees.nanoUsd === spent.nanoUsd) return true;
+  const promptTokens = usage.promptTokens + usage.completionTokens + observationTokens;
+  const answer = { promptTokens, cachedTokens: 0, completionTokens: answerTokens };
+  return spendModelCall(withFees, answer, prices).nanoUsd <= toNanoUsd(budget.usd);
 }
 
 function onResults(
   state: Extract<ResearchState, { phase: 'acting' }>,
-  outcomes: readonly ToolOutcome[],
+  { outcomes, at }: Extract<ResearchEvent, { kind: 'tools-returned' }>,
   limits: Limits,
 ): [ResearchState, Command] {
   const { calls } = state;
+  const { prices, toolUsd } = pricesAt(limits, at);
   if (calls.length !== outcomes.length) {
     throw new ProtocolViolation(`${outcomes.length} outcomes for ${calls.length} calls`);
   }
-  const withFees = spendToolCalls(state.spent, calls, limits.toolUsd ?? {});
-  const spent = spendReadings(withFees, readingUsage(calls, outcomes, limits), limits.prices);
+  const withFees = spendToolCalls(state.spent, calls, toolUsd);
+  const spent = spendReadings(withFees, readingUsage(calls, outcomes, limits), prices);
   const results = clipOutcomes(outcomes, limits.observationTokens);
   const progress = afterResults(state.progress, results);
   return think({ ...common(state), spent, progress }, { role: 'tools', results });

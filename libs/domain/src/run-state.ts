@@ -79,11 +79,17 @@ export type ResearchState = Common &
     | { readonly phase: 'concluding'; readonly conclusion: Conclusion }
   );
 
+/** Something that costs money. */
+interface Priced {
+  /** When: the prices of this instant count. ISO, by the database's clock; absent in events of earlier releases. */
+  readonly at?: string;
+}
+
 /** What can happen to a run. One event is one durable step; its order in the log is its number. */
 export type ResearchEvent =
   /** `forced` says why this was the last word of the research, if it was. */
-  | { readonly kind: 'model-replied'; readonly reply: ModelReply; readonly forced: LimitReason | null }
-  | { readonly kind: 'tools-returned'; readonly outcomes: readonly ToolOutcome[] }
+  | ({ readonly kind: 'model-replied'; readonly reply: ModelReply; readonly forced: LimitReason | null } & Priced)
+  | ({ readonly kind: 'tools-returned'; readonly outcomes: readonly ToolOutcome[] } & Priced)
   | ({ readonly kind: 'context-compacted'; readonly promptTokens: number } & Compaction)
   | { readonly kind: 'answer-checked'; readonly supported: number; readonly faults: readonly ClaimFault[] }
   | { readonly kind: 'output-checked'; readonly faults: readonly string[] }

@@ -39,6 +39,18 @@ describe('a transcript', () => {
     expect(JSON.parse(newer)).toMatchObject({ sources: { providers: ['arxiv'] } });
   });
 
+  it('tells nothing of when a reply came, how long it took and what it kept busy', () => {
+    const at = '2026-01-31T12:00:00.000Z';
+    const reading = { promptTokens: 9, cachedTokens: 0, completionTokens: 1, calls: 1 };
+    const plain = [asked(call), returned({ ...observationOf(text), reading })];
+    const [{ reply, ...replied }, back] = [
+      asked(call),
+      returned({ ...observationOf(text), reading: { ...reading, gpuMs: 5 } }),
+    ];
+    const timed = { ...reply, times: { ms: 900, tries: 2 }, usage: { ...reply.usage, gpuMs: 900 } };
+    expect(linesOf({ ...replied, at, reply: timed }, { ...back, at } as ResearchEvent)).toEqual(linesOf(...plain));
+  });
+
   it('has one line for each event, in order', () => {
     const events = [asked(call), returned(observationOf(text)), answered(), { kind: 'cancelled' } as const];
     const kinds = linesOf(...events).map((line) => (line as ResearchEvent).kind);

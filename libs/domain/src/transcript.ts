@@ -3,6 +3,7 @@ import { canonicalJson } from './canonical-json.ts';
 import type { Observation, Section } from './observation.ts';
 import type { ResearchRequest } from './request.ts';
 import type { ResearchEvent } from './run-state.ts';
+import type { ModelUsage } from './usage.ts';
 
 /**
  * What happened in a run as JSON Lines: the question with everything that was frozen when it was accepted, then each
@@ -27,13 +28,26 @@ function saidOf({ sources: { providers, ...sources } }: ResearchRequest): object
 }
 
 function withoutTimes(event: ResearchEvent): object {
+  if (event.kind === 'model-replied') {
+    const { at, reply, ...kept } = event;
+    const { times, usage, ...said } = reply;
+    return { ...kept, reply: { ...said, usage: tokensOf(usage) } };
+  }
   if (event.kind !== 'tools-returned') return event;
+  const { at, ...kept } = event;
   const outcomes = event.outcomes.map((outcome) => ({ ...outcome, observation: outlineOf(outcome.observation) }));
-  return { ...event, outcomes };
+  return { ...kept, outcomes };
 }
 
-function outlineOf({ sections, sources, ...others }: Observation): object {
-  return { ...others, sections: sections.map(sectionOutline), sources: sources.map(({ fetchedAt, ...kept }) => kept) };
+function outlineOf({ sections, sources, reading, ...others }: Observation): object {
+  return {
+    ...{ ...others, ...(reading === undefined ? {} : { reading: tokensOf(reading) }) },
+    ...{ sections: sections.map(sectionOutline), sources: sources.map(({ fetchedAt, ...kept }) => kept) },
+  };
+}
+
+function tokensOf({ gpuMs, ...tokens }: ModelUsage): object {
+  return tokens;
 }
 
 function sectionOutline({ passages, fault, ...others }: Section): object {

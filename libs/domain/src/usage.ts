@@ -5,6 +5,8 @@ export interface ModelUsage {
   readonly completionTokens: number;
   /** Set when the server reported no usage and the counts are estimates. */
   readonly estimated?: true;
+  /** Time of GPUs that it took, in ms; absent where the server does not say. */
+  readonly gpuMs?: number;
 }
 
 /** Tokens of the model calls that read pages, and how many they were. */

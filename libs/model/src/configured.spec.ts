@@ -14,7 +14,7 @@ describe('configuredModels', () => {
     expect(offered.get('extractive')).toMatchObject({
       isLanguageModel: false,
       contextTokens: null,
-      prices: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 },
+      prices: [{ from: null, value: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 } }],
     });
   });
 
@@ -25,10 +25,22 @@ describe('configuredModels', () => {
       isLanguageModel: true,
       profile: 'tongyi-v1',
       contextTokens: 32_000,
-      prices: null,
+      prices: [],
     });
     const priced = await configuredModels({ ...served, ARGOSY_MODEL_PRICES: '0.3,0.03,1.2' });
-    expect(priced.offered.get('big')?.prices).toEqual({ promptUsd: 0.3, cachedUsd: 0.03, completionUsd: 1.2 });
+    const value = { promptUsd: 0.3, cachedUsd: 0.03, completionUsd: 1.2 };
+    expect(priced.offered.get('big')?.prices).toEqual([{ from: null, value }]);
+  });
+
+  it('offers prices with the days from which they hold', async () => {
+    const { offered } = await configuredModels({
+      ...served,
+      ARGOSY_MODEL_PRICES: '0.3,0.03,1.2; 2026-07-01:0.2,0.02,1',
+    });
+    expect(offered.get('big')?.prices).toEqual([
+      { from: null, value: { promptUsd: 0.3, cachedUsd: 0.03, completionUsd: 1.2 } },
+      { from: '2026-07-01T00:00:00.000Z', value: { promptUsd: 0.2, cachedUsd: 0.02, completionUsd: 1 } },
+    ]);
   });
 
   it("makes an operator's choice the default and keeps the others", async () => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Prices } from '#domain';
+import { type Dated, datedOf, type Prices } from '#domain';
 import { InvalidInput, messageOf } from '#errors';
 import type { Config, Logger } from '#platform';
 import { loadTokenizer, type Tokenizer } from '#tokens';
@@ -20,8 +20,8 @@ export interface ConfiguredModel {
   readonly profile: string;
   /** Null for no window. */
   readonly contextTokens: number | null;
-  /** Null where nobody said what it costs. */
-  readonly prices: Prices | null;
+  /** From when on which prices hold, in order of time; empty where nobody said what it costs. */
+  readonly prices: readonly Dated<Prices>[];
 }
 
 /** The models of a process by the names that requests use. */
@@ -173,10 +173,13 @@ function offer(model: ChatModel, config: ModelConfig): ConfiguredModel {
   };
 }
 
-const free: Prices = { promptUsd: 0, cachedUsd: 0, completionUsd: 0 };
+const free = [{ from: null, value: { promptUsd: 0, cachedUsd: 0, completionUsd: 0 } }];
 
-function pricesOf({ ARGOSY_MODEL_PRICES }: ModelConfig): Prices | null {
-  const [promptUsd, cachedUsd, completionUsd] = (ARGOSY_MODEL_PRICES ?? '').split(',').map(Number);
-  const known = promptUsd !== undefined && cachedUsd !== undefined && completionUsd !== undefined;
-  return known ? { promptUsd, cachedUsd, completionUsd } : null;
+function pricesOf({ ARGOSY_MODEL_PRICES: text }: ModelConfig): Dated<Prices>[] {
+  return text === undefined ? [] : datedOf(text, pricesIn);
+}
+
+function pricesIn(text: string): Prices {
+  const [promptUsd = 0, cachedUsd = 0, completionUsd = 0] = text.split(',').map(Number);
+  return { promptUsd, cachedUsd, completionUsd };
 }

@@ -70,11 +70,25 @@ describe('readFleetConfig', () => {
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,,shard-1:50052'],
     ['ARGOSY_INFERENCE_SHARDS', 'shard-0:50052,shard-1:50052,shard-0:50052'],
     ['ARGOSY_INFERENCE_REDUNDANT', '-1'],
+    ['ARGOSY_MODEL_PRICES', '1,2'],
+    ['ARGOSY_MODEL_PRICES', '2026-07-01:1,2,3'],
+    ['ARGOSY_MODEL_PRICES', '1,2,3;1,2,3'],
+    ['ARGOSY_MODEL_PRICES', '1,2,3;2026-02-30:1,2,3'],
+    ['ARGOSY_MODEL_PRICES', '1,2,3;2026-07-01:1,2,3;2026-07-01:1,2,4'],
+    ['ARGOSY_TOOL_PRICES', 'search=1;2026-07-01:search'],
     ['ARGOSY_INFERENCE_WEIGHTS', 'acme'],
     ['ARGOSY_INFERENCE_WEIGHTS', 'acme=3,others=0'],
   ])('refuses %s=%s', (name, value) => {
     expect([...problemsOf(() => readFleetConfig({ ...stores, [name]: value })).keys()]).toEqual([name]);
   });
+});
+
+it('takes prices with the days from which they hold', () => {
+  const prices = {
+    ARGOSY_MODEL_PRICES: '1,0.1,4; 2026-07-01:1,0.1,3',
+    ARGOSY_TOOL_PRICES: 'search=1;2026-07-01:search=2',
+  };
+  expect(readFleetConfig({ ...stores, ...prices })).toMatchObject(prices);
 });
 
 const keys = Object.fromEntries(

@@ -32,6 +32,20 @@ function headerOf(pair: string): readonly [string, string] {
   return [pair.slice(0, pair.indexOf('=')).toLowerCase(), isEncoded ? decodeURIComponent(value) : value];
 }
 
+/** A value, and others that hold from UTC days on: `VALUE;2026-07-01:VALUE`. Each day once. */
+function dated(form: RegExp, needs: string) {
+  return z.string().superRefine((text, { addIssue }) => {
+    const parts = text.split(';').map((part) => /^\s*(?:([^:]*):)?(.*?)\s*$/s.exec(part) ?? []);
+    const fault = (message: string) => addIssue({ code: 'custom', message });
+    if (parts.some(([, , value = '']) => !form.test(value))) fault(needs);
+    const days = parts.slice(1).map(([, day = '']) => day);
+    if (parts[0]?.[1] !== undefined) fault('begins with what has held before all days: VALUE;2026-07-01:VALUE');
+    const strange = days.find((day) => !z.iso.date().safeParse(day).success);
+    if (strange !== undefined) fault(`${JSON.stringify(strange)} is no day: VALUE;2026-07-01:VALUE`);
+    if (new Set(days).size < days.length) fault('names a day twice');
+  });
+}
+
 const databaseExample = 'postgres://user:password@host:port/database';
 const redisExample = 'redis://:password@host:port';
 
@@ -52,14 +66,14 @@ const schema = z.object({
   ARGOSY_MODEL_API_KEY: z.string().min(1).optional(),
   ARGOSY_MODEL_CONSTRAIN: z.enum(['calls', 'response_format', 'structured_outputs']).optional(),
   ARGOSY_MODEL_CONTEXT_TOKENS: positive.default(131_072),
-  ARGOSY_MODEL_PRICES: z
-    .string()
-    .regex(/^\d+(\.\d+)?,\d+(\.\d+)?,\d+(\.\d+)?$/, 'three numbers: USD per million prompt,cached,completion tokens')
-    .optional(),
-  ARGOSY_TOOL_PRICES: z
-    .string()
-    .regex(/^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/, 'USD per call by tool, such as search=0.001,visit=0.002')
-    .optional(),
+  ARGOSY_MODEL_PRICES: dated(
+    /^\d+(\.\d+)?,\d+(\.\d+)?,\d+(\.\d+)?$/,
+    'needs three numbers, USD per million prompt, cached and completion tokens, such as 0.3,0.03,1.2',
+  ).optional(),
+  ARGOSY_TOOL_PRICES: dated(
+    /^\w+=\d+(\.\d+)?(,\w+=\d+(\.\d+)?)*$/,
+    'needs USD per call by tool, such as search=0.001,visit=0.002',
+  ).optional(),
   ARGOSY_KEY_PEPPER: z.string().min(1).optional(),
   ARGOSY_SECRETS_KEY: z.string().min(1).optional(),
   ARGOSY_LIMITS: z.string().min(1).optional(),

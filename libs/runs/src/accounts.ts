@@ -1,6 +1,14 @@
 import { type Explanation, explain } from '#domain';
 import { NotFound } from '#errors';
-import { countUnfinished, type DayUsage, usageByDay } from './access/usage.ts';
+import {
+  countUnfinished,
+  type DayUsage,
+  type RunUsage,
+  type RunUsagePage,
+  usageByDay,
+  usageByRun,
+  usageOfGone,
+} from './access/usage.ts';
 import type { Database } from './store/database.ts';
 import { readTimes } from './store/times.ts';
 
@@ -17,6 +25,18 @@ export class Accounts {
     const door = this.#database.forTenant(tenantId);
     const [days, unfinished] = [usageByDay(door, tenantId, from, to), countUnfinished(door, tenantId)];
     return { days: await days, unfinished: await unfinished };
+  }
+
+  /**
+   * The same run by run, newest first. The last page ends with what runs that are gone had used, day by day: so all pages
+   * add up to the days. @returns `next`: the `before` of the next page; null on the last one
+   */
+  async usageOfRuns(tenantId: string, page: RunUsagePage): Promise<{ rows: RunUsage[]; next: string | null }> {
+    const door = this.#database.forTenant(tenantId);
+    const rows = await usageByRun(door, tenantId, page);
+    const next = rows.length < page.limit ? null : (rows.at(-1)?.run_id ?? null);
+    if (next !== null) return { rows, next };
+    return { rows: [...rows, ...(await usageOfGone(door, tenantId, page.from, page.to))], next };
   }
 
   /** Where the time of a run went, also of one under way. @throws NotFound */

@@ -11,7 +11,14 @@ describeStores((stores) => {
     made += 1;
     const { request } = acceptanceOf('acme', `run-${made}`);
     const owner = { tenantId: 'acme', runId: `run-${made}`, workerId: 'w', epoch: 1, request, log: [] };
-    const claim = { ...owner, elapsedSeconds: 0, cancelRequested: false, hopeless: null, traceparent: '' };
+    const claim = {
+      ...owner,
+      startedMs: 0,
+      elapsedSeconds: 0,
+      cancelRequested: false,
+      hopeless: null,
+      traceparent: '',
+    };
     const writer = (step: number, epoch = 1) => new DeltaWriter(stores(), { ...claim, epoch }, step);
     return { claim, writer };
   }

@@ -50,7 +50,15 @@ describeStores((stores) => {
     const owner = await claim(database(), tenantId, runId, 'agent');
     if (owner === null) throw new Error('A new run can be claimed.');
     const step = { number: 1, event: asked(searchOf(word)), answered: [] };
-    const spent = { modelCalls: 1, toolCalls: 0, promptTokens: 100, cachedTokens: 0, completionTokens: 10, usd: 0.5 };
+    const spent = {
+      modelCalls: 1,
+      toolCalls: 0,
+      promptTokens: 100,
+      cachedTokens: 0,
+      completionTokens: 10,
+      nanoUsd: 5e8,
+      feesNanoUsd: 1,
+    };
     await runs.commit(owner, { step, events: [], intents: [call(word)], spent });
     return owner;
   }

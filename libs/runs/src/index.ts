@@ -5,7 +5,7 @@ export { claimsOf, type Limits, limitsFor, parseLimits } from './access/limits.t
 export { openOperator } from './access/operator.ts';
 export { QuotaExceeded } from './access/quota.ts';
 export type { Rates } from './access/rates.ts';
-export type { DayUsage } from './access/usage.ts';
+export type { DayUsage, RunUsage } from './access/usage.ts';
 export { type Bus, topics } from './bus.ts';
 export type { CallResult, HandedOver } from './calling.ts';
 export type { CorpusClaim } from './corpora/indexing.ts';

@@ -1,4 +1,11 @@
-import { type Report, type ResearchEvent, type ResearchRequest, renderMarkdown, transcriptOf } from '#domain';
+import {
+  type PriceChange,
+  type Report,
+  type ResearchEvent,
+  type ResearchRequest,
+  renderMarkdown,
+  transcriptOf,
+} from '#domain';
 import { InvalidState } from '#errors';
 import { reportSchema } from '../report.ts';
 import type { Files } from './tar.ts';
@@ -46,7 +53,11 @@ export function holdsSealedFiles(files: Files): boolean {
 export function filesOf({ report, request, events, lost, snapshots }: BundleContents): Map<string, Uint8Array> {
   // Parsed for the order of its fields: a database keeps none.
   const shown = reportSchema.parse(report);
-  const usage = { ...shown.usage, lost: publicNames(lost), prices: publicNames(request.limits.prices) };
+  const { prices, priceChanges = [] } = request.limits;
+  const usage = {
+    ...{ ...shown.usage, lost: publicNames(lost), prices: publicNames(prices) },
+    ...(priceChanges.length === 0 ? {} : { price_changes: priceChanges.map(publicChange) }),
+  };
   const texts: [string, string][] = [
     ['report.json', pretty(shown)],
     ['report.md', renderMarkdown(report)],
@@ -71,10 +82,14 @@ function policyOf({
   echo: _e,
   ...frozen
 }: ResearchRequest): Record<string, unknown> | null {
-  const { prices: _, reading, ...bounds } = frozen.limits;
+  const { prices: _, priceChanges: _c, reading, ...bounds } = frozen.limits;
   const limits = { ...bounds, ...(reading === undefined ? {} : { reading: publicNames(reading) }) };
   const policy = { citations: 'mark', outputSchema: null, ...frozen };
   return publicNames({ ...policy, sources: publicNames(frozen.sources), limits: publicNames(limits) });
+}
+
+function publicChange({ from, prices, toolUsd = {} }: PriceChange): Record<string, unknown> {
+  return { from, prices: publicNames(prices), tool_usd: toolUsd };
 }
 
 /** The same under names as users meet them: `contextTokens` becomes `context_tokens`. Null stays null. */

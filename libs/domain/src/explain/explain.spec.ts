@@ -1,9 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { Cost } from '../money.ts';
 import { explain } from './explain.ts';
 import type { CallTimes, RunTimes, StepTimes } from './record.ts';
 
 const accepted = Date.parse('2026-01-31T12:00:00Z');
+
+const costOf = (nanoUsd: number, gpuMs?: number): Cost => ({
+  ...{ promptTokens: 0, cachedTokens: 0, completionTokens: 0, nanoUsd, feesNanoUsd: 0 },
+  ...(gpuMs === undefined ? {} : { gpuMs }),
+});
 
 const runOf = (changes: Partial<RunTimes> = {}): RunTimes => ({
   runId: 'run_1',
@@ -17,12 +23,22 @@ const runOf = (changes: Partial<RunTimes> = {}): RunTimes => ({
   calls: [],
   faults: [],
   putOff: 0,
+  spent: costOf(0),
   lost: { modelCalls: 0, promptTokens: 0 },
   ...changes,
 });
 
 const stepOf = (atMs: number, kind: string, changes: Partial<StepTimes> = {}): StepTimes => {
-  return { epoch: 1, committedMs: accepted + atMs, kind, usage: null, times: null, message: null, ...changes };
+  return {
+    epoch: 1,
+    committedMs: accepted + atMs,
+    kind,
+    usage: null,
+    times: null,
+    cost: null,
+    message: null,
+    ...changes,
+  };
 };
 
 const replyAt = (atMs: number, times: StepTimes['times'], epoch = 1): StepTimes => {
@@ -112,6 +128,16 @@ describe('explain', () => {
     ]);
   });
 
+  it('tells what each step cost, and nothing of those that an earlier release wrote', () => {
+    const steps = [stepOf(1_000, 'model-replied', { cost: costOf(2_500_000, 1_500) }), stepOf(2_000, 'answer-checked')];
+    const { steps: told, cost } = explain(runOf({ endedMs: accepted + 2_000, steps, spent: costOf(2_500_000) }));
+    expect(told).toMatchObject([
+      { number: 1, kind: 'model-replied', at_ms: 1_000, cost: { usd: 0.0025, nano_usd: 2_500_000, gpu_seconds: 1.5 } },
+      { number: 2, kind: 'answer-checked', at_ms: 2_000, cost: null },
+    ]);
+    expect(cost).toMatchObject({ nano_usd: 2_500_000, gpu_seconds: null });
+  });
+
   const instant = fc.integer({ min: -5_000, max: 100_000 }).map((ms) => accepted + ms);
   const times = fc.record(
     { ms: fc.nat(50_000), firstMs: fc.nat(60_000), queuedMs: fc.nat(60_000) },
@@ -120,7 +146,7 @@ describe('explain', () => {
   const kind = fc.constantFrom('model-replied', 'tools-returned', 'answer-checked', 'context-compacted', 'cancelled');
   const step = fc.record({
     ...{ epoch: fc.integer({ min: 1, max: 3 }), committedMs: instant, kind, usage: fc.constant(null) },
-    ...{ times: fc.option(times), message: fc.constant(null) },
+    ...{ times: fc.option(times), message: fc.constant(null), cost: fc.constant(null) },
   });
   const call = fc.record({
     ...{ step: fc.nat(3), index: fc.nat(3), tool: fc.constant('search'), args: fc.constant(null) },

@@ -1,4 +1,5 @@
 /** Where the time of a run went, and what went wrong on the way. */
+import { type Cost, toUsd } from '../money.ts';
 import type { CallTimes, RunTimes, StepTimes } from './record.ts';
 import { endOf, type Segment, segmentsOf, type TimeKind, timeKinds } from './segments.ts';
 
@@ -24,6 +25,18 @@ export interface ExplainedCall {
   readonly tries: number;
 }
 
+/** What something cost: money in whole billionths of a USD, `usd` the same for people. */
+export interface ExplainedCost {
+  readonly prompt_tokens: number;
+  readonly cached_tokens: number;
+  readonly completion_tokens: number;
+  readonly usd: number;
+  readonly nano_usd: number;
+  readonly fees_nano_usd: number;
+  /** Null where no server has said. */
+  readonly gpu_seconds: number | null;
+}
+
 /** A run explained. */
 export interface Explanation {
   readonly run_id: string;
@@ -38,6 +51,15 @@ export interface Explanation {
   /** The five that took longest, the longest first. */
   readonly slowest: readonly ExplainedCall[];
   readonly cache: { readonly prompt_tokens: number; readonly cached_tokens: number };
+  /** Each committed step, `at_ms` when it was, and what it cost; null where an earlier release wrote it. */
+  readonly steps: readonly {
+    readonly number: number;
+    readonly kind: string;
+    readonly at_ms: number;
+    readonly cost: ExplainedCost | null;
+  }[];
+  /** What the run has spent: its steps add up to it. */
+  readonly cost: ExplainedCost;
   /** Calls that were made more than once. */
   readonly retries: readonly ExplainedCall[];
   readonly faults: readonly {
@@ -78,12 +100,22 @@ export function explain(run: RunTimes): Explanation {
       prompt_tokens: usages.reduce((sum, { promptTokens }) => sum + promptTokens, 0),
       cached_tokens: usages.reduce((sum, { cachedTokens }) => sum + cachedTokens, 0),
     },
+    steps: run.steps.map(({ kind, committedMs, cost }, index) => {
+      return { number: index + 1, kind, at_ms: committedMs - run.acceptedMs, cost: cost === null ? null : shown(cost) };
+    }),
+    cost: shown(run.spent),
     retries: calls.filter(({ tries }) => tries > 1),
     faults: [...run.faults.map(({ tool, ...fault }) => ({ ...fault, name: tool })), ...modelFaults(run)],
     rebought: { model_calls: run.lost.modelCalls, prompt_tokens: run.lost.promptTokens },
     handovers: run.steps.filter(({ epoch }, i) => epoch !== (run.steps[i - 1]?.epoch ?? 1)).length,
     put_off: run.putOff,
   };
+}
+
+function shown({ promptTokens, cachedTokens, completionTokens, nanoUsd, feesNanoUsd, gpuMs }: Cost): ExplainedCost {
+  const tokens = { prompt_tokens: promptTokens, cached_tokens: cachedTokens, completion_tokens: completionTokens };
+  const money = { usd: toUsd(nanoUsd), nano_usd: nanoUsd, fees_nano_usd: feesNanoUsd };
+  return { ...tokens, ...money, gpu_seconds: gpuMs === undefined ? null : gpuMs / 1000 };
 }
 
 function totals(segments: readonly Segment[]): Record<TimeKind, number> {

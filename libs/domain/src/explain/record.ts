@@ -1,5 +1,6 @@
 /** What the record says of the times of a run. Instants are ms since 1970, by the database's clock. */
 import type { ReplyTimes } from '../conversation.ts';
+import type { Cost } from '../money.ts';
 import type { ModelUsage } from '../usage.ts';
 
 /** One committed step. */
@@ -13,6 +14,8 @@ export interface StepTimes {
   readonly usage: ModelUsage | null;
   /** Of a reply; null where an earlier release wrote it. */
   readonly times: ReplyTimes | null;
+  /** Null where an earlier release wrote it, or nobody worked it out. */
+  readonly cost: Cost | null;
   /** What went wrong with the model, where that ended the run. */
   readonly message: string | null;
 }
@@ -53,6 +56,8 @@ export interface RunTimes {
   readonly steps: readonly StepTimes[];
   readonly calls: readonly CallTimes[];
   readonly faults: readonly CallFault[];
+  /** All that it has spent. */
+  readonly spent: Cost;
   /** How often it found no place at its model and was put off. */
   readonly putOff: number;
   /** Replies that were lost with a worker and bought again, and their estimated prompt tokens. */

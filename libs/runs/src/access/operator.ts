@@ -5,6 +5,7 @@ import { Scaling } from '../scaling/scaling.ts';
 import { Tenants } from '../tenants.ts';
 import { ApiKeys, type KeySettings } from './api-keys.ts';
 import { type AuditHead, verifyAudit } from './audit.ts';
+import { type TenantUsage, usageOfAll } from './usage.ts';
 
 /** What somebody may do who has the database itself: no key is asked for. */
 export interface Operator {
@@ -14,6 +15,8 @@ export interface Operator {
   readonly tenants: Tenants;
   /** What an autoscaler decided, and why. */
   readonly scaling: Scaling;
+  /** What the runs of all tenants have used, by tenant and UTC day; both days included. */
+  usage(from: string, to: string): Promise<TenantUsage[]>;
   /** See {@link verifyAudit}. @throws AuditBroken */
   verifyAudit(tenantId: string, known?: string): Promise<AuditHead>;
   close(): Promise<void>;
@@ -40,6 +43,7 @@ export async function openOperator(databaseUrl: string): Promise<Operator> {
     },
     tenants: new Tenants(database),
     scaling: new Scaling(database),
+    usage: async (from, to) => await usageOfAll(database, from, to),
     verifyAudit: async (tenantId, known) => await verifyAudit(database, tenantId, known),
     close: async () => {
       for (const keys of opened) await keys.close();

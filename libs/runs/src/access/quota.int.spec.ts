@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { acceptanceOf, limitsOf, reportOf, requestOf } from '../../../../test/support/research.ts';
+import { Accounts } from '../accounts.ts';
 import { accept, describeStores } from '../store/stores.contract.ts';
 import { type Quota, QuotaExceeded } from './quota.ts';
-import { usageByDay } from './usage.ts';
+import { usageByDay, usageOfAll } from './usage.ts';
 
 const none: Quota = { concurrent_runs: null, tokens_per_day: null, usd_per_day: null };
 const dawdling = `CREATE FUNCTION argosy.dawdle() RETURNS trigger LANGUAGE plpgsql AS
@@ -113,10 +114,35 @@ describeStores((stores) => {
     await spend('u1', one.runId, 100, 0.5);
     await spend('u1', two.runId, 11, 0.25);
     await post('u2', {});
-    const used = { model_calls: 0, tool_calls: 0, cached_tokens: 0 };
-    const expected = [{ day: today(), runs: 2, ...used, prompt_tokens: 109, completion_tokens: 2, usd: 0.75 }];
+    const used = { model_calls: 0, tool_calls: 0, cached_tokens: 0, fees_nano_usd: 0, gpu_seconds: null };
+    const lost = { lost_model_calls: 2, lost_prompt_tokens: 1_000, lost_nano_usd: 300_000 };
+    const priced = `jsonb_set(request, '{limits,prices}', '{"promptUsd": 0.3}')`;
+    await stores().database.query(
+      `UPDATE argosy.runs SET lost_model_calls = 2, lost_prompt_tokens = 1000, request = ${priced} WHERE run_id = $1`,
+      [one.runId],
+    );
+    const expected = [
+      { day: today(), runs: 2, ...used, prompt_tokens: 109, completion_tokens: 2, usd: 0.75, nano_usd: 75e7, ...lost },
+    ];
     expect(await usageByDay(door('u1'), 'u1', today(), today())).toEqual(expected);
+    const accounts = new Accounts(stores().database);
+    const byRun = async (limit: number, before: string | null = null) =>
+      await accounts.usageOfRuns('u1', { from: today(), to: today(), before, limit });
+    const all = await byRun(10);
+    expect(all).toMatchObject({
+      rows: [
+        { run_id: two.runId, nano_usd: 25e7 },
+        { run_id: one.runId, nano_usd: 5e8, ...lost },
+      ],
+      next: null,
+    });
+    expect(await byRun(1)).toEqual({ rows: all.rows.slice(0, 1), next: two.runId });
     await door('u1').query('DELETE FROM argosy.runs WHERE run_id = $1', [one.runId]);
+    expect(await byRun(10)).toMatchObject({
+      rows: [{ run_id: two.runId }, { run_id: null, runs: 1, nano_usd: 5e8, ...lost }],
+    });
+    const everyone = await usageOfAll(stores().database, today(), today());
+    expect(everyone.filter(({ tenant_id }) => tenant_id === 'u1')).toEqual([{ tenant_id: 'u1', ...expected[0] }]);
     expect(await usageByDay(door('u1'), 'u1', today(), today())).toEqual(expected);
     expect(await usageByDay(door('u1'), 'u1', '2020-01-01', '2020-12-31')).toEqual([]);
     expect(await usageByDay(door('u2'), 'u1', today(), today())).toEqual([]);

@@ -14,6 +14,8 @@ export interface Claim extends Ownership {
   readonly request: ResearchRequest;
   /** Committed events, oldest first. */
   readonly log: readonly ResearchEvent[];
+  /** The first claim, in ms since 1970 by the database's clock. */
+  readonly startedMs: number;
   /** Seconds between the first claim and this one. */
   readonly elapsedSeconds: number;
   readonly cancelRequested: boolean;
@@ -126,6 +128,7 @@ export class Claims {
       ...ownership,
       request: { ...request, limits: fromStart(request.limits, row.started_ms) },
       log: row.last_step === 0 ? [] : await logOrLetGo(this.#database, ownership),
+      startedMs: row.started_ms,
       elapsedSeconds: row.elapsed,
       cancelRequested: row.cancel_requested,
       traceparent: row.traceparent,

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { acceptanceOf, asked, placed, reportOf, searchOf } from '../../../../test/support/research.ts';
+import { usageByRun } from '../access/usage.ts';
 import { type Claim, claim } from './claims.ts';
 import { type Commit, Ledger } from './ledger.ts';
 import { callIdOf } from './log.ts';
 import { accept, describeStores } from './stores.contract.ts';
+import { readTimes } from './times.ts';
 import { getRun, readEvents } from './views.ts';
 import { renewLease } from './workers.ts';
 
@@ -35,7 +37,8 @@ describeStores((stores) => {
     promptTokens: 400,
     cachedTokens: 50,
     completionTokens: 60,
-    usd: 0.125,
+    nanoUsd: 125e6,
+    feesNanoUsd: 0,
   };
   const step = (number: number, text = 'q'): NonNullable<Commit['step']> => ({
     number,
@@ -107,13 +110,49 @@ describeStores((stores) => {
 
     it('leaves usage at the last committed spending', async () => {
       const run = await owned();
-      await ledger.commit(run, { ...stepCommit(1), spent: { ...spending, usd: 1 } });
-      await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, usd: 2 } });
-      await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, usd: 99 } });
+      await ledger.commit(run, { ...stepCommit(1), spent: { ...spending, nanoUsd: 1e9 } });
+      await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, nanoUsd: 2e9 } });
+      await ledger.commit(run, { ...stepCommit(2), spent: { ...spending, nanoUsd: 99e9 } });
       await ledger.commit(run, stepCommit(3));
       expect(await rowOf(run)).toMatchObject({ usd: 2, model_calls: 2 });
       await ledger.commit(run, { ...stepCommit(4), spent: { ...spending, readings: 5 } });
       expect(await rowOf(run)).toMatchObject({ model_calls: 7 });
+    });
+
+    it('keeps what each step cost: together it is what the run has spent, to the last billionth', async () => {
+      const run = await owned();
+      const costs = [
+        [333_333_333, 1],
+        [1, 0],
+        [7_000_000_000_001, 3],
+      ].map(([nanoUsd = 0, feesNanoUsd = 0], i) => {
+        return { promptTokens: 100 + i, cachedTokens: i, completionTokens: 1, nanoUsd, feesNanoUsd, gpuMs: 1_500 };
+      });
+      let spent = { ...spending, nanoUsd: 0, feesNanoUsd: 0, gpuMs: 0 };
+      for (const [i, cost] of costs.entries()) {
+        const { nanoUsd, feesNanoUsd, gpuMs } = cost;
+        spent = {
+          ...spent,
+          nanoUsd: spent.nanoUsd + nanoUsd,
+          feesNanoUsd: spent.feesNanoUsd + feesNanoUsd,
+          gpuMs: spent.gpuMs + gpuMs,
+        };
+        await ledger.commit(run, { step: { ...step(i + 1), cost }, events: [], spent });
+      }
+      await ledger.commit(run, { step: step(4), events: [] });
+      const { steps = [], spent: all } = (await readTimes(database(), run.tenantId, run.runId)) ?? {};
+      expect(steps.map(({ cost }) => cost)).toEqual([...costs, null]);
+      expect(all).toMatchObject({ nanoUsd: 7_000_333_333_335, feesNanoUsd: 4, gpuMs: 4_500 });
+      const day = new Date().toISOString().slice(0, 10);
+      const page = { from: '2020-01-01', to: day, before: null, limit: 100 };
+      const billed = (await usageByRun(database(), run.tenantId, page)).find((one) => one.run_id === run.runId);
+      expect(billed).toMatchObject({
+        runs: 1,
+        nano_usd: 7_000_333_333_335,
+        fees_nano_usd: 4,
+        gpu_seconds: 4.5,
+        usd: 7000.333333335,
+      });
     });
 
     it('tells its owner that cancelling was asked for', async () => {
@@ -212,7 +251,7 @@ describeStores((stores) => {
   describe('commits that the database refuses', () => {
     it('fail alone, while everything beside them is kept', async () => {
       const runs = await Promise.all(Array.from({ length: 6 }, owned));
-      const spoiled = { ...stepCommit(1), spent: { ...spending, usd: Number.NaN } };
+      const spoiled = { ...stepCommit(1), spent: { ...spending, nanoUsd: Number.NaN } };
       const poisoned = { ...stepCommit(1), events: [{ type: 'run.failed', data: undefined }] } as unknown as Commit;
       const commits = [stepCommit(1), stepCommit(1), spoiled, stepCommit(1), poisoned, stepCommit(1)];
       const settled = await Promise.allSettled(runs.map((run, i) => ledger.commit(run, commits[i] ?? spoiled)));

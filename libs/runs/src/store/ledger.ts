@@ -1,4 +1,4 @@
-import type { PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#domain';
+import type { Cost, PlacedCall, Report, ResearchEvent, RunEvent, Spending } from '#domain';
 import { eventSchemaVersion } from '#domain';
 import { commitBatch, commitDuration, refusedCommits, runDuration, runsEnded, stepsCommitted } from '../instruments.ts';
 import { Batching } from './batching.ts';
@@ -22,6 +22,8 @@ export interface Commit {
     readonly event: ResearchEvent;
     /** For `tools-returned`: the calls that are answered, in order. */
     readonly answered: readonly PlacedCall[];
+    /** What it adds to what the run has spent; absent: nobody has worked it out. */
+    readonly cost?: Cost;
   };
   readonly events: readonly RunEvent[];
   /** Calls whose intent is recorded now, before they start. */
@@ -128,6 +130,7 @@ function toRecord({ owner, commit }: Entry, ord: number): Record<string, unknown
     epoch,
     step_no: step?.number,
     step: step === undefined ? undefined : toPayload(runId, step.event, step.answered),
+    cost: step?.cost,
     events,
     calls: intents.map((call) => ({ ...call, call_id: callIdOf(runId, call) })),
     usage: spent,
@@ -152,7 +155,7 @@ const commitSql = `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::json) AS i (
     ord integer, tenant_id text, run_id text, worker_id text, epoch integer, step_no integer, step jsonb,
-    events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text,
+    cost jsonb, events jsonb, calls jsonb, usage jsonb, asked integer, trace text, state text, lost boolean, fault text,
     after_ms integer, report jsonb)
   ORDER BY tenant_id, run_id
 ), held AS MATERIALIZED (
@@ -165,8 +168,13 @@ WITH input AS MATERIALIZED (
     FOR NO KEY UPDATE
   ) r
 ), new_steps AS (
-  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, trace_id, span_id)
-  SELECT tenant_id, run_id, step_no, epoch, $2, step, split_part(trace, '-', 2), split_part(trace, '-', 3) FROM held WHERE step_no IS NOT NULL
+  INSERT INTO argosy.steps (tenant_id, run_id, step_no, epoch, schema_version, payload, trace_id, span_id,
+    prompt_tokens, cached_tokens, completion_tokens, nano_usd, fees_nano_usd, gpu_ms)
+  SELECT h.tenant_id, h.run_id, h.step_no, h.epoch, $2, h.step, split_part(h.trace, '-', 2), split_part(h.trace, '-', 3),
+    c."promptTokens", c."cachedTokens", c."completionTokens", c."nanoUsd", c."feesNanoUsd", c."gpuMs"
+  FROM held h LEFT JOIN LATERAL jsonb_to_record(h.cost) AS c ("promptTokens" bigint, "cachedTokens" bigint,
+    "completionTokens" bigint, "nanoUsd" bigint, "feesNanoUsd" bigint, "gpuMs" bigint) ON true
+  WHERE h.step_no IS NOT NULL
 ), new_events AS (
   INSERT INTO argosy.events (tenant_id, run_id, seq, type, schema_version, data)
   SELECT h.tenant_id, h.run_id, h.last_seq + e.place, e.event ->> 'type', $2, e.event -> 'data'
@@ -192,7 +200,9 @@ UPDATE argosy.runs r SET
   prompt_tokens = CASE WHEN h.usage IS NULL THEN r.prompt_tokens ELSE (h.usage ->> 'promptTokens')::bigint END,
   cached_tokens = CASE WHEN h.usage IS NULL THEN r.cached_tokens ELSE (h.usage ->> 'cachedTokens')::bigint END,
   completion_tokens = CASE WHEN h.usage IS NULL THEN r.completion_tokens ELSE (h.usage ->> 'completionTokens')::bigint END,
-  usd = CASE WHEN h.usage IS NULL THEN r.usd ELSE (h.usage ->> 'usd')::float8 END,
+  usd = CASE WHEN h.usage IS NULL THEN r.usd ELSE (h.usage ->> 'nanoUsd')::bigint / 1e9::float8 END,
+  fees_nano_usd = CASE WHEN h.usage IS NULL THEN r.fees_nano_usd ELSE (h.usage ->> 'feesNanoUsd')::bigint END,
+  gpu_ms = CASE WHEN h.usage IS NULL THEN r.gpu_ms ELSE (h.usage ->> 'gpuMs')::bigint END,
   lost_model_calls = r.lost_model_calls + (h.lost_tokens IS NOT NULL)::int,
   lost_prompt_tokens = r.lost_prompt_tokens + coalesce(h.lost_tokens, 0),
   worker_id = CASE WHEN h.state IS NULL THEN r.worker_id END,

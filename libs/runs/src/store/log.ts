@@ -7,7 +7,7 @@ import { storedJson } from './json.ts';
 /** A step as it is stored: observations are left in their tool-call rows and only named. */
 export type StepPayload =
   | Exclude<ResearchEvent, { kind: 'tools-returned' }>
-  | { readonly kind: 'tools-returned'; readonly calls: readonly StoredCall[] };
+  | { readonly kind: 'tools-returned'; readonly calls: readonly StoredCall[]; readonly at?: string };
 
 /** `late`: its result, which may have come since, is not that of the step. */
 type StoredCall = ToolCall & { readonly callId: string; readonly late?: true };
@@ -36,6 +36,7 @@ export function toPayload(runId: string, event: ResearchEvent, calls: readonly P
   const late = (index: number) => (event.outcomes[index]?.late ? { late: true as const } : {});
   return {
     kind: 'tools-returned',
+    ...(event.at === undefined ? {} : { at: event.at }),
     calls: calls.map((call, index) => {
       return { tool: call.tool, args: call.args, callId: callIdOf(runId, call), ...late(index) };
     }),
@@ -61,5 +62,5 @@ export function fromPayload(
     if (observation === undefined) throw new LogUnreadable(`The result of tool call ${callId} is missing.`);
     return { call: { tool, args }, observation };
   });
-  return { kind: 'tools-returned', outcomes };
+  return { kind: 'tools-returned', outcomes, ...(payload.at === undefined ? {} : { at: payload.at }) };
 }
