@@ -208,7 +208,7 @@ export class Generator {
 
   async #step(parts: readonly Part<Job>[]): Promise<void> {
     const batch = parts.map(({ task, pages, position, count }) => {
-      return { pages, position, tokens: task.tokens.slice(position, position + count) };
+      return { pages, position, tokens: task.tokens.slice(position, position + count), of: task.request };
     });
     const unwanted = whenAllEnd(parts.map(({ task }) => task));
     try {

@@ -28,6 +28,8 @@ export interface BatchPart {
   readonly pages: readonly number[];
   readonly position: number;
   readonly tokens: readonly number[];
+  /** Who asked for it: of no meaning to the model, for whoever stands between. */
+  readonly of?: object;
 }
 
 /** What a layer computed, for tests and tools. */

@@ -15,12 +15,13 @@ import {
   type Routing,
   TooFewSlots,
 } from '#moe';
-import type { Logger } from '#platform';
+import { isInSpan, type Logger } from '#platform';
 import type { ExpertStore } from '../shard/resident-experts.ts';
 import { type AnsweredTokens, LayerRun, type LayerRunSettings } from './layer-run.ts';
 import { type Member, Members } from './members.ts';
 import { Plans } from './plans.ts';
 import type { Shard } from './shard.ts';
+import { tellsShards } from './shard-spans.ts';
 
 /** `patienceMs` is the longest wait of a layer for experts that no living shard holds or that do not answer. */
 export interface GroupSettings extends LayerRunSettings {
@@ -137,6 +138,7 @@ export class ExpertGroup implements Experts {
     const tokenBytes = hidden * 4 * Math.max(1, routing.topK / 8);
     const blockTokens = Math.max(1, Math.floor(this.#settings.blockBytes / tokenBytes));
     const out = new Float32Array(x.length);
+    const isTraced = isInSpan() && tellsShards(index, this.#layers.length);
     const blocks: Promise<void>[] = [];
     for (let from = 0; from < routing.tokens; from += blockTokens) {
       const tokens = Math.min(blockTokens, routing.tokens - from);
@@ -144,7 +146,7 @@ export class ExpertGroup implements Experts {
       const pairs = groupByExpert(blockOf(routing, from, tokens), experts);
       this.#note(index, pairs);
       blocks.push(
-        this.#run.run({ index, layer, x: own, hidden, pairs }, signal).then((parts) => {
+        this.#run.run({ index, layer, x: own, hidden, pairs, isTraced }, signal).then((parts) => {
           out.set(combine(this.#settings.mode, pairs, parts, { tokens, hidden }), from * hidden);
         }),
       );

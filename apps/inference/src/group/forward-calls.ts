@@ -109,10 +109,22 @@ export class ForwardCalls {
   }
 
   #send(waiting: Omit<Waiting, 'sent'>): void {
-    const { planEpoch, layer, slice, x, mode, format } = waiting.call;
+    const { planEpoch, layer, slice, x, mode, format, traceparent = '' } = waiting.call;
     const seq = this.#nextSeq++;
     const { experts, offsets, tokens, weights, rows } = slice;
-    const batch = { seq, planEpoch, layer, format, mode, experts, offsets, tokens, weights, rows: rows.length };
+    const batch = {
+      seq,
+      planEpoch,
+      layer,
+      format,
+      mode,
+      experts,
+      offsets,
+      tokens,
+      weights,
+      rows: rows.length,
+      traceparent,
+    };
     const encoded = encodeBatch({ ...batch, x: encodeRows(x, format) });
     this.#waiting.set(seq, { ...waiting, sent: { atMs: performance.now(), bytes: encoded.length } });
     this.#inFlightBytes += waiting.bytes;

@@ -13,6 +13,7 @@ import { AnswerTimes } from './answer-times.ts';
 import type { Members } from './members.ts';
 import type { Plan, Plans } from './plans.ts';
 import { ShardLost } from './shard.ts';
+import { askShard } from './shard-spans.ts';
 import { SlowShards } from './slow-shards.ts';
 
 /** Some tokens of one layer and where they are to go. */
@@ -24,6 +25,8 @@ export interface LayerWork {
   readonly x: Float32Array;
   readonly hidden: number;
   readonly pairs: ExpertPairs;
+  /** Whether what is asked of the shards is told to whoever traces the step. */
+  readonly isTraced: boolean;
 }
 
 export interface LayerRunSettings {
@@ -213,7 +216,7 @@ export class LayerRun {
     work.open += 1;
     this.#outstanding.set(shard, (this.#outstanding.get(shard) ?? 0) + pairs.length);
     try {
-      const y = await this.#plans.during(plan, () => member.shard.forward(call, work.signal));
+      const y = await this.#plans.during(plan, () => askShard(member.shard, call, work));
       this.#times.note(pairs.length, performance.now() - startedAt);
       this.#count(shard, work.layer, slice);
       return [{ shard, slice, y }];

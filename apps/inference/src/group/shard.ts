@@ -10,6 +10,8 @@ export interface ShardCall {
   readonly x: Float32Array;
   readonly mode: CombineMode;
   readonly format: WireFormat;
+  /** The span that asks, as W3C `traceparent`, where the step is traced. */
+  readonly traceparent?: string;
 }
 
 /** Experts to be made resident, with what their weights must hash to. */

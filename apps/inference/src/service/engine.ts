@@ -14,6 +14,7 @@ import {
 } from '#moe';
 import type { Tokenizer } from '#tokens';
 import { fingerprintsOf } from './fingerprints.ts';
+import { traceSteps } from './generation-spans.ts';
 
 /** A request with the message that it came as, for who generates elsewhere: what the message leaves open, it leaves open. */
 export interface ReplyRequest extends GenerationRequest {
@@ -88,7 +89,7 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
   const fingerprints = await fingerprintsOf(checkpoint.folder);
   const bytesOf = (id: number) => (endIds.has(id) ? nothing : tokenizer.bytesOf(id));
   const speech = { model: fingerprints.checkpointSha256, bytesOf, endIds, contextTokens };
-  const generator = new Generator(model, speech, limits, now);
+  const generator = new Generator(traceSteps(model, now), speech, limits, now);
   const facts = group ?? alone;
   return {
     generator,

@@ -1,10 +1,11 @@
 import { status } from '@grpc/grpc-js';
 import type { inference } from '#contracts/rpc';
 import { type Finished, opensReasoning } from '#moe';
-import type { Logger } from '#platform';
+import { type LogFields, type Logger, type OpenSpan, traceIdOf } from '#platform';
 import { statusOf } from '../transport/status.ts';
 import type { Engine } from './engine.ts';
 import { AlreadyRunning, GoingAway } from './faults.ts';
+import { spanOfRequest } from './generation-spans.ts';
 import { failed, replyMeter } from './instruments.ts';
 import { promptOf } from './prompt.ts';
 import { responseOf } from './replies.ts';
@@ -14,6 +15,8 @@ import { askedOf } from './requests.ts';
 const mostMs = 24 * 3_600_000;
 /** Of the context, what a session is taken to need that does not say. */
 const usualShareOfContext = 0.75;
+
+type Request = inference.GenerateRequest;
 
 /** The Generate calls under way, by their ids. */
 export class GenerateCalls {
@@ -53,10 +56,10 @@ export class GenerateCalls {
 
   /**
    * The messages of one reply.
-   * @param left fires when the caller leaves
+   * @param left fires when the caller leaves @param span of the reply
    * @throws while iterating, whatever the call is to fail with
    */
-  async *generate(request: inference.GenerateRequest, left: AbortSignal): AsyncGenerator<inference.GenerateResponse> {
+  async *generate(request: Request, left: AbortSignal, span: OpenSpan): AsyncGenerator<inference.GenerateResponse> {
     const { generator, guides, tokenizer, defaults, vocabulary, now } = this.#engine;
     const asked = askedOf(request, defaults(), vocabulary);
     if (this.#running.has(asked.requestId)) throw new AlreadyRunning(asked.requestId);
@@ -78,16 +81,16 @@ export class GenerateCalls {
       const sessionTokens = asked.sessionTokens ?? Math.floor(generator.contextTokens * usualShareOfContext);
       let seq = 0;
       const measure = replyMeter();
-      const reply = { ...asked, sessionTokens, prompt, guide, ...signals, message: request };
+      const reply = spanOfRequest({ ...asked, sessionTokens, prompt, guide, ...signals, message: request }, span);
       for await (const event of generator.generate(reply)) {
         measure(event, now() - since);
-        if (event.kind === 'finished') this.#note(asked.requestId, event, now() - since);
+        if (event.kind === 'finished') this.#note(idsOf(request, span), event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();
         yield responseOf(event, seq++);
       }
     } catch (error) {
-      this.#noteFailure(asked.requestId, error);
+      this.#noteFailure(idsOf(request, span), error);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -96,15 +99,19 @@ export class GenerateCalls {
     }
   }
 
-  #note(requestId: string, finished: Finished, ms: number): void {
-    this.#logger.log('info', 'generated', { requestId, ...finished, ms: Math.round(ms) });
+  #note(ids: LogFields, finished: Finished, ms: number): void {
+    this.#logger.log('info', 'generated', { ...ids, ...finished, ms: Math.round(ms) });
   }
 
-  #noteFailure(requestId: string, error: unknown): void {
+  #noteFailure(ids: LogFields, error: unknown): void {
     failed(error);
     const { code, details } = statusOf(error);
     const bug = code === status.INTERNAL && error instanceof Error ? { stack: error.stack } : {};
     const level = code === status.INTERNAL ? 'error' : 'info';
-    this.#logger.log(level, 'not generated', { requestId, status: status[code], message: details, ...bug });
+    this.#logger.log(level, 'not generated', { ...ids, status: status[code], message: details, ...bug });
   }
+}
+
+function idsOf({ requestId }: Request, { traceparent }: OpenSpan): LogFields {
+  return traceparent === undefined ? { requestId } : { requestId, trace_id: traceIdOf(traceparent) };
 }

@@ -1,12 +1,13 @@
 /** The edge of a group: `InferenceService` over an engine. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
+import type { Metadata, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import type { inference } from '#contracts/rpc';
 import { InvalidInput } from '#errors';
 import type { Logger } from '#platform';
 import { statusOf } from '../transport/status.ts';
 import type { Engine } from './engine.ts';
 import { GenerateCalls } from './generate-calls.ts';
+import { inReplySpan } from './generation-spans.ts';
 import { stating } from './instruments.ts';
 import { promptOf } from './prompt.ts';
 import { sessionKey } from './requests.ts';
@@ -39,7 +40,9 @@ export class InferenceService {
   get handlers(): inference.InferenceServiceServer {
     const { generator, info } = this.#engine;
     return {
-      generate: stream((request, left) => this.#calls.generate(request, left)),
+      generate: stream((request, left, metadata) =>
+        inReplySpan(request, metadata, (span) => this.#calls.generate(request, left, span)),
+      ),
       countTokens: unary(async ({ prompt }) => ({ tokens: await this.#count(prompt) })),
       abort: unary(async ({ requestId }) => ({ found: this.#calls.abort(requestId) })),
       getInfo: unary(async () => ({ ...info, draining: generator.draining })),
@@ -105,9 +108,9 @@ function unary<Q, A>(reply: (request: Q) => Promise<A>) {
   };
 }
 
-function stream<Q, A>(messages: (request: Q, left: AbortSignal) => AsyncIterable<A>) {
+function stream<Q, A>(messages: (request: Q, left: AbortSignal, metadata: Metadata) => AsyncIterable<A>) {
   return (call: ServerWritableStream<Q, A>): void => {
     const left = leavingOf(call);
-    void answer(call, messages(call.request, left), left);
+    void answer(call, messages(call.request, left, call.metadata), left);
   };
 }

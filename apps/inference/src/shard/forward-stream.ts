@@ -1,6 +1,7 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { InvalidInput } from '#errors';
 import { decodeRows, encodeRows, wireBytes } from '#moe';
+import { inSpan, spanKeys } from '#platform';
 import { decodeBatch, encodeRowsOf, type ForwardBatch } from '../transport/forward-message.ts';
 import { malformed } from '../transport/malformed.ts';
 import { statusOf } from '../transport/status.ts';
@@ -26,7 +27,7 @@ export function answerForward(call: Stream, experts: ResidentExperts, count: (by
   };
   const answer = async (bytes: Buffer): Promise<void> => {
     try {
-      const rows = await answerTo(bytes, experts);
+      const rows = await traced(batchOf(bytes), async (batch) => await answerTo(batch, experts));
       if (!over && !call.write(rows)) await drained(call);
     } catch (error) {
       if (!over) call.emit('error', statusOf(error));
@@ -55,9 +56,16 @@ export function answerForward(call: Stream, experts: ResidentExperts, count: (by
   }
 }
 
-async function answerTo(bytes: Buffer, experts: ResidentExperts): Promise<Buffer> {
+/** In a span where the coordinator traces its step. */
+async function traced(batch: ForwardBatch, work: (batch: ForwardBatch) => Promise<Buffer>): Promise<Buffer> {
+  const { traceparent, layer, rows, experts } = batch;
+  if (traceparent === '') return await work(batch);
+  const fields = { [spanKeys.layer]: layer, [spanKeys.rows]: rows, [spanKeys.experts]: experts.length };
+  return await inSpan('forward', { under: traceparent, kind: 'server', fields }, async () => await work(batch));
+}
+
+async function answerTo(batch: ForwardBatch, experts: ResidentExperts): Promise<Buffer> {
   const startedAt = performance.now();
-  const batch = batchOf(bytes);
   const y = encodeRows(await experts.run({ ...batch, x: xOf(batch) }), batch.format);
   const computeMs = performance.now() - startedAt;
   computed(computeMs);

@@ -78,6 +78,7 @@ function request(changes: Partial<expert.ForwardRequest> = {}): expert.ForwardRe
     expertIds: [1, 3],
     offsets: [0, 1, 3],
     tokenIndices: [1, 0, 1],
+    traceparent: '',
     weights: [0.5, 1, 0.25],
     combineMode: expert.CombineMode.COMBINE_MODE_DETERMINISTIC,
     ...changes,

@@ -33,6 +33,7 @@ const batches: fc.Arbitrary<ForwardBatch> = fc.record({
   tokens: indices,
   weights: fc.array(fc.float({ noNaN: true }), { maxLength: 40 }).map((values) => Float32Array.from(values)),
   mode: fc.constantFrom('deterministic' as const, 'reduced' as const),
+  traceparent: fc.constantFrom('', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'),
 });
 
 const results: fc.Arbitrary<ForwardRows> = fc.record({
@@ -57,6 +58,7 @@ const generatedBatch = (batch: ForwardBatch): expert.ForwardRequest => ({
   tokenIndices: [...batch.tokens],
   weights: [...batch.weights],
   combineMode: modes[batch.mode],
+  traceparent: batch.traceparent,
 });
 
 const generatedRows = (rows: ForwardRows): expert.ForwardResponse => ({

@@ -19,6 +19,8 @@ export interface ForwardBatch {
   readonly tokens: Uint32Array;
   readonly weights: Float32Array;
   readonly mode: CombineMode;
+  /** W3C: the span that asks; empty for none. */
+  readonly traceparent: string;
 }
 
 /** A `ForwardResponse`. */
@@ -38,8 +40,10 @@ const modes = {
   reduced: expert.CombineMode.COMBINE_MODE_REDUCED,
 } as const;
 
-/** More than the small fields of a message can take. */
-const smallFields = 128;
+const noBytes = new Uint8Array();
+
+/** More than the small fields of a message can take, `traceparent` included. */
+const smallFields = 192;
 /** A varint below 2^32 takes at most this many bytes. */
 const wideVarint = 5;
 
@@ -59,6 +63,7 @@ export function encodeBatch(batch: ForwardBatch): Buffer {
     .packed(9, tokens)
     .floats(10, weights)
     .uint(11, modes[batch.mode])
+    .bytes(12, batch.traceparent === '' ? noBytes : Buffer.from(batch.traceparent))
     .finish();
 }
 
@@ -78,7 +83,6 @@ export function encodeRowsOf(rows: ForwardRows): Buffer {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-const noBytes = new Uint8Array();
 const noIndices = new Uint32Array();
 
 /**
@@ -88,7 +92,7 @@ const noIndices = new Uint32Array();
  */
 export function decodeBatch(bytes: Uint8Array): ForwardBatch {
   const reader = new MessageReader(bytes, 'ForwardRequest');
-  const none = { seq: 0, planEpoch: 0, layer: 0, rows: 0, x: noBytes, weights: new Float32Array() };
+  const none = { seq: 0, planEpoch: 0, layer: 0, rows: 0, x: noBytes, weights: new Float32Array(), traceparent: '' };
   const found: Mutable<Omit<ForwardBatch, 'format' | 'mode'>> = {
     ...none,
     experts: noIndices,
@@ -109,6 +113,7 @@ export function decodeBatch(bytes: Uint8Array): ForwardBatch {
     else if (field === 9) found.tokens = reader.packed(found.tokens);
     else if (field === 10) found.weights = reader.floats(found.weights);
     else if (field === 11) mode = reader.uint();
+    else if (field === 12) found.traceparent = Buffer.from(reader.bytes()).toString('latin1');
     else reader.skip();
   }
   return {

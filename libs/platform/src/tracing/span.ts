@@ -36,6 +36,8 @@ export interface OpenSpan {
   readonly traceparent: string | undefined;
   /** Whether anybody may ever see what is said of it. */
   readonly isRecorded: boolean;
+  /** Whether it is sent whatever becomes of it, and so what others begin under it. */
+  readonly isSampled: boolean;
   set(fields: SpanFields): void;
   /** For a tenant that wants it: JSON of what was asked or answered, cut at 32,000 characters. */
   show(what: keyof typeof genAiContent, content: unknown): void;
@@ -76,6 +78,11 @@ export async function inSpan<T>(name: SpanName, start: SpanStart, work: (span: O
   } finally {
     span.end();
   }
+}
+
+/** Whether what begins here is under a span that is recorded. */
+export function isInSpan(): boolean {
+  return tracer !== null && trace.getActiveSpan()?.isRecording() === true;
 }
 
 /** Says what was thrown by its code: its message may hold what a span must not. What was stopped has not failed. */
@@ -135,6 +142,10 @@ class RecordedSpan implements OpenSpan {
     return this.#span.isRecording();
   }
 
+  get isSampled(): boolean {
+    return (this.#span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0;
+  }
+
   set(fields: SpanFields): void {
     this.#span.setAttributes(attributesOf(fields));
   }
@@ -160,6 +171,7 @@ class RecordedSpan implements OpenSpan {
 /** Only ever a name: of somebody else's trace, or of one that nobody sees. */
 class UnrecordedSpan implements OpenSpan {
   readonly isRecorded = false;
+  readonly isSampled = false;
   readonly traceparent: string | undefined;
 
   constructor({ under, links: [first] = [] }: SpanStart) {

@@ -122,6 +122,8 @@ export interface ForwardRequest {
   /** [pairs] */
   weights: number[];
   combineMode: CombineMode;
+  /** W3C: the span that asks, in steps that are traced; else empty */
+  traceparent: string;
 }
 
 /** What the experts gave, already multiplied by the mixing weights. */
@@ -635,6 +637,7 @@ function createBaseForwardRequest(): ForwardRequest {
     tokenIndices: [],
     weights: [],
     combineMode: 0,
+    traceparent: "",
   };
 }
 
@@ -688,6 +691,9 @@ export const ForwardRequest: MessageFns<ForwardRequest> = {
     }
     if (message.combineMode !== 0) {
       writer.uint32(88).int32(message.combineMode);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(98).string(message.traceparent);
     }
     return writer;
   },
@@ -833,6 +839,14 @@ export const ForwardRequest: MessageFns<ForwardRequest> = {
             message.combineMode = reader.int32() as any;
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -861,6 +875,7 @@ export const ForwardRequest: MessageFns<ForwardRequest> = {
     message.tokenIndices = object.tokenIndices?.map((e) => e) || [];
     message.weights = object.weights?.map((e) => e) || [];
     message.combineMode = object.combineMode ?? 0;
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
