@@ -2,8 +2,12 @@
 
 const by = 'sum by (namespace)';
 
-/** The share of `bad` among `all`, above which it is too much; `all` may be nothing. */
-const share = (bad, all, most) => `${by} (rate(${bad}[5m])) / ${by} (rate(${all}[5m])) > ${most}`;
+/** The share of `bad`, of which there may be none yet, among `all`, above which it is too much. */
+function share(bad, all, most) {
+  const whole = `${by} (rate(${all}[5m]))`;
+  return `(${by} (rate(${bad}[5m])) or 0 * ${whole}) / ${whole} > ${most}`;
+}
+
 const rise = (series, span, most) => `${by} (increase(${series}[${span}])) > ${most}`;
 
 const critical = 'critical';

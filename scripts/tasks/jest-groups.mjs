@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { providePrometheus } from '../servers/prometheus.mjs';
 import { build, buildReady } from '../setup/build.mjs';
 import { runChild } from '../setup/child.mjs';
 import { buildConsole, consoleReady } from '../setup/console.mjs';
@@ -22,7 +23,7 @@ const groups = {
   // Jest leaves one core to whoever watches; these wait for stores and processes most of the time.
   integration: { prepare: [], args: ['--maxWorkers=2'] },
   chaos: { prepare: [buildDist], args: ['--maxWorkers=2'] },
-  e2e: { prepare: [buildDist, buildSite], args: ['--maxWorkers=2'] },
+  e2e: { prepare: [buildDist, buildSite, providePrometheus], args: ['--maxWorkers=2'] },
   kubernetes: { prepare: [], args: ['--runInBand'] },
 };
 
