@@ -100,7 +100,7 @@ withHelm(`the chart${reason}`, () => {
         ({ kind, metadata }) => kind === 'Deployment' && scaled.some((hpa) => hpa.metadata.name === metadata.name),
       )
       .map(({ spec }) => spec?.['replicas']);
-    expect(replicas).toEqual([undefined, undefined]);
+    expect(replicas).toEqual([undefined, undefined, undefined]);
   });
 
   it("tells Argosy's own autoscaler pools that it takes, of Deployments whose number nobody else says", () => {
@@ -109,13 +109,42 @@ withHelm(`the chart${reason}`, () => {
     const { pools, budgets } = parsePools(text.join());
     expect(pools).toMatchObject([
       { deployment: 'argosy-agent-worker', role: 'agent-worker', policy: { slots: 50, min: 2, max: 40 } },
+      { deployment: 'argosy-tool-browser', kinds: ['browser'], policy: { slots: 4, min: 1, max: 10 } },
+      { deployment: 'argosy-tool-visit', kinds: ['visit'], policy: { slots: 8, min: 2, max: 30 } },
     ]);
     expect(budgets.moneyPerDay).toBe(30);
     const deployments = objects.filter(({ kind }) => kind === 'Deployment');
     const scaled = deployments.filter(({ metadata }) => pools.some(({ deployment }) => deployment === metadata.name));
-    expect(scaled.map(({ spec }) => spec?.['replicas'])).toEqual([undefined]);
+    expect(scaled.map(({ spec }) => spec?.['replicas'])).toEqual([undefined, undefined, undefined]);
     const withTokens = deployments.filter((one) => podOf(one)?.spec['automountServiceAccountToken'] === true);
     expect(withTokens.map(({ metadata }) => metadata.name)).toEqual(['argosy-autoscaler']);
+  });
+
+  it('gives each pool of tool workers what its calls need, and nothing else', () => {
+    const keys = ['ARGOSY_TOOLS', 'ARGOSY_BROWSER', 'ARGOSY_MODEL', 'ARGOSY_SEARCH_PROVIDERS', 'ARGOSY_BRAVE_API_KEY'];
+    const pools = manifests('production').flatMap((object) => {
+      const pool = /^argosy-tool-(\w+)$/.exec(object.metadata.name)?.[1];
+      const [container] = object.kind === 'Deployment' ? (podOf(object)?.spec.containers ?? []) : [];
+      if (pool === undefined || container === undefined) return [];
+      const names = (container.env ?? []).map(({ name }) => name);
+      const { ARGOSY_TOOLS: tools, ARGOSY_BROWSER: browser } = environmentOf(container);
+      return [[pool, tools, browser, keys.slice(2).filter((key) => names.includes(key))]];
+    });
+    expect(pools).toEqual([
+      ['browser', 'browser', '/usr/bin/chromium', ['ARGOSY_MODEL']],
+      ['scholar', 'scholar', 'off', ['ARGOSY_SEARCH_PROVIDERS', 'ARGOSY_BRAVE_API_KEY']],
+      ['search', 'search', 'off', ['ARGOSY_SEARCH_PROVIDERS', 'ARGOSY_BRAVE_API_KEY']],
+      ['visit', 'visit', 'workers', ['ARGOSY_MODEL']],
+    ]);
+  });
+
+  it('has no pool for works where no provider knows any, and no browser to hand over to where none is', () => {
+    const set = ['search.providers="mediawiki"', 'toolWorkers.pools.browser.enabled=false'];
+    const objects = objectsOf({ files: [valuesOf('gpu-a100-2')], set }).filter(({ kind }) => kind === 'Deployment');
+    const pools = objects.filter(({ metadata }) => metadata.name.includes('-tool-'));
+    expect(pools.map(({ metadata }) => metadata.name)).toEqual(['argosy-tool-search', 'argosy-tool-visit']);
+    const browsers = pools.map((pool) => podOf(pool)?.spec.containers[0]).map((one) => one && environmentOf(one));
+    expect(browsers.map((env) => env?.['ARGOSY_BROWSER'])).toEqual(['off', 'off']);
   });
 });
 
@@ -168,17 +197,55 @@ const bad: readonly [string, Render, RegExp][] = [
     /autoscaler\.apiServer\.peers is required/,
   ],
   [
-    'two scalers of tool workers',
-    { files: production, set: ['autoscaler.toolWorker.enabled=true'] },
-    /toolWorker\.enabled and toolWorkers\.defaults\.autoscaling\.enabled are both set/,
+    'two scalers of a pool of tool workers',
+    { files: production, set: ['autoscaler.toolWorkers.search={"min":1,"max":2}'] },
+    /autoscaler\.toolWorkers\.search and toolWorkers\.pools\.search\.autoscaling\.enabled .* are both set/,
   ],
   [
-    'an autoscaler over two pools of tool workers',
+    'two pools sized by calls of one kind',
     {
       files: production,
-      set: ['autoscaler.toolWorker.enabled=true', 'toolWorkers.pools.more={"enabled":true,"browser":false}'],
+      set: [
+        'autoscaler.toolWorkers.more={"min":1,"max":2}',
+        'toolWorkers.pools.more={"enabled":true,"kinds":["scholar","visit"]}',
+      ],
     },
-    /autoscaler\.toolWorker\.enabled needs one pool/,
+    /autoscaler\.toolWorkers\.visit takes calls of the kind visit, by which another pool/,
+  ],
+  [
+    'a scaled pool that is not there',
+    { files: production, set: ['autoscaler.toolWorkers.visits={"min":1,"max":2}'] },
+    /autoscaler\.toolWorkers\.visits names no pool: toolWorkers\.pools\.visits is not there/,
+  ],
+  [
+    'a pool of tool workers whose least is above its most',
+    { files: production, set: ['autoscaler.toolWorkers.visit.min=31'] },
+    /autoscaler\.toolWorkers\.visit\.min is above max/,
+  ],
+  [
+    'a browser without its image',
+    { files: production, set: ['toolWorkers.pools.browser.browser=false'] },
+    /toolWorkers\.pools\.browser\.kinds has browser: set toolWorkers\.pools\.browser\.browser/,
+  ],
+  [
+    'calls that nobody takes',
+    { files: production, set: ['toolWorkers.pools.search.enabled=false'] },
+    /no enabled pool of toolWorkers\.pools takes calls of the kind search/,
+  ],
+  [
+    'a kind of call that there is not',
+    { files: production, set: ['toolWorkers.pools.search.kinds=["python"]'] },
+    /toolWorkers\.pools\.search\.kinds/,
+  ],
+  [
+    'a tool that there is not',
+    { files: production, set: ['toolWorkers.pools.python.enabled=true'] },
+    /toolWorkers\.pools\.python\.enabled: there is no such tool/,
+  ],
+  [
+    'keys of tenants that nobody can keep',
+    { files: laptop, set: ['search.ownKeys=["brave"]'] },
+    /search\.ownKeys needs tenantSecrets\.existingSecret/,
   ],
   [
     'a pool whose least is above its most',

@@ -117,7 +117,7 @@ withHelm(`in the release of a laptop${reason}`, () => {
 withHelm(`in other releases${reason}`, () => {
   it('opens the inference groups to those who ask models, and a group to itself', () => {
     const release = new Release('air-gapped');
-    expect(release.reachedBy('group-0', 50051).sort()).toEqual(['agent-worker', 'tool-web']);
+    expect(release.reachedBy('group-0', 50051).sort()).toEqual(['agent-worker', 'tool-browser', 'tool-visit']);
     expect(release.reachedBy('group-0', 50052)).toEqual([]);
     expect(release.may(release.pod('group-0'), release.pod('group-0'), 50052)).toBe(true);
     expect(release.reach('group-0', 443)).toEqual([]);
@@ -146,10 +146,23 @@ withHelm(`in other releases${reason}`, () => {
     expect(release.reach('autoscaler', 80)).toEqual([]);
   });
 
+  it('lets each pool of tool workers reach what its calls need: search the proxy where there are providers', () => {
+    const pools = ['tool-browser', 'tool-scholar', 'tool-search', 'tool-visit'];
+    const production = new Release('production');
+    expect(production.reachedBy('egress', 3128).sort()).toEqual(pools);
+    const models = { address: '93.184.216.34' };
+    const asks = production.names.filter((name) => production.may(production.pod(name), models, 443)).sort();
+    expect(asks).toEqual(['agent-worker', 'egress', 'tool-browser', 'tool-visit']);
+    const corporaAlone = new Release('adapter');
+    expect(corporaAlone.reachedBy('egress', 3128).sort()).toEqual(['tool-browser', 'tool-visit']);
+    const ofStores = ['agent-worker', 'dispatcher', 'gateway', 'tool-browser', 'tool-search', 'tool-visit'];
+    expect(corporaAlone.reachedBy('postgres', 5432).sort()).toEqual(ofStores);
+  });
+
   it('keeps groups of one release from each other', () => {
     const release = new Release('gpu-a100-4');
     expect(release.reach('adapter-0', 50051)).toEqual([]);
-    expect(release.reachedBy('adapter-1', 50051).sort()).toEqual(['agent-worker', 'tool-web']);
+    expect(release.reachedBy('adapter-1', 50051).sort()).toEqual(['agent-worker', 'tool-browser', 'tool-visit']);
     expect(release.reachedBy('adapter-1', 8000)).toEqual([]);
   });
 });

@@ -25,10 +25,11 @@ await serve(
     const { runs, pace, evidence } = fleet;
     const secrets = keep(fleet.secrets({ wrapping: secretsKeyOf(config.ARGOSY_SECRETS_KEY) }));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));
-    const { byName: models } = await configuredModels(config, null, { logger });
-    const providers = searchProviders(config);
-    const shared = { pace, evidence, secrets, providers, reader: pageReader(models) };
     const wanted = config.ARGOSY_TOOLS === undefined ? undefined : parseTools(config.ARGOSY_TOOLS);
+    const visits = wanted === undefined || wanted.includes('visit') || wanted.includes('browser');
+    // Models read the pages of visits, and nothing else.
+    const reader = visits ? pageReader((await configuredModels(config, null, { logger })).byName) : null;
+    const shared = { pace, evidence, secrets, providers: searchProviders(config), reader };
     const { tools, kinds } = keep(openToolbox({ corpora, out: wayOut(config), ...shared, logger, kinds: wanted }));
     const concurrency = config.ARGOSY_TOOL_CONCURRENCY;
     // Folders are read in where they are searched.

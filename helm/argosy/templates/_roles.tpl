@@ -6,6 +6,7 @@ The roles that run as Deployments: for each, what makes it different from the ot
   values    its part of values.yaml
   port      of its probes and metrics, by name
   calls     whom it connects to: stores, model, egress, internet, cluster
+  visits, searches   of tool workers: what their kinds of calls make them do
   scaled    something else says how many pods there are
   preStop   seconds in which Services learn that the pod is going, before it is told to stop
 */}}
@@ -33,18 +34,17 @@ agent-worker:
   scaled: {{ eq .Values.autoscaler.mode "argosy" }}
   preStop: 0
   values: {{- toYaml .Values.agentWorker | nindent 4 }}
-{{- range $name, $pool := .Values.toolWorkers.pools }}
-{{- if $pool.enabled }}
-{{- $pool = mergeOverwrite (deepCopy $.Values.toolWorkers.defaults) $pool }}
+{{- range $name, $pool := include "argosy.toolPools" . | fromYaml }}
 tool-{{ $name }}:
   program: tool-worker
-  image: {{ ternary "browser" "app" $pool.browser }}
+  image: {{ ternary "browser" "app" $pool.values.browser }}
   port: health
-  calls: [stores, model, {{ ternary "egress" "internet" $.Values.egress.enabled }}]
-  scaled: {{ or $pool.autoscaling.enabled (and (eq $.Values.autoscaler.mode "argosy") $.Values.autoscaler.toolWorker.enabled) }}
+  calls: {{ $pool.calls | toJson }}
+  visits: {{ $pool.visits }}
+  searches: {{ $pool.searches }}
+  scaled: {{ or $pool.values.autoscaling.enabled $pool.scaled }}
   preStop: 0
-  values: {{- toYaml $pool | nindent 4 }}
-{{- end }}
+  values: {{- toYaml $pool.values | nindent 4 }}
 {{- end }}
 {{- if eq .Values.autoscaler.mode "argosy" }}
 autoscaler:
@@ -66,8 +66,39 @@ egress:
 {{- end }}
 {{- end }}
 
+{{/*
+The pools of tool workers that there are, by name, with what follows from their kinds:
+  visits    they open pages, and ask models to read them
+  searches  they ask providers of searches, or of works
+  scaled    Argosy's autoscaler says how many pods there are
+A pool of scholar alone is left out where no provider knows works: nobody would call it.
+*/}}
 {{- define "argosy.toolPools" -}}
-{{- $count := 0 }}
-{{- range .Values.toolWorkers.pools }}{{- if .enabled }}{{- $count = add1 $count }}{{- end }}{{- end }}
-{{- $count }}
+{{- $providers := .Values.search.providers | default "none" }}
+{{- $hasWorks := regexMatch "(^|,)(openalex|crossref|arxiv)(=|,|$)" $providers }}
+{{- $out := ternary "egress" "internet" .Values.egress.enabled }}
+{{- range $name, $pool := .Values.toolWorkers.pools }}
+{{- $pool = mergeOverwrite (deepCopy $.Values.toolWorkers.defaults) $pool }}
+{{- $visits := or (empty $pool.kinds) (has "visit" $pool.kinds) (has "browser" $pool.kinds) }}
+{{- $searches := or (empty $pool.kinds) (has "search" $pool.kinds) (has "scholar" $pool.kinds) }}
+{{- $idle := and (eq (join "," $pool.kinds) "scholar") (not $hasWorks) }}
+{{- if and $pool.enabled (not $idle) }}
+{{- $calls := list "stores" }}
+{{- if $visits }}{{- $calls = append $calls "model" }}{{- end }}
+{{- if or $visits (ne $providers "none") }}{{- $calls = append $calls $out }}{{- end }}
+{{ $name }}:
+  calls: {{ $calls | toJson }}
+  visits: {{ $visits }}
+  searches: {{ $searches }}
+  scaled: {{ and (eq $.Values.autoscaler.mode "argosy") (hasKey $.Values.autoscaler.toolWorkers $name) }}
+  values: {{- toYaml $pool | nindent 4 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Some pool takes over visits that need a browser; empty where none does. */}}
+{{- define "argosy.hasBrowserPool" -}}
+{{- range include "argosy.toolPools" . | fromYaml }}
+{{- if and .values.browser (or (empty .values.kinds) (has "browser" .values.kinds)) }}yes{{- end }}
+{{- end }}
 {{- end }}

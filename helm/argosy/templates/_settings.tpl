@@ -16,10 +16,13 @@
 {{- else }}
 - { name: ARGOSY_HEALTH_PORT, value: "7421" }
 {{- end }}
-{{- if has .role.program (list "gateway" "agent-worker" "tool-worker") }}
+{{- if or (has .role.program (list "gateway" "agent-worker")) .role.visits }}
 {{ include "argosy.modelEnvironment" (dict "root" .root "asks" (has "model" .role.calls)) }}
 {{- end }}
-{{- if and .root.Values.tenantSecrets.existingSecret (has .role.program (list "gateway" "tool-worker")) }}
+{{- if or (has .role.program (list "gateway" "agent-worker")) .role.searches }}
+- { name: ARGOSY_SEARCH_PROVIDERS, value: {{ .root.Values.search.providers | default "none" | quote }} }
+{{- end }}
+{{- if and .root.Values.tenantSecrets.existingSecret (or (eq .role.program "gateway") .role.searches) }}
 - name: ARGOSY_SECRETS_KEY
   valueFrom: { secretKeyRef: { name: {{ .root.Values.tenantSecrets.existingSecret }}, key: {{ .root.Values.tenantSecrets.key }} } }
 {{- end }}
@@ -71,7 +74,6 @@
 {{- with $model.prices }}
 - { name: ARGOSY_MODEL_PRICES, value: {{ . | quote }} }
 {{- end }}
-- { name: ARGOSY_SEARCH_PROVIDERS, value: {{ .root.Values.search.providers | default "none" | quote }} }
 {{- if and .asks $model.apiKey.existingSecret }}
 - name: ARGOSY_MODEL_API_KEY
   valueFrom: { secretKeyRef: { name: {{ $model.apiKey.existingSecret }}, key: {{ $model.apiKey.key }} } }
@@ -99,15 +101,29 @@ grpc:{{ include "argosy.groupAddresses" . }}
 
 {{- define "argosy.toolEnvironment" -}}
 - { name: ARGOSY_TOOL_CONCURRENCY, value: {{ .role.values.concurrency | toString | quote }} }
-- { name: ARGOSY_BROWSER, value: {{ ternary "/usr/bin/chromium" "off" .role.values.browser | quote }} }
-{{- if .root.Values.egress.enabled }}
+{{- with .role.values.kinds }}
+- { name: ARGOSY_TOOLS, value: {{ join "," . | quote }} }
+{{- end }}
+{{- if .role.values.browser }}
+- { name: ARGOSY_BROWSER, value: /usr/bin/chromium }
+{{- else if and .role.visits (include "argosy.hasBrowserPool" .root) }}
+- { name: ARGOSY_BROWSER, value: workers }
+{{- else }}
+- { name: ARGOSY_BROWSER, value: "off" }
+{{- end }}
+{{- if has "egress" .role.calls }}
 - { name: ARGOSY_EGRESS_URL, value: http://{{ include "argosy.fullname" .root }}-egress:3128 }
 {{- end }}
 {{- with .root.Values.search.contact }}
 - { name: ARGOSY_CONTACT, value: {{ . | quote }} }
 {{- end }}
+{{- if .role.searches }}
+{{- with .root.Values.search.ownKeys }}
+- { name: ARGOSY_OWN_KEYS, value: {{ join "," . | quote }} }
+{{- end }}
+{{- end }}
 {{- range $provider, $secret := .root.Values.search.keys }}
-{{- if $secret.existingSecret }}
+{{- if and $.role.searches $secret.existingSecret }}
 - name: ARGOSY_{{ upper $provider }}_API_KEY
   valueFrom: { secretKeyRef: { name: {{ $secret.existingSecret }}, key: {{ $secret.key }} } }
 {{- end }}
