@@ -71,11 +71,11 @@ withHelm(`in the release of a laptop${reason}`, () => {
   const internet = ['the internet', 'the internet by IPv6'];
 
   it('knows all pods', () => {
-    expect(of().names.sort()).toEqual([...roles, 'postgres', 'redis', 'test'].sort());
+    expect(of().names.sort()).toEqual([...roles, 'migrate', 'postgres', 'redis', 'test'].sort());
   });
 
   it('lets the roles with stores reach them, and nobody else', () => {
-    const callers = ['agent-worker', 'dispatcher', 'gateway', 'tool-web'];
+    const callers = ['agent-worker', 'dispatcher', 'gateway', 'migrate', 'tool-web'];
     expect(of().reachedBy('postgres', 5432).sort()).toEqual(callers);
     expect(of().reachedBy('redis', 6379).sort()).toEqual(callers);
   });
@@ -155,7 +155,7 @@ withHelm(`in other releases${reason}`, () => {
     expect(asks).toEqual(['agent-worker', 'egress', 'tool-browser', 'tool-visit']);
     const corporaAlone = new Release('adapter');
     expect(corporaAlone.reachedBy('egress', 3128).sort()).toEqual(['tool-browser', 'tool-visit']);
-    const ofStores = ['agent-worker', 'dispatcher', 'gateway', 'tool-browser', 'tool-search', 'tool-visit'];
+    const ofStores = ['agent-worker', 'dispatcher', 'gateway', 'migrate', 'tool-browser', 'tool-search', 'tool-visit'];
     expect(corporaAlone.reachedBy('postgres', 5432).sort()).toEqual(ofStores);
   });
 

@@ -1,6 +1,6 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { serve } from '#platform';
-import { fleetSettings, openFleet } from '#runs';
+import { fleetSettings, openFleet, storesOf } from '#runs';
 import { parseProviders, toolSignatures } from '#tools';
 import { AgentWorker } from './agent-worker.ts';
 
@@ -8,9 +8,7 @@ await serve(
   'agent-worker',
   process,
   async ({ config, logger, workerId, keep }) => {
-    const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
-    const stores = { databaseUrl, redisUrl };
-    const { runs, sessions } = keep(await openFleet(stores, fleetSettings(config.ARGOSY_LEASE_MS)));
+    const { runs, sessions } = keep(await openFleet(storesOf(config), fleetSettings(config.ARGOSY_LEASE_MS)));
     const { byName: models } = await configuredModels(config, null, { sessions, logger });
     const tools = toolSignatures(parseProviders(config.ARGOSY_SEARCH_PROVIDERS ?? '').map(({ name }) => name));
     const around = { runs, models, tools, now: () => performance.now() };

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InvalidInput, messageOf } from '#errors';
 import { serve } from '#platform';
-import { fleetSettings, openFleet } from '#runs';
+import { fleetSettings, openFleet, storesOf } from '#runs';
 import { Autoscaler } from './autoscaler.ts';
 import { openCluster } from './cluster/kubernetes.ts';
 import { Leadership } from './leadership.ts';
@@ -12,8 +12,8 @@ const renewMs = 5_000;
 
 await serve('autoscaler', process, async ({ config, logger, workerId, keep }) => {
   const settings = parsePools(await poolsOf(config.ARGOSY_POOLS_FILE));
-  const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl, ARGOSY_KUBECONFIG: kubeconfigFile } = config;
-  const { scaling } = keep(await openFleet({ databaseUrl, redisUrl }, fleetSettings(config.ARGOSY_LEASE_MS)));
+  const { ARGOSY_KUBECONFIG: kubeconfigFile } = config;
+  const { scaling } = keep(await openFleet(storesOf(config), fleetSettings(config.ARGOSY_LEASE_MS)));
   const where = { namespace: config.ARGOSY_NAMESPACE, ...(kubeconfigFile === undefined ? {} : { kubeconfigFile }) };
   const cluster = await openCluster(where);
   const clocks = { steadyMs: () => performance.now(), date: () => new Date() };

@@ -9,6 +9,7 @@ import type { Embedded, EmbeddedOptions } from './embedded.ts';
 import { runningFleet } from './fleet-file.ts';
 import { inference } from './inference.ts';
 import { audit, keys } from './keys.ts';
+import { migrate } from './migrate.ts';
 import { exitCodes, research, type Terminal } from './research.ts';
 import { parseFlags, parseResearch } from './research-options.ts';
 import { runs } from './runs.ts';
@@ -54,6 +55,7 @@ const help = `Argosy answers research questions from documents and the web, quot
     [--name NAME] [--retention-days N] [--providers A,B] [--concurrent-runs N] [--requests-per-minute N]
     [--tokens-per-day N] [--usd-per-day X]
   argosy audit verify --tenant TENANT [--head HASH]      looks for changes in the log of what was done for a tenant
+  argosy migrate [--wait-seconds N]                      brings the schema of ARGOSY_DATABASE_URL up to date
   argosy scale explain [POOL] [--last N]                 how large each pool of ARGOSY_DATABASE_URL shall be, and why
   argosy verify FOLDER | bundle.tar [--key KEY]          checks seal, files and quotations of a report, offline
   argosy inference inspect FOLDER                        a model's shapes and sizes, and which devices it fits
@@ -92,6 +94,8 @@ export async function runCommand(args: readonly string[], around: Surroundings):
       return await usage(rest, around.config, async () => await serverAtHand(around), around.terminal);
     case 'verify':
       return await verify(rest, around.terminal);
+    case 'migrate':
+      return await migrate(rest, around.config, around.terminal);
     case 'scale':
       return await scale(rest, around.config, around.terminal);
     case 'inference':

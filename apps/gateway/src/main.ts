@@ -1,6 +1,6 @@
 import { configuredModels, parseModelSpec } from '#model';
 import { openSigningKey, serve } from '#platform';
-import { fleetSettings, openFleet, parseLimits, parsePepper, secretsKeyOf } from '#runs';
+import { fleetSettings, openFleet, parseLimits, parsePepper, secretsKeyOf, storesOf } from '#runs';
 import { parseProviders, secretNames } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
@@ -19,9 +19,8 @@ await serve(
     // A gateway says which models there are; it asks them nothing.
     const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
     const signingKey = await openSigningKey(config);
-    const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const fleet = keep(
-      await openFleet({ databaseUrl, redisUrl, role: 'argosy_gateway' }, fleetSettings(config.ARGOSY_LEASE_MS)),
+      await openFleet({ ...storesOf(config), role: 'argosy_gateway' }, fleetSettings(config.ARGOSY_LEASE_MS)),
     );
     const { runs, rates } = fleet;
     const offer = {

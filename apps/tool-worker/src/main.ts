@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseAllow, parseDeny } from '#egress';
 import { configuredModels, pageReader, parseModelSpec } from '#model';
 import { serve } from '#platform';
-import { fleetSettings, openFleet, secretsKeyOf } from '#runs';
+import { fleetSettings, openFleet, secretsKeyOf, storesOf } from '#runs';
 import {
   Corpora,
   openToolbox,
@@ -19,9 +19,8 @@ await serve(
   'tool-worker',
   process,
   async ({ config, logger, workerId, keep }) => {
-    const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
     const settings = fleetSettings(config.ARGOSY_LEASE_MS);
-    const fleet = keep(await openFleet({ databaseUrl, redisUrl }, settings, logger));
+    const fleet = keep(await openFleet(storesOf(config), settings, logger));
     const { runs, pace, evidence } = fleet;
     const secrets = keep(fleet.secrets({ wrapping: secretsKeyOf(config.ARGOSY_SECRETS_KEY) }));
     const corpora = keep(await Corpora.open(join(config.ARGOSY_DATA_DIR, 'corpora'), { segments: runs.corpora }));

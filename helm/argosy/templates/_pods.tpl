@@ -96,6 +96,9 @@ affinity: {{- toYaml . | nindent 2 }}
 - name: shm
   emptyDir: { medium: Memory, sizeLimit: {{ .role.values.shmSize }} }
 {{- end }}
+{{- with .role.values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- if has "model" .role.calls }}
 {{- with .root.Values.model.tokenizer.claim }}
 - name: tokenizer
@@ -119,6 +122,9 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if .role.values.browser }}
 - { name: shm, mountPath: /dev/shm }
+{{- end }}
+{{- with .role.values.extraVolumeMounts }}
+{{ toYaml . }}
 {{- end }}
 {{- if has "model" .role.calls }}
 {{- if .root.Values.model.tokenizer.claim }}

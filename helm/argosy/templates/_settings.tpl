@@ -5,6 +5,9 @@
 - { name: ARGOSY_LOG_LEVEL, value: {{ $values.logLevel }} }
 - { name: ARGOSY_GRACE_MS, value: {{ mul .role.values.graceSeconds 1000 | toString | quote }} }
 {{- if has "stores" .role.calls }}
+{{- if $values.migrations.enabled }}
+- { name: ARGOSY_MIGRATE, value: wait }
+{{- end }}
 - { name: ARGOSY_LEASE_MS, value: {{ mul $values.leaseSeconds 1000 | toString | quote }} }
 - name: ARGOSY_DATABASE_URL
   valueFrom: { secretKeyRef: { {{- include "argosy.databaseSecret" .root | replace "\n" ", " }} } }
@@ -70,6 +73,9 @@
 {{- define "argosy.modelEnvironment" -}}
 {{- $model := .root.Values.model -}}
 - { name: ARGOSY_MODEL, value: {{ include "argosy.modelSpec" .root | quote }} }
+{{- with $model.constrain }}
+- { name: ARGOSY_MODEL_CONSTRAIN, value: {{ . }} }
+{{- end }}
 - { name: ARGOSY_MODEL_CONTEXT_TOKENS, value: {{ $model.contextTokens | int64 | toString | quote }} }
 {{- with $model.prices }}
 - { name: ARGOSY_MODEL_PRICES, value: {{ . | quote }} }

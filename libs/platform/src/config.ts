@@ -60,6 +60,7 @@ const schema = z.object({
   ARGOSY_HEALTH_PORT: port.default(0),
   ARGOSY_DATABASE_URL: address(['postgres:', 'postgresql:'], databaseExample).optional(),
   ARGOSY_REDIS_URL: address(['redis:', 'rediss:'], redisExample).optional(),
+  ARGOSY_MIGRATE: z.enum(['start', 'wait']).default('start'),
   ARGOSY_LEASE_MS: milliseconds(1000).default(10_000),
   ARGOSY_GRACE_MS: milliseconds(0).default(25_000),
   ARGOSY_MODEL: z.string().min(1).optional(),

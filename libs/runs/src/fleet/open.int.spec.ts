@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Unavailable } from '#errors';
 import { opened } from '../../../../test/support/migrating-process.ts';
 import { type FreshDatabase, freshDatabase, sharedRedisUrl } from '../../../../test/support/servers.ts';
+import { SchemaBehind, SchemaTooNew } from '../store/migrate.ts';
 import { renewLease } from '../store/workers.ts';
-import { migrateOnce, openFleet } from './open.ts';
+import { awaitSchema, migrateFleet, migrateOnce, openFleet } from './open.ts';
 import { PgDatabase } from './pg-database.ts';
 
 const root = join(import.meta.dirname, '../../../..');
@@ -38,6 +39,27 @@ describe('opening a fleet', () => {
     await database.close();
     expect(rows.map((row) => row.version)).toEqual(Array.from({ length: version }, (_, i) => i + 1));
   }, 90_000);
+
+  it('by a process that does not migrate waits for one that does, and says what it waits for', async () => {
+    const empty = await freshDatabase();
+    const stores = { databaseUrl: empty.url, redisUrl: sharedRedisUrl(), migrates: false };
+    try {
+      const database = await PgDatabase.open(empty.url);
+      const waiting = awaitSchema(database, 300);
+      await expect(waiting).rejects.toThrow(SchemaBehind);
+      await expect(waiting).rejects.toThrow(/is at schema 0 and this release needs \d+\. Run `argosy migrate`/);
+      const meanwhile = openFleet(stores);
+      const { from, to } = await migrateFleet(empty.url);
+      await (await meanwhile).close();
+      expect(from).toBe(0);
+      expect(await migrateFleet(empty.url)).toEqual({ from: to, to });
+      await database.query('INSERT INTO argosy.migrations (version) VALUES ($1)', [to + 1]);
+      await database.close();
+      await expect(openFleet(stores)).rejects.toThrow(SchemaTooNew);
+    } finally {
+      await empty.drop();
+    }
+  }, 60_000);
 
   it('ends no lease of another process, and leaves no statement of its own behind', async () => {
     const database = await PgDatabase.open(fresh.url);

@@ -1,5 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { DeadlineExceeded, messageOf } from '#errors';
-import type { Logger } from '#platform';
+import type { FleetConfig, Logger } from '#platform';
 import { LocalRates, type Rates, SteadyRates } from '../access/rates.ts';
 import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
 import { Evidence } from '../evidence/evidence.ts';
@@ -13,7 +14,7 @@ import { type SecretSettings, Secrets } from '../secrets/secrets.ts';
 import type { Sessions } from '../sessions.ts';
 import { fleetSettings, type RunsSettings } from '../settings.ts';
 import type { Role } from '../store/database.ts';
-import { migrate } from '../store/migrate.ts';
+import { migrate, SchemaBehind, SchemaTooNew, schemaVersions } from '../store/migrate.ts';
 import { PgDatabase } from './pg-database.ts';
 import { RedisServer } from './redis.ts';
 import { redisBackend } from './redis-backend.ts';
@@ -31,6 +32,14 @@ export interface FleetStores {
   readonly redisUrl: string;
   /** As whom this process works where it names no tenant. Default: `argosy_fleet`. */
   readonly role?: Role;
+  /** Whether this process may bring the schema up to date; otherwise it waits for somebody who does. Default: true. */
+  readonly migrates?: boolean;
+}
+
+/** The stores that the configuration names. */
+export function storesOf(config: Pick<FleetConfig, `ARGOSY_${'DATABASE_URL' | 'REDIS_URL' | 'MIGRATE'}`>): FleetStores {
+  const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl, ARGOSY_MIGRATE: how } = config;
+  return { databaseUrl, redisUrl, migrates: how === 'start' };
 }
 
 /** The runs library as one process of a fleet. */
@@ -61,6 +70,10 @@ const migrationLock = 0x6172_676f_7379;
 /** How long a process waits while another one migrates. */
 const migrationMs = 600_000;
 
+/** How long one attempt to start waits for a schema that is not there yet, and between two looks. */
+const schemaMs = 10_000;
+const schemaLookMs = 250;
+
 /** How long answers may take to hand back their work when the process goes down. */
 const closeMs = 10_000;
 
@@ -68,10 +81,10 @@ const closeMs = 10_000;
  * Opens the stores of a fleet. Any number of processes may do so at once; one of them brings the schema up to date.
  * Leases of others are left alone.
  * @param logger told of what goes on without Redis, once when it goes away and once when it is back
- * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, RolesMissing, SchemaTooNew
+ * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, RolesMissing, SchemaTooNew, SchemaBehind
  */
 export async function openFleet(
-  { databaseUrl, redisUrl, role = 'argosy_fleet' }: FleetStores,
+  { databaseUrl, redisUrl, role = 'argosy_fleet', migrates = true }: FleetStores,
   settings: RunsSettings = fleetSettings(),
   logger?: Logger,
 ): Promise<FleetRuns> {
@@ -79,7 +92,7 @@ export async function openFleet(
   const database = await PgDatabase.open(databaseUrl);
   try {
     const warnings = await redis.check();
-    await migrateOnce(database);
+    await (migrates ? migrateOnce(database) : awaitSchema(database));
     database.actAs(role);
     const doorbell = new BullmqDoorbell(redisBackend(redis));
     const bus = new RedisBus(redis);
@@ -120,6 +133,32 @@ function watchFor(what: 'pace' | 'rate', logger: Logger | undefined): SharedWatc
 /** Brings the schema up to date, one process at a time. @returns the version now in force */
 export async function migrateOnce(database: PgDatabase): Promise<number> {
   return await database.alone(migrationLock, migrationMs, () => migrate(database));
+}
+
+/** Waits for somebody to bring the schema up to date. @throws SchemaBehind when nobody does in time, SchemaTooNew */
+export async function awaitSchema(database: PgDatabase, limitMs = schemaMs): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const { found, known } = await schemaVersions(database);
+    if (found === known) return;
+    if (found > known) throw new SchemaTooNew(found, known);
+    if (performance.now() > deadline) throw new SchemaBehind(found, known);
+    await pause(schemaLookMs);
+  }
+}
+
+/**
+ * Brings the schema of a fleet up to date and leaves. @returns the versions before and after
+ * @throws Unavailable, PostgresTooOld, RolesMissing, SchemaTooNew
+ */
+export async function migrateFleet(databaseUrl: string): Promise<{ readonly from: number; readonly to: number }> {
+  const database = await PgDatabase.open(databaseUrl);
+  try {
+    const { found } = await schemaVersions(database);
+    return { from: found, to: await migrateOnce(database) };
+  } finally {
+    await database.close();
+  }
 }
 
 /** Workers wait for Redis; going down must not. */
