@@ -252,6 +252,11 @@ const bad: readonly [string, Render, RegExp][] = [
     { files: production, set: ['autoscaler.agentWorker.min=41'] },
     /autoscaler\.agentWorker\.min is above max/,
   ],
+  [
+    'a receiver of spans that policies keep away',
+    { files: laptop, set: ['telemetry.url="http://collector:4318"'] },
+    /telemetry\.url is a receiver that networkPolicy keeps all pods from/,
+  ],
   ['no model', { files: laptop, set: ['model.spec=""'] }, /model\.spec is empty and there is no group/],
   [
     'groups without weights',

@@ -159,6 +159,15 @@ withHelm(`in other releases${reason}`, () => {
     expect(corporaAlone.reachedBy('postgres', 5432).sort()).toEqual(ofStores);
   });
 
+  it('lets every pod send spans to the receiver that is named, at its port', () => {
+    const release = new Release('production');
+    const receiver = podIn('observability', {});
+    for (const port of [4318, 80]) {
+      const may = release.names.filter((name) => release.may(release.pod(name), receiver, port));
+      expect(may).toEqual(port === 4318 ? release.names : []);
+    }
+  });
+
   it('keeps groups of one release from each other', () => {
     const release = new Release('gpu-a100-4');
     expect(release.reach('adapter-0', 50051)).toEqual([]);

@@ -9,6 +9,11 @@ const adapter = ['inference.adapter.groups=1', 'inference.model.claim="weights"'
 const tls = 'model.tls={"existingSecret":"tls","identity":true}';
 const groupTls = 'inference.tls={"existingSecret":"tls","clientsNeedCertificates":true}';
 const scaler = ['autoscaler.mode="argosy"', 'autoscaler.apiServer.peers=[{"ipBlock":{"cidr":"10.0.0.1/32"}}]'];
+const telemetry = [
+  'telemetry.url="http://collector.observability:4318"',
+  'telemetry.headers.existingSecret="otlp"',
+  'telemetry.peers=[{"namespaceSelector":{}}]',
+];
 const keyOf = (provider: string): string[] => [`search.keys.${provider}.existingSecret="keys"`];
 const exception = 'networkPolicy.exceptions=[{"host":"10.9.8.7","port":80,"cidr":"10.9.8.7/32"}]';
 
@@ -30,6 +35,7 @@ const bySetting: Readonly<Record<string, Set>> = {
   ARGOSY_MODEL_CONTEXT_TOKENS: ['agent-worker', ['model.contextTokens=4096']],
   ARGOSY_MODEL_PRICES: ['agent-worker', ['model.prices="1,1,1"']],
   ARGOSY_MODEL_TOKENIZER: ['agent-worker', ['model.tokenizer={"claim":"c","path":"p"}']],
+  ARGOSY_MODEL_TRACE: ['agent-worker', ['model.trace=true']],
   ARGOSY_MODEL_TLS_CA_FILE: ['agent-worker', [tls]],
   ARGOSY_MODEL_TLS_CERT_FILE: ['agent-worker', [tls]],
   ARGOSY_MODEL_TLS_KEY_FILE: ['agent-worker', [tls]],
@@ -54,6 +60,11 @@ const bySetting: Readonly<Record<string, Set>> = {
   ARGOSY_SERPER_API_KEY: ['tool-web', keyOf('serper')],
   ARGOSY_EXA_API_KEY: ['tool-web', keyOf('exa')],
   ARGOSY_OPENALEX_API_KEY: ['tool-web', keyOf('openalex')],
+  ARGOSY_OTLP_URL: ['egress', telemetry],
+  ARGOSY_OTLP_HEADERS: ['gateway', telemetry],
+  ARGOSY_OTLP_METRICS_MS: ['group-0', [...group, ...telemetry]],
+  ARGOSY_TRACE_RATIO: ['adapter-0', [...adapter, ...telemetry]],
+  ARGOSY_TRACE_SLOW_MS: ['agent-worker', telemetry],
   ARGOSY_LOG_LEVEL: ['gateway', ['logLevel="debug"']],
   ARGOSY_AGENT_CONCURRENCY: ['agent-worker', ['agentWorker.concurrency=3']],
   ARGOSY_POOLS_FILE: ['autoscaler', scaler],

@@ -46,9 +46,24 @@
 {{- if has .role.program (list "egress" "tool-worker") }}
 {{ include "argosy.egressRules" .root }}
 {{- end }}
+{{- if .root.Values.telemetry.url }}
+{{ include "argosy.telemetryEnvironment" .root.Values.telemetry }}
+{{- end }}
 {{- with .role.values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* Where spans and metrics are sent, of every role and group. */}}
+{{- define "argosy.telemetryEnvironment" -}}
+- { name: ARGOSY_OTLP_URL, value: {{ .url | quote }} }
+{{- if .headers.existingSecret }}
+- name: ARGOSY_OTLP_HEADERS
+  valueFrom: { secretKeyRef: { name: {{ .headers.existingSecret }}, key: {{ .headers.key }} } }
+{{- end }}
+- { name: ARGOSY_OTLP_METRICS_MS, value: {{ mul .metricsSeconds 1000 | toString | quote }} }
+- { name: ARGOSY_TRACE_RATIO, value: {{ .traceRatio | toString | quote }} }
+- { name: ARGOSY_TRACE_SLOW_MS, value: {{ .traceSlowMs | int64 | toString | quote }} }
 {{- end }}
 
 {{- define "argosy.gatewayEnvironment" -}}
@@ -75,6 +90,9 @@
 - { name: ARGOSY_MODEL, value: {{ include "argosy.modelSpec" .root | quote }} }
 {{- with $model.constrain }}
 - { name: ARGOSY_MODEL_CONSTRAIN, value: {{ . }} }
+{{- end }}
+{{- if $model.trace }}
+- { name: ARGOSY_MODEL_TRACE, value: "on" }
 {{- end }}
 - { name: ARGOSY_MODEL_CONTEXT_TOKENS, value: {{ $model.contextTokens | int64 | toString | quote }} }
 {{- with $model.prices }}
