@@ -10,6 +10,11 @@ import { inRoot } from '../setup/paths.mjs';
 const run = promisify(execFile);
 const createMs = 60_000;
 
+/** Whoever runs a fleet on this machine may do everything. */
+const scopes = ['research', 'corpora']
+  .flatMap((what) => [`${what}:read`, `${what}:write`])
+  .concat('usage:read', 'keys:admin', 'secrets:admin', 'fleet:admin');
+
 /**
  * `ARGOSY_KEY_PEPPER`, which keys are checked with, and `ARGOSY_SECRETS_KEY`, which secrets of tenants are sealed with; else
  * those of the data directory, which are made where they are missing: a database of one's own keeps both for the next fleet.
@@ -44,6 +49,7 @@ export async function firstKey({ databaseUrl, pepper, dataDir }) {
   const cli = inRoot('dist', 'apps', 'cli', 'src', 'main.js');
   const name = `npm run fleet in ${dataDir}`.slice(0, 100);
   const args = ['keys', 'create', '--tenant', 'local', '--name', name, '--replace', '--quiet'];
+  args.push(...scopes.flatMap((scope) => ['--scope', scope]));
   const env = { ...process.env, ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_KEY_PEPPER: pepper, ARGOSY_DATA_DIR: dataDir };
   try {
     const options = { env, timeout: createMs };

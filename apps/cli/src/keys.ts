@@ -1,4 +1,4 @@
-import { type KeyResource, keyBody, parseInput, scopes } from '#contracts';
+import { type KeyResource, keyBody, parseInput, tenantScopes } from '#contracts';
 import { InvalidInput } from '#errors';
 import type { Config } from '#platform';
 import { openOperator, parsePepper } from '#runs';
@@ -142,7 +142,7 @@ async function direct(config: Config, tenantId: string): Promise<KeyPlace> {
   const open = operator.keys({ pepper, env: config.ARGOSY_KEY_ENV });
   const by = { tenantId, actor: 'operator' };
   return {
-    create: async ({ replace, name, scopes: named = scopes, expires_at = null }) => {
+    create: async ({ replace, name, scopes: named = tenantScopes, expires_at = null }) => {
       await open.ensureTenant(tenantId);
       const { key, text } = await open.create(by, { name, scopes: named, expiresAt: expires_at });
       if (replace) await open.revokeNamesakes(by, key);

@@ -7,11 +7,13 @@ export type {
   CorpusResource,
   CreatedKeyResource,
   ErrorResource,
+  FleetResource,
   KeyList,
   ModelList,
   ResearchBody,
   RunList,
   RunResource,
+  ScalingResource,
   SecretList,
   UsageResource,
 } from '../../../libs/contracts/src/index.ts';

@@ -14,6 +14,7 @@ import { limitCrowd, usualCrowd } from './access/crowd.ts';
 import { keyAdmission } from './access/key-admission.ts';
 import type { Allowance } from './access/rate-limits.ts';
 import { ScopeGuard } from './access/scope-guard.ts';
+import { AdminController } from './admin.controller.ts';
 import { takeBodies } from './bodies.ts';
 import { BundleController } from './bundle.controller.ts';
 import { connectionOptions, type Patience, patience, refuseExpectations } from './connections.ts';
@@ -92,6 +93,7 @@ class GatewayModule {
       KeysController,
       SecretsController,
       UsageController,
+      AdminController,
       HealthController,
       OpenApiController,
     ];

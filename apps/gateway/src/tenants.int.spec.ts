@@ -158,6 +158,8 @@ const placedIn = (route: string, ids: readonly string[]): string =>
 /** Of the deployment, and the same for everyone. */
 const common = new Set([
   ...['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /v1/models', 'GET /v1/models/:id'],
+  // Of all tenants, for whoever has `fleet:admin`.
+  ...['GET /v1/admin/fleet', 'GET /v1/admin/scaling'],
 ]);
 
 /** Names in a path that everyone shares: what the second tenant may try there. */

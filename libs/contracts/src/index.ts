@@ -19,6 +19,7 @@ export { csvOf, wantsCsv } from './csv.ts';
 export { type ErrorResource, errorResource } from './errors.ts';
 export { eventMeanings } from './events.ts';
 export { type ExplanationResource, explanationResource } from './explain.ts';
+export { type FleetResource, fleetResource, type ScalingResource, scalingResource } from './fleet.ts';
 export {
   type CreatedKeyResource,
   createdKeyResource,
@@ -29,6 +30,7 @@ export {
   keyResource,
   type Scope,
   scopes,
+  tenantScopes,
 } from './keys.ts';
 export { chatBody, chatNames, readChatBody } from './openai/chat-body.ts';
 export { chatCompletion, toChunks, toCompletion } from './openai/chat-completion.ts';

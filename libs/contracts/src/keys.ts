@@ -9,10 +9,14 @@ export const scopes = [
   'usage:read',
   'keys:admin',
   'secrets:admin',
+  'fleet:admin',
 ] as const;
 export type Scope = (typeof scopes)[number];
 
-/** Of a key that names none: all but the administration of keys and secrets. */
+/** All that concerns one tenant. What its key may see of the fleet, of others' figures too, somebody must want. */
+export const tenantScopes: readonly Scope[] = scopes.filter((scope) => scope !== 'fleet:admin');
+
+/** Of a key that names none: all but administration. */
 const usualScopes: readonly Scope[] = scopes.filter((scope) => !scope.endsWith(':admin'));
 
 const inFuture = (text: string): boolean => Date.parse(text) > Date.now();
@@ -42,7 +46,8 @@ export const keyBody = z
       .refine((named) => new Set(named).size === named.length, 'names a scope twice')
       .default([...usualScopes])
       .meta({
-        description: 'None that the key which asks lacks itself. Default: all but `keys:admin` and `secrets:admin`.',
+        description:
+          'None that the key which asks lacks itself. Default: all but `keys:admin`, `secrets:admin` and `fleet:admin`.',
       }),
     expires_at: z.iso
       .datetime({ offset: true })

@@ -18,6 +18,7 @@ export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
 export { type FleetRuns, type FleetStores, migrateFleet, openFleet, storesOf } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';
+export type { FleetOverview, PoolDecision, TenantDay } from './scaling/overview.ts';
 export type { Decided, PoolRecord, Scaling } from './scaling/scaling.ts';
 export type { BusyWorker, ScaledRole, Work } from './scaling/work.ts';
 export type { Secrets } from './secrets/secrets.ts';

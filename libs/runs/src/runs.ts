@@ -12,6 +12,7 @@ import { EvidenceSweep } from './evidence/sweep.ts';
 import { forget, Retention } from './forgetting.ts';
 import { Membership } from './membership.ts';
 import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
+import { Overview } from './scaling/overview.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
 import { type Acceptance, Acceptances, type Accepted, standingRun } from './store/accept.ts';
 import { getTexts } from './store/blobs.ts';
@@ -66,6 +67,8 @@ export class Runs {
   readonly corpora: CorpusShelf;
   /** Whose runs they are. */
   readonly tenants: Tenants;
+  /** All of the fleet at once, for its administrator. */
+  readonly overview: Overview;
   /** What they took. */
   readonly accounts: Accounts;
 
@@ -77,6 +80,7 @@ export class Runs {
     this.#retention = new Retention(this.#core);
     this.corpora = new CorpusShelf(this.#core);
     this.tenants = new Tenants(ports.database);
+    this.overview = new Overview(ports.database);
     this.accounts = new Accounts(ports.database);
   }
 

@@ -1,47 +1,51 @@
 import { ask } from '../api/client.ts';
-import type { UsageResource } from '../libs.ts';
-import { useAsked } from '../ui/asked.ts';
-import { compact, count, usd } from '../ui/format.ts';
-import { Empty, Heading, Loaded } from '../ui/parts.tsx';
+import type { FleetResource, ScalingResource, UsageResource } from '../libs.ts';
+import { type Asked, useAsked, useEvery } from '../ui/asked.ts';
+import { timeOf } from '../ui/format.ts';
+import { At, Heading, Loaded } from '../ui/parts.tsx';
+import { Decisions } from './decisions.tsx';
+import { OwnDays, Spending } from './spending.tsx';
+import { Faults, Queues, Workers } from './work.tsx';
 
-/** How the fleet stands. */
+const refreshMs = 3_000;
+
+/** How the fleet stands: what waits, who works, what failed, what it cost, and why it is as large as it is. */
 export function Fleet() {
-  const [usage] = useAsked((signal) => ask<UsageResource>('/v1/usage', { signal }), []);
+  const [fleet, again] = useAsked((signal) => ask<FleetResource>('/v1/admin/fleet', { signal }), []);
+  const [scaling] = useAsked((signal) => ask<ScalingResource>('/v1/admin/scaling', { signal }), []);
+  useEvery(refreshMs, again);
+  if (fleet.state === 'failed') return <OwnPart reason={fleet.message} />;
   return (
-    <section>
-      <Heading title="Fleet" />
-      <h2>Spending by day</h2>
-      <Loaded of={usage}>{({ days }) => <Days days={days} />}</Loaded>
+    <section class="fleet">
+      <Heading title="Fleet">
+        <p class="quiet">{fleet.state === 'ready' && <At at={fleet.value.at} as={timeOf} />}</p>
+      </Heading>
+      <Loaded of={fleet}>{(value) => <Whole fleet={value} scaling={scaling} />}</Loaded>
     </section>
   );
 }
 
-function Days({ days }: { days: UsageResource['days'] }) {
-  if (days.length === 0) return <Empty>Nothing was spent in the last 30 days.</Empty>;
+function Whole({ fleet, scaling }: { fleet: FleetResource; scaling: Asked<ScalingResource> }) {
   return (
-    <table class="figures">
-      <thead>
-        <tr>
-          {['Day (UTC)', 'Runs', 'Model calls', 'Tool calls', 'Tokens', 'From cache', 'Cost'].map((name) => (
-            <th key={name} scope="col">
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {days.map((day) => (
-          <tr key={day.day}>
-            <th scope="row">{day.day}</th>
-            <td>{count(day.runs)}</td>
-            <td>{count(day.model_calls)}</td>
-            <td>{count(day.tool_calls)}</td>
-            <td>{compact(day.prompt_tokens + day.completion_tokens)}</td>
-            <td>{compact(day.cached_tokens)}</td>
-            <td>{usd(day.usd)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div class="panels">
+      <Queues queues={fleet.queues} />
+      <Faults faults={fleet.faults} />
+      <Workers workers={fleet.workers} />
+      <Spending days={fleet.spending} />
+      <Loaded of={scaling}>{(value) => <Decisions scaling={value} />}</Loaded>
+    </div>
+  );
+}
+
+/** What somebody sees who may not look at the whole. */
+function OwnPart({ reason }: { reason: string }) {
+  const [usage] = useAsked((signal) => ask<UsageResource>('/v1/usage', { signal }), []);
+  return (
+    <section class="fleet">
+      <Heading title="Fleet" lead="Your part of it." />
+      <p class="notice">The whole fleet is not shown: {reason}</p>
+      <h2>Your spending by day</h2>
+      <Loaded of={usage}>{({ days }) => <OwnDays days={days} />}</Loaded>
+    </section>
   );
 }
