@@ -33,6 +33,8 @@ const allowed: Config = {
     ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'table', 'thead', 'tbody', 'tr', 'th', 'td'],
   ],
   ALLOWED_ATTR: ['href', 'class', 'type', 'data-claim', 'data-source', 'aria-label', 'start', 'rel', 'target'],
+  // Values of these are no addresses, which the rule below is for.
+  ADD_URI_SAFE_ATTR: ['type', 'data-claim', 'data-source', 'start', 'rel', 'target'],
   ALLOW_DATA_ATTR: false,
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
 };
