@@ -28,9 +28,15 @@ export const alerts = [
   },
   {
     alert: 'ArgosyCallsWait',
-    expr: 'max by (namespace) (argosy_tool_calls_oldest_wait_seconds{@}) > 60',
+    expr: 'max by (namespace, kind) (argosy_tool_calls_oldest_wait_seconds{@}) > 60',
     ...{ for: '5m', severity: warning },
-    summary: 'Calls of tools wait for a tool worker.',
+    summary: 'Calls of tools of the kind {{ $labels.kind }} wait for a tool worker.',
+  },
+  {
+    alert: 'ArgosyNobodyTakesCalls',
+    expr: 'max by (namespace, kind) (argosy_tool_calls{@,state="waiting"}) > 0 and max by (namespace, kind) (argosy_tool_workers{@}) == 0',
+    ...{ for: '2m', severity: critical },
+    summary: 'No living tool worker takes calls of the kind {{ $labels.kind }}, and some wait.',
   },
   {
     alert: 'ArgosyDatabaseFails',
@@ -129,6 +135,12 @@ export const alerts = [
     expr: 'argosy_inference_expert_balance_ratio{@} < 0.5',
     ...{ for: '30m', severity: warning },
     summary: 'The shards of a group are loaded unevenly - most wait for one.',
+  },
+  {
+    alert: 'ArgosyTelemetryIsLost',
+    expr: 'sum by (namespace) (increase(argosy_spans_total{@,outcome!="sent"}[15m])) > 100',
+    ...{ for: '15m', severity: warning },
+    summary: 'Spans do not reach the OTLP receiver - runs are not touched by that.',
   },
   {
     alert: 'ArgosyScalerHolds',

@@ -3,6 +3,7 @@ import type { PrivateServer } from './servers.mjs';
 
 export function findPrometheus(): { readonly prometheus: string; readonly promtool: string } | undefined;
 export function faultsOfRules(file: string): string | null;
+export function faultsOfTests(file: string): string | null;
 export function startPrometheus(options: {
   readonly targets: Readonly<Record<string, string>>;
   readonly rules: string;

@@ -69,12 +69,15 @@ function fetchInto(folder) {
 }
 
 /** @returns {string | null} what promtool says against a file of rules; null when it has nothing to say */
-export function faultsOfRules(file) {
-  const { status, stdout, stderr } = spawnSync(findPrometheus()?.promtool ?? 'promtool', ['check', 'rules', file], {
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
-  return status === 0 ? null : `${stdout}${stderr}`;
+export const faultsOfRules = (file) => faultsBy(['check', 'rules', file]);
+
+/** The same for a file of tests of rules. */
+export const faultsOfTests = (file) => faultsBy(['test', 'rules', file]);
+
+function faultsBy(args) {
+  const options = { encoding: 'utf8', timeout: 120_000 };
+  const { status, stdout, stderr, error } = spawnSync(findPrometheus()?.promtool ?? 'promtool', args, options);
+  return status === 0 ? null : `${stdout}${stderr}${error ?? ''}`;
 }
 
 /**

@@ -194,7 +194,7 @@ const queries: readonly (readonly [string, string])[] = [
   ...readRules().map((rule) =>
     'record' in rule
       ? ([`${rule.record} ${rule.labels['slo']}`, rule.expr] as const)
-      : ([rule.alert, rule.expr.replace(/ (<|>|!=) /g, ' $1 bool ')] as const),
+      : ([rule.alert, rule.expr.replace(/ (<|>|!=|==) /g, ' $1 bool ')] as const),
   ),
   ...[...readDashboards()].flatMap(([file, { panels }]) =>
     panels.flatMap(({ title, targets }) =>
@@ -222,6 +222,7 @@ const empty: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^ArgosyProviderRefuses$|: Search providers:/, 'no search provider is configured: nothing is asked on the web'],
   [/^ArgosyScalerHolds$|: \{\{pool\}\}: \{\{alarm\}\}$/, 'the pool has no alarm'],
   [/\{\{pool\}\} \{\{kind\}\}, each second$/, 'the autoscaler had nothing to do'],
+  [/^ArgosyTelemetryIsLost$|: What an OTLP receiver is sent:/, 'no OTLP receiver is configured'],
 ];
 
 function mayBeEmpty(where: string): string | null {

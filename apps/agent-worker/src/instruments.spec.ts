@@ -9,8 +9,9 @@ import { measured, StepMeter } from './instruments.ts';
 const read = async (name: string, labels: Readonly<Record<string, string>> = {}) =>
   reading(parsePrometheus(await metricsText()), name, labels);
 
-const costOf = (usd: number): Cost => ({
-  ...{ promptTokens: 0, cachedTokens: 0, completionTokens: 0, nanoUsd: usd * 1e9, feesNanoUsd: 0 },
+const costOf = (usd: number, feesUsd = 0): Cost => ({
+  ...{ promptTokens: 0, cachedTokens: 0, completionTokens: 0, nanoUsd: usd * 1e9, feesNanoUsd: feesUsd * 1e9 },
+  gpuMs: 500,
 });
 
 describe('what an agent worker says in the metrics', () => {
@@ -21,12 +22,16 @@ describe('what an agent worker says in the metrics', () => {
     meter.begin('ask-model');
     meter.committed(costOf(0.25));
     meter.begin('call-tools');
-    meter.committed(undefined);
+    meter.committed(costOf(0.05, 0.05));
     meter.begin('ask-model');
     meter.committed(costOf(0.25));
+    meter.begin('check');
+    meter.committed(undefined);
     expect(await read('argosy_step_duration_seconds_count', { kind: 'ask-model' })).toBe(2);
     expect(await read('argosy_step_duration_seconds_count', { kind: 'call-tools' })).toBe(1);
-    expect(await read('argosy_spent_usd_total', { model: 'small' })).toBeCloseTo(0.5);
+    expect(await read('argosy_spent_usd_total', { model: 'small', of: 'tokens' })).toBeCloseTo(0.5);
+    expect(await read('argosy_spent_usd_total', { model: 'small', of: 'fees' })).toBeCloseTo(0.05);
+    expect(await read('argosy_gpu_seconds_total', { model: 'small' })).toBeCloseTo(1.5);
   });
 
   it('is no step that never was committed, and none that an earlier owner took', async () => {
@@ -35,7 +40,7 @@ describe('what an agent worker says in the metrics', () => {
     new StepMeter('small').begin('check');
     new StepMeter('small').committed(costOf(3));
     expect(await count()).toBe(before);
-    expect(await read('argosy_spent_usd_total', { model: 'small' })).toBeCloseTo(0.5);
+    expect(await read('argosy_spent_usd_total', { model: 'small' })).toBeCloseTo(0.55);
   });
 
   it.each([

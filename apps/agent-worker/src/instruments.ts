@@ -33,7 +33,13 @@ const stepDuration = agents.histogram(
 
 const spent = agents.counter(
   'argosy_spent_usd_total',
-  'Money that committed steps cost, by the prices of the settings: tokens of the model and fees of tools.',
+  'Money that committed steps cost, by the prices of the settings: tokens of the model, and fees of tools.',
+  { model, of: ['tokens', 'fees'] },
+);
+
+const gpuTime = agents.counter(
+  'argosy_gpu_seconds_total',
+  'Time of GPUs that committed steps took, of models for which the settings say how it is counted.',
   { model },
 );
 
@@ -55,7 +61,10 @@ export class StepMeter {
   committed(cost: Cost | undefined): void {
     if (this.#step === null) return;
     stepDuration.record((performance.now() - this.#step.startedAt) / 1000, { kind: this.#step.kind });
-    spent.add((cost?.nanoUsd ?? 0) / 1e9, { model: this.#model });
+    const { nanoUsd = 0, feesNanoUsd = 0, gpuMs = 0 } = cost ?? {};
+    spent.add((nanoUsd - feesNanoUsd) / 1e9, { model: this.#model, of: 'tokens' });
+    spent.add(feesNanoUsd / 1e9, { model: this.#model, of: 'fees' });
+    gpuTime.add(gpuMs / 1000, { model: this.#model });
     this.#step = null;
   }
 }

@@ -10,12 +10,17 @@ export const cost = {
       title: 'Spent an hour',
       description: 'By the prices of the settings; nothing where none are set.',
       unit: 'currencyUSD',
-      queries: { '{{model}}': hourly(rate('argosy_spent_usd_total{@}', 'model')) },
+      queries: { '{{model}}: {{of}}': hourly(rate('argosy_spent_usd_total{@}', 'model, of')) },
     },
     {
       title: 'Spent for a run that ended',
       unit: 'currencyUSD',
       queries: { mean: `${rate('argosy_spent_usd_total{@}')} / ${rate('argosy_runs_ended_total{@}')}` },
+    },
+    {
+      title: 'GPUs at work for runs',
+      description: 'Where the settings say how the time of GPUs is counted.',
+      queries: { '{{model}}': rate('argosy_gpu_seconds_total{@}', 'model') },
     },
     {
       title: 'Spent for a step',

@@ -79,6 +79,14 @@ export const fleet = {
       title: 'Processes',
       queries: { '{{role}} {{version}}': 'count by (role, version) (argosy_build_info{@})' },
     },
+    {
+      title: 'What an OTLP receiver is sent',
+      unit: 'cps',
+      queries: {
+        'spans {{outcome}}': rate('argosy_spans_total{@}', 'outcome'),
+        'reports {{outcome}}': rate('argosy_metric_reports_total{@}', 'outcome'),
+      },
+    },
     { title: 'Dispatchers with the duty', queries: { 'has the duty': 'sum(argosy_dispatcher_leader{@})' } },
     { title: 'Longest uptime', unit: 's', queries: { longest: 'max(argosy_process_uptime_seconds{@})' } },
   ],

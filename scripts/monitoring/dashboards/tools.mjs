@@ -4,7 +4,18 @@ import { quantile, rate } from '../promql.mjs';
 export const tools = {
   title: 'tools',
   panels: [
-    { title: 'Calls', queries: { '{{state}}': 'sum by (state) (argosy_tool_calls{@})' } },
+    {
+      title: 'Calls, and who takes them',
+      queries: {
+        '{{kind}}: {{state}}': 'sum by (kind, state) (argosy_tool_calls{@})',
+        '{{kind}}: workers': 'max by (kind) (argosy_tool_workers{@})',
+      },
+    },
+    {
+      title: 'Oldest that waits',
+      unit: 's',
+      queries: { '{{kind}}': 'max by (kind) (argosy_tool_calls_oldest_wait_seconds{@})' },
+    },
     {
       title: 'Time of a call, 95 %',
       unit: 's',
