@@ -228,6 +228,11 @@ const bad: readonly [string, Render, RegExp][] = [
     /toolWorkers\.pools\.browser\.kinds has browser: set toolWorkers\.pools\.browser\.browser/,
   ],
   [
+    'a browser without any sandbox',
+    { files: laptop, set: ['toolWorkers.pools.web.browserSandbox="pod"'] },
+    /toolWorkers\.pools\.web\.browserSandbox is pod, and the pod is no sandbox/,
+  ],
+  [
     'calls that nobody takes',
     { files: production, set: ['toolWorkers.pools.search.enabled=false'] },
     /no enabled pool of toolWorkers\.pools takes calls of the kind search/,

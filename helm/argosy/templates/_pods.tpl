@@ -14,11 +14,15 @@ securityContext:
   seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
+{{/* Takes (dict "seccomp" profile) for a container with a profile of the node's own. */}}
 {{- define "argosy.containerSecurity" -}}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: { drop: [ALL] }
+{{- with (kindIs "map" . | ternary . dict).seccomp }}
+  seccompProfile: { type: Localhost, localhostProfile: {{ . }} }
+{{- end }}
 {{- end }}
 
 {{/*

@@ -130,6 +130,7 @@ grpc:{{ include "argosy.groupAddresses" . }}
 {{- end }}
 {{- if .role.values.browser }}
 - { name: ARGOSY_BROWSER, value: /usr/bin/chromium }
+- { name: ARGOSY_BROWSER_SANDBOX, value: {{ .role.values.browserSandbox }} }
 {{- else if and .role.visits (include "argosy.hasBrowserPool" .root) }}
 - { name: ARGOSY_BROWSER, value: workers }
 {{- else }}

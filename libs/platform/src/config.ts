@@ -88,6 +88,7 @@ const schema = z.object({
   ARGOSY_EGRESS_ALLOW: z.string().default(''),
   ARGOSY_EGRESS_DENY: z.string().default(''),
   ARGOSY_BROWSER: z.string().default('auto'),
+  ARGOSY_BROWSER_SANDBOX: z.enum(['own', 'pod']).default('own'),
   ARGOSY_EGRESS_URL: address(['http:'], 'http://egress:3128').optional(),
   ARGOSY_SEARCH_PROVIDERS: z.string().min(1).optional(),
   ARGOSY_OWN_KEYS: z.string().min(1).optional(),

@@ -3,6 +3,7 @@ import { Egress, parseAllow, parseDeny } from '#egress';
 import { InvalidInput } from '#errors';
 import type { Config, Logger } from '#platform';
 import { Browser } from './browser/browser.ts';
+import type { BrowserSandbox } from './browser/chromium.ts';
 import { Doors, isAllowed } from './browser/doors.ts';
 import { findChromium } from './browser/find.ts';
 import type { Corpora } from './corpus/corpora.ts';
@@ -86,11 +87,17 @@ export interface WayOut {
   readonly contact: string | undefined;
   /** What renders pages that their scripts fill: `off`, `auto`, `workers`, or the path of Chromium. */
   readonly browser: string;
+  /** What keeps its pages from the machine; absent: its own sandbox. */
+  readonly sandbox?: BrowserSandbox;
 }
 
 type Settings = Pick<
   Config,
-  'ARGOSY_EGRESS_ALLOW' | 'ARGOSY_EGRESS_DENY' | 'ARGOSY_EGRESS_URL' | 'ARGOSY_CONTACT' | 'ARGOSY_BROWSER'
+  | 'ARGOSY_EGRESS_ALLOW'
+  | 'ARGOSY_EGRESS_DENY'
+  | 'ARGOSY_EGRESS_URL'
+  | 'ARGOSY_CONTACT'
+  | `ARGOSY_BROWSER${'' | '_SANDBOX'}`
 >;
 
 /** The way out that the configuration names. */
@@ -101,8 +108,9 @@ export function wayOut(config: Settings): WayOut {
     ARGOSY_EGRESS_URL: via,
     ARGOSY_CONTACT: contact,
     ARGOSY_BROWSER: browser,
+    ARGOSY_BROWSER_SANDBOX: sandbox,
   } = config;
-  return { allow, deny, via, contact, browser };
+  return { allow, deny, via, contact, browser, sandbox };
 }
 
 /**
@@ -118,7 +126,9 @@ export function openToolbox(parts: ToolboxParts): Toolbox {
   const doors = new Doors(rules);
   const program = findChromium(out.browser);
   const kinds = kindsOf(parts, program !== null);
-  const browser = program === null ? null : new Browser({ program, userAgent, proxyFor: (url) => doors.for(url) });
+  const { sandbox = 'own' } = out;
+  const proxyFor = (url: URL) => doors.for(url);
+  const browser = program === null ? null : new Browser({ program, userAgent, sandbox, proxyFor });
   const unhurried = (url: URL) => isAllowed(url, rules.allow);
   const shows = out.browser === 'workers' ? ('elsewhere' as const) : browser;
   const pages = new Pages({ egress, pace, evidence, extraction, browser: shows, product, unhurried });

@@ -7,10 +7,14 @@ import { Unavailable } from '#errors';
 import { DevTools } from './devtools.ts';
 import { newProfile } from './profiles.ts';
 
+export type BrowserSandbox = 'own' | 'pod';
+
 /** How Chromium is started. */
 export interface ChromiumOptions {
   readonly program: string;
   readonly userAgent: string;
+  /** Who keeps its pages from the machine: its own sandbox, which needs user namespaces, or the pod that it is alone in. Default: own. */
+  readonly sandbox?: BrowserSandbox;
   /** Where its profile lies while it runs. Default: the system's folder for temporary files. */
   readonly profiles?: string;
 }
@@ -66,6 +70,11 @@ const FLAGS = [
   'about:blank',
 ];
 
+/** Its own sandbox refuses to run as root. */
+export function sandboxFlags(sandbox: BrowserSandbox, isRoot: boolean): readonly string[] {
+  return sandbox === 'pod' || isRoot ? ['--no-sandbox'] : [];
+}
+
 /** One running Chromium with a profile of its own, in a process group of its own. */
 export class Chromium {
   readonly devTools: DevTools;
@@ -85,11 +94,10 @@ export class Chromium {
   }
 
   /** @throws Unavailable with what Chromium says when it does not start */
-  static async start({ program, userAgent, profiles }: ChromiumOptions): Promise<Chromium> {
+  static async start({ program, userAgent, profiles, sandbox = 'own' }: ChromiumOptions): Promise<Chromium> {
     const profile = await newProfile(profiles ?? tmpdir());
-    const flags = [`--user-data-dir=${profile}`, `--user-agent=${userAgent}`, ...FLAGS];
-    // Its own sandbox refuses to run as root.
-    if (process.getuid?.() === 0) flags.unshift('--no-sandbox');
+    const own = [`--user-data-dir=${profile}`, `--user-agent=${userAgent}`];
+    const flags = [...sandboxFlags(sandbox, process.getuid?.() === 0), ...own, ...FLAGS];
     const env = { HOME: profile, TMPDIR: profile, XDG_RUNTIME_DIR: profile, PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' };
     const stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] as const;
     const child = spawn(program, flags, { stdio: [...stdio], detached: true, env });
