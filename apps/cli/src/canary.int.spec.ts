@@ -7,13 +7,15 @@ import { acceptedResource, runResource, scopes } from '#contracts';
 import { Dispatcher } from '#dispatcher';
 import { Gateway } from '#gateway';
 import { configuredModels } from '#model';
-import { alwaysReady, jsonLogger, metricsText, readConfig, startMetrics } from '#platform';
+import { alwaysReady, jsonLogger, metricsText, readConfig, startTelemetry, type Telemetry } from '#platform';
 import { type FleetRuns, openFleet, openOperator, parseLimits, type RunsSettings, secretsKeyOf } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import { Corpora, openToolbox, searchProviders, secretNames, toolSignatures, wayOut } from '#tools';
+import { eventually } from '../../../test/support/argosy.ts';
 import { temporaryFolder } from '../../../test/support/embedded.ts';
 import { contentsOf, recordOf, rowsOf, watch } from '../../../test/support/fleet-records.ts';
 import { type ModelServer, startModelServer } from '../../../test/support/model-server.ts';
+import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../../../test/support/otlp-receiver.ts';
 import { specOf, thinkAndAnswer, thinkAndCall, toolResponsesIn } from '../../../test/support/scripted-research.ts';
 import { signingKey } from '../../../test/support/sealing.ts';
 import { canOwnServers, freshDatabase, ownRedis } from '../../../test/support/servers.ts';
@@ -216,10 +218,18 @@ const describeOwn = canOwnServers ? describe : describe.skip;
 
 describeOwn('what must stay where it belongs (needs servers of its own)', () => {
   let fleet: Fleet;
+  let receiver: OtlpReceiver;
+  let telemetry: Telemetry;
   /** Every answer of the gateway, by what it was to. */
   const answers = new Map<string, string>();
   beforeAll(async () => {
-    await startMetrics('test');
+    receiver = await startOtlpReceiver();
+    const sending = readConfig({ ARGOSY_OTLP_URL: receiver.url, ARGOSY_OTLP_METRICS_MS: '500' });
+    telemetry = await startTelemetry(
+      'test',
+      sending,
+      jsonLogger('test', 'error', () => undefined),
+    );
     fleet = await startFleet();
     for (const [name, value] of [
       ['search.brave', marks.brave],
@@ -247,6 +257,8 @@ describeOwn('what must stay where it belongs (needs servers of its own)', () => 
   }, 60_000);
   afterAll(async () => {
     await fleet?.stop();
+    await telemetry?.stop(5_000);
+    await receiver?.close();
     for (const server of servers) {
       server.closeAllConnections();
       server.close();
@@ -290,6 +302,40 @@ describeOwn('what must stay where it belongs (needs servers of its own)', () => 
 
   it('is, of keys and secrets, in no line of any log; nor question or page', () => {
     expect(fleet.lines.filter((line) => found({ ...secretsOf(fleet), ...marks }, line).length > 0)).toEqual([]);
+  });
+
+  it('is, of keys and secrets, in no span and no metric that is sent; nor question, page or where it was read', async () => {
+    const isLast = ({ attributes }: ReceivedSpan) => attributes['argosy.step.event'] === 'answer-checked';
+    const arrived = async () => (receiver.spans.some(isLast) && receiver.metrics.size > 0 ? true : null);
+    await eventually(arrived, 'the last step and the metrics');
+    const fetched = receiver.spans.filter(({ name }) => name === 'fetch');
+    expect(fetched.map(({ failed }) => failed)).toContain(true);
+    expect(fetched.map(({ attributes }) => attributes['http.response.status_code'])).toContain(200);
+    expect(receiver.spans.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        'step',
+        'chat scripted',
+        'execute_tool scholar',
+        'execute_tool search',
+        'execute_tool visit',
+      ]),
+    );
+    const sent = Buffer.concat([...receiver.bytes]).toString('latin1');
+    const texts = {
+      ...secretsOf(fleet),
+      ...marks,
+      quote,
+      path: '/ferry',
+      answer: 'hour and a half',
+      query: 'ferry timetable',
+    };
+    expect(found(texts, sent)).toEqual([]);
+  });
+
+  it('is not told to the web or to a model which trace it is asked in', () => {
+    const { brave, openalex } = fleet.web;
+    const asked = [...brave.seen, ...openalex.seen, ...fleet.model.requests].map(({ headers }) => Object.keys(headers));
+    expect(asked.flat().filter((name) => /trace/.test(name))).toEqual([]);
   });
 
   it('is, of keys and secrets, in no answer: refusals, events, report, bundle, lists and metrics', () => {

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { Aborted, InvalidState, messageOf } from '#errors';
+import { inSpan, type OpenSpan, spanKeys } from '#platform';
 import { ACCEPT_ENCODING, readBody } from './body.ts';
 import type { Dial } from './connector.ts';
 import { EgressFault, faultOf } from './faults.ts';
@@ -77,12 +78,9 @@ export class Egress {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#limits.totalMs);
     const signals = { caller: request.signal, deadline: deadline.signal };
+    const first = { target, method: request.method ?? 'GET', headers, body: request.body ?? null };
     try {
-      return await this.#follow(
-        { target, method: request.method ?? 'GET', headers, body: request.body ?? null },
-        signals,
-        request.onRedirect,
-      );
+      return await traced(first, async (span) => await this.#follow(first, { ...signals, span }, request.onRedirect));
     } finally {
       clearTimeout(timer);
     }
@@ -94,11 +92,11 @@ export class Egress {
     await this.#outlet.close();
   }
 
-  async #follow(first: Hop, signals: Signals, onRedirect: EgressRequest['onRedirect']): Promise<EgressResponse> {
+  async #follow(first: Hop, signals: Asking, onRedirect: EgressRequest['onRedirect']): Promise<EgressResponse> {
     let hop = first;
     for (let redirects = 0; redirects <= this.#limits.redirects; redirects += 1) {
       const response = await this.#ask(hop, signals);
-      if (!('location' in response)) return response;
+      if (!('location' in response)) return noted(response, redirects, signals.span);
       hop = nextHop(hop, response.status, response.location, this.#outlet.policy);
       await onRedirect?.(hop.target.url);
     }
@@ -147,6 +145,26 @@ export class Egress {
 interface Signals {
   readonly caller: AbortSignal;
   readonly deadline: AbortSignal;
+}
+
+interface Asking extends Signals {
+  readonly span: OpenSpan;
+}
+
+/** Of the address no more than its host: paths and queries hold what somebody wants to know. */
+async function traced<T>({ target, method }: Hop, work: (span: OpenSpan) => Promise<T>): Promise<T> {
+  const fields = { [spanKeys.method]: method, [spanKeys.host]: target.host };
+  return await inSpan('fetch', { kind: 'client', fields }, work);
+}
+
+function noted(response: EgressResponse, redirects: number, span: OpenSpan): EgressResponse {
+  const { status, body } = response;
+  span.set({
+    [spanKeys.status]: status,
+    [spanKeys.receivedBytes]: body.byteLength,
+    [spanKeys.redirects]: redirects,
+  });
+  return response;
 }
 
 function joined(headers: Dispatcher.ResponseData['headers']): Record<string, string> {

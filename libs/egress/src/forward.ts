@@ -5,12 +5,12 @@ import { EgressFault, faultOf } from './faults.ts';
 import type { Flow } from './flow.ts';
 import type { Outlet } from './outlet.ts';
 import type { VettedUrl } from './policy.ts';
-import { PROXY_STATUS, PUBLIC_ONLY } from './refusals.ts';
+import { PROXY_STATUS, PUBLIC_ONLY, TRACE } from './refusals.ts';
 
 /** RFC 9110 7.6.1 and what older clients send; meant for the next hop alone. `expect` is answered by node:http. */
 const HOP_BY_HOP = new Set([
   ...['connection', 'proxy-connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect'],
-  ...['proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info', ...Object.keys(PUBLIC_ONLY)],
+  ...['proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info', ...Object.keys(PUBLIC_ONLY), TRACE],
 ]);
 
 /** Those of RFC 9110 and PATCH; TRACE would show a page what is between. */

@@ -19,7 +19,7 @@ import {
   type VettedUrl,
   vetAnswers,
 } from './policy.ts';
-import { faultOfRefusal, isRefusal, PROXY_STATUS, PUBLIC_ONLY } from './refusals.ts';
+import { faultOfRefusal, isRefusal, PROXY_STATUS, PUBLIC_ONLY, traceField } from './refusals.ts';
 import { Upstream } from './upstream.ts';
 
 /** What may be reached. */
@@ -140,7 +140,7 @@ export class Outlet {
     if (this.#upstream === null || url.protocol === 'https:') {
       return { origin: url.origin, path: url.pathname + url.search, headers };
     }
-    const more = { host: url.host, ...(exempt ? {} : PUBLIC_ONLY) };
+    const more = { host: url.host, ...(exempt ? {} : PUBLIC_ONLY), ...traceField() };
     const all = Array.isArray(headers) ? [...headers, ...Object.entries(more).flat()] : { ...headers, ...more };
     const { connectMs, headersMs } = this.#limits;
     // The proxy looks the name up and connects before it can ask.

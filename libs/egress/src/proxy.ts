@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { InvalidInput, messageOf } from '#errors';
+import { beginSpan, type OpenSpan, spanKeys } from '#platform';
 import type { Dial } from './connector.ts';
 import { EgressBlocked, EgressFault } from './faults.ts';
 import { type Cut, Flow } from './flow.ts';
@@ -9,7 +10,7 @@ import { FORWARDED_METHODS, forward } from './forward.ts';
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from './limits.ts';
 import { Outlet, type Rules } from './outlet.ts';
 import { type EgressPolicy, type VettedUrl, vetUrl } from './policy.ts';
-import { isPublicOnly, refusalOf, written } from './refusals.ts';
+import { isPublicOnly, refusalOf, TRACE, written } from './refusals.ts';
 import { tunnel } from './tunnel.ts';
 import { orAborted } from './waiting.ts';
 
@@ -186,7 +187,9 @@ export class EgressProxy {
     return isPublicOnly(headers) ? this.#publicOutlet : this.#outlet;
   }
 
-  async #watched(form: Exchange['form'], { url = '' }: IncomingMessage, act: (flow: Flow) => Promise<void>) {
+  async #watched(form: Exchange['form'], request: IncomingMessage, act: (flow: Flow) => Promise<void>) {
+    const { url = '' } = request;
+    const span = spanOf(request);
     const flow = new Flow(this.#limits);
     this.#flows.add(flow);
     let ending: Pick<Exchange, 'outcome' | 'detail'> = { outcome: 'done', detail: '' };
@@ -198,10 +201,28 @@ export class EgressProxy {
     }
     flow.end();
     const { sentBytes, receivedBytes } = flow;
-    this.#onExchange({ form, asked: url.slice(0, 200), sentBytes, receivedBytes, ...ending });
+    const exchange = { form, asked: url.slice(0, 200), sentBytes, receivedBytes, ...ending };
+    this.#onExchange(exchange);
+    tell(exchange, span);
     this.#flows.delete(flow);
     if (this.#flows.size === 0) this.#onEmpty();
   }
+}
+
+/** Of whoever named itself: programs that make connections of their own, such as a browser, do not. */
+function spanOf({ headers: { [TRACE]: under }, method = '' }: IncomingMessage): OpenSpan | null {
+  if (typeof under !== 'string') return null;
+  return beginSpan('exchange', { under, kind: 'server', fields: { [spanKeys.method]: method } });
+}
+
+function tell({ outcome, sentBytes, receivedBytes }: Exchange, span: OpenSpan | null): void {
+  span?.set({
+    [spanKeys.outcome]: outcome,
+    [spanKeys.sentBytes]: sentBytes,
+    [spanKeys.receivedBytes]: receivedBytes,
+  });
+  if (outcome === 'failed') span?.fail(outcome);
+  span?.end();
 }
 
 function endingOf(error: unknown): Pick<Exchange, 'outcome' | 'detail'> {

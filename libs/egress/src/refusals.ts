@@ -1,4 +1,5 @@
 import type { ArgosyError } from '#errors';
+import { spanHere } from '#platform';
 import { EgressBlocked, EgressFault, isTrouble, notPublic, type Trouble, troubled } from './faults.ts';
 
 /** What the proxy answers in place of a server. */
@@ -13,6 +14,15 @@ export interface Refusal {
 export const PROXY_STATUS = 'proxy-status';
 
 const NAME = 'argosy-egress';
+
+/** By which a proxy of ours is told the span that asks, as W3C `traceparent`. It goes no further: a server learns nothing. */
+export const TRACE = 'argosy-trace';
+
+/** The field that tells it. */
+export function traceField(): Readonly<Record<string, string>> {
+  const span = spanHere();
+  return span === undefined ? {} : { [TRACE]: span };
+}
 
 /** Sent to a proxy whose allow list is not to count for this request. Anyone may send it: it opens nothing. */
 export const PUBLIC_ONLY = { 'argosy-egress': 'public-only' } as const;

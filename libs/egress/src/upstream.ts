@@ -5,7 +5,7 @@ import { buildConnector } from 'undici';
 import { InvalidInput, messageOf } from '#errors';
 import type { Dial } from './connector.ts';
 import { EgressFault, faultOf } from './faults.ts';
-import { faultOfRefusal, PROXY_STATUS, PUBLIC_ONLY } from './refusals.ts';
+import { faultOfRefusal, PROXY_STATUS, PUBLIC_ONLY, traceField } from './refusals.ts';
 import { within } from './waiting.ts';
 
 /** What is to be reached over the proxy. */
@@ -99,7 +99,7 @@ export class Upstream {
     const asking = request({
       method: 'CONNECT',
       path: authority,
-      headers: { host: authority, ...(exempt ? {} : PUBLIC_ONLY) },
+      headers: { host: authority, ...(exempt ? {} : PUBLIC_ONLY), ...traceField() },
       createConnection: () => link,
       maxHeaderSize: headerBytes,
     }).end();

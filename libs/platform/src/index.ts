@@ -9,4 +9,4 @@ export { openSigningKey } from './signing-key.ts';
 export { startTelemetry, type Telemetry } from './telemetry.ts';
 export { childOf, newTraceparent, traceIdOf } from './trace.ts';
 export { type SpanFields, type SpanName, spanKeys } from './tracing/names.ts';
-export { beginSpan, failWith, inSpan, isInSpan, type OpenSpan } from './tracing/span.ts';
+export { beginSpan, failWith, inSpan, type OpenSpan, spanHere } from './tracing/span.ts';

@@ -15,7 +15,7 @@ import {
   type Routing,
   TooFewSlots,
 } from '#moe';
-import { isInSpan, type Logger } from '#platform';
+import { type Logger, spanHere } from '#platform';
 import type { ExpertStore } from '../shard/resident-experts.ts';
 import { type AnsweredTokens, LayerRun, type LayerRunSettings } from './layer-run.ts';
 import { type Member, Members } from './members.ts';
@@ -138,7 +138,7 @@ export class ExpertGroup implements Experts {
     const tokenBytes = hidden * 4 * Math.max(1, routing.topK / 8);
     const blockTokens = Math.max(1, Math.floor(this.#settings.blockBytes / tokenBytes));
     const out = new Float32Array(x.length);
-    const isTraced = isInSpan() && tellsShards(index, this.#layers.length);
+    const isTraced = spanHere() !== undefined && tellsShards(index, this.#layers.length);
     const blocks: Promise<void>[] = [];
     for (let from = 0; from < routing.tokens; from += blockTokens) {
       const tokens = Math.min(blockTokens, routing.tokens - from);

@@ -12,10 +12,14 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { Delivery } from './outbox.ts';
 import type { OtlpSettings } from './settings.ts';
 
-/** Of one report, its retries included. */
-const limitMs = 10_000;
-/** For a receiver that answers a byte now and then, which the exporter would listen to for ever. */
-const marginMs = 2_000;
+export interface DeliveryTimes {
+  /** Of one report, its retries included. */
+  readonly limitMs: number;
+  /** Beyond that, for a receiver that answers a byte now and then, which the exporter would listen to for ever. */
+  readonly marginMs: number;
+}
+
+const usualTimes: DeliveryTimes = { limitMs: 10_000, marginMs: 2_000 };
 
 /** Ways to the receiver. The SDK's exporters themselves would read the environment, which is read elsewhere, once. */
 export interface Deliveries {
@@ -23,40 +27,45 @@ export interface Deliveries {
   metrics(report: ResourceMetrics): Promise<Delivery>;
 }
 
-export function otlpDeliveries(settings: OtlpSettings): Deliveries {
+export function otlpDeliveries(settings: OtlpSettings, times = usualTimes): Deliveries {
   const spans = createOtlpHttpExportDelegate(
-    optionsOf(settings, 'v1/traces'),
+    optionsOf(settings, 'v1/traces', times),
     ProtobufTraceSerializer,
     'otlp_http_span_exporter',
     TraceExporterMetricsHelper,
     undefined,
   );
   const metrics = createOtlpHttpExportDelegate(
-    optionsOf(settings, 'v1/metrics'),
+    optionsOf(settings, 'v1/metrics', times),
     ProtobufMetricsSerializer,
     'otlp_http_metric_exporter',
     MetricsExporterMetricsHelper,
     undefined,
   );
   return {
-    spans: async (batch) => await delivered(spans, [...batch]),
-    metrics: async (report) => await delivered(metrics, report),
+    spans: async (batch) => await delivered(spans, [...batch], times),
+    metrics: async (report) => await delivered(metrics, report, times),
   };
 }
 
-function optionsOf({ url, headers }: OtlpSettings, path: string) {
+function optionsOf({ url, headers }: OtlpSettings, path: string, { limitMs }: DeliveryTimes) {
   return {
     url: `${url}/${path}`,
     headers: async () => ({ ...headers, 'content-type': 'application/x-protobuf' }),
     timeoutMillis: limitMs,
     // What is late may be under way beside the next; more is refused, and so counted.
     concurrencyLimit: 2,
-    compression: 'gzip' as const,
+    // Receivers are mostly near, and to compress a span costs as much as to make one.
+    compression: 'none' as const,
     agentFactory: httpAgentFactoryFromOptions({ keepAlive: true }),
   };
 }
 
-async function delivered<T>(way: IOtlpExportDelegate<T>, what: T): Promise<Delivery> {
+async function delivered<T>(
+  way: IOtlpExportDelegate<T>,
+  what: T,
+  { limitMs, marginMs }: DeliveryTimes,
+): Promise<Delivery> {
   const done = new AbortController();
   const late = pause(limitMs + marginMs, unreachable(`gave no answer within ${limitMs + marginMs} ms`), {
     signal: done.signal,

@@ -25,5 +25,4 @@ export const genAi = {
 export const genAiContent = {
   asked: 'gen_ai.input.messages',
   answered: 'gen_ai.output.messages',
-  arguments: 'gen_ai.tool.call.arguments',
 } as const;

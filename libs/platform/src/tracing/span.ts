@@ -39,7 +39,7 @@ export interface OpenSpan {
   /** Whether it is sent whatever becomes of it, and so what others begin under it. */
   readonly isSampled: boolean;
   set(fields: SpanFields): void;
-  /** For a tenant that wants it: JSON of what was asked or answered, cut at 32,000 characters. */
+  /** For a tenant that wants it: what was asked or answered, as JSON of at most 64,000 characters. */
   show(what: keyof typeof genAiContent, content: unknown): void;
   /** Says that what it stands for failed, and that its part of the trace must be kept. @param fault a code */
   fail(fault: string): void;
@@ -51,7 +51,7 @@ export interface OpenSpan {
 
 /** Longest value of an attribute that is no content. */
 const mostCharacters = 200;
-const mostContent = 32_000;
+const mostContent = 64_000;
 
 let tracer: Tracer | null = null;
 
@@ -80,9 +80,10 @@ export async function inSpan<T>(name: SpanName, start: SpanStart, work: (span: O
   }
 }
 
-/** Whether what begins here is under a span that is recorded. */
-export function isInSpan(): boolean {
-  return tracer !== null && trace.getActiveSpan()?.isRecording() === true;
+/** The span that what begins here is under, as W3C `traceparent`; undefined where there is none, or nobody records it. */
+export function spanHere(): string | undefined {
+  const span = tracer === null ? undefined : trace.getActiveSpan();
+  return span?.isRecording() ? traceparentOf(span.spanContext()) : undefined;
 }
 
 /** Says what was thrown by its code: its message may hold what a span must not. What was stopped has not failed. */
