@@ -11,6 +11,7 @@ import { moe } from './moe.ts';
 import type { Benchmark } from './result.ts';
 import { routing } from './routing.ts';
 import { serving } from './serving.ts';
+import { telemetry } from './telemetry.ts';
 import { web } from './web.ts';
 
 /** Every benchmark, by the name it is called with. */
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   moe,
   routing,
   serving,
+  telemetry,
   web,
 };
 
