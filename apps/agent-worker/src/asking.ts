@@ -29,7 +29,7 @@ export function chatRequestOf(
   order: Order | null,
   { claim, tools, span }: Asker,
 ): ChatRequest {
-  const { today, sources, limits } = claim.request;
+  const { today, sources, limits, traceContent } = claim.request;
   return {
     turns: shownTurns(all, context),
     tools: tools.filter(({ name }) => isOfUse(name, sources)),
@@ -38,6 +38,7 @@ export function chatRequestOf(
     maxCompletionTokens: limits.answerTokens,
     ...sessionOf(claim),
     traceparent: span,
+    ...(traceContent === true ? { traceContent } : {}),
     ...(order?.schema ? { outputSchema: order.schema } : {}),
     ...(context.measured ? { measured: context.measured } : {}),
   };

@@ -6,7 +6,7 @@ import { toolKinds } from '#domain';
 import { Gateway } from '#gateway';
 import { configuredModels } from '#model';
 import { alwaysReady, jsonLogger, metricsText, readConfig, startTelemetry, type Telemetry, traceIdOf } from '#platform';
-import { openFleet, type RunsSettings } from '#runs';
+import { openFleet, openOperator, type Runs, type RunsSettings } from '#runs';
 import { ToolWorker } from '#tool-worker';
 import { type Tool, toolSignatures } from '#tools';
 import { eventually } from '../../../test/support/argosy.ts';
@@ -41,6 +41,7 @@ const visit: Tool = {
 interface Fleet {
   readonly url: string;
   readonly model: ModelServer;
+  readonly runs: Runs;
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly lines: readonly Record<string, unknown>[];
@@ -76,6 +77,7 @@ async function startFleet(): Promise<Fleet> {
   return {
     url: gateway.url,
     model,
+    runs,
     databaseUrl: database.url,
     redisUrl: redis.url,
     lines,
@@ -245,6 +247,38 @@ describeOwn('a fleet that is measured (needs servers that may be killed)', () =>
     const sent = Buffer.concat(receiver.bytes).toString('latin1');
     expect(sent).toContain('argosy.step.event');
     expect(sent).not.toMatch(/What is there|can nobody say|example\.org\/|A text\.|secret/);
+  });
+
+  it('shows what a model was asked and what it answered where the tenant wants it, and nowhere else', async () => {
+    const operator = await openOperator(fleet.databaseUrl);
+    // The gateway goes by what it has read for five seconds.
+    const known = async (wanted: boolean) =>
+      await eventually(
+        async () => ((await fleet.runs.tenants.settings('local')).trace_content === wanted ? true : null),
+        'the gateway to know the setting',
+      );
+    await operator.tenants.create({ tenantId: 'local', name: 'Local' }, { trace_content: true });
+    await known(true);
+    const shown = await spansOf(await research({ traceparent: header }, 'What may be shown?'), 4);
+    await operator.tenants.update('local', { trace_content: false });
+    await known(false);
+    await operator.close();
+    const hidden = await spansOf(await research({ traceparent: header }, 'What may be shown?'), 4);
+    const contents = (spans: typeof shown) =>
+      (spans.get('chat scripted') ?? []).map(({ attributes }) => [
+        String(attributes['gen_ai.input.messages']).includes('What may be shown?'),
+        String(attributes['gen_ai.output.messages']).includes('<think>'),
+      ]);
+    expect([contents(shown), contents(hidden)]).toEqual([
+      [
+        [true, true],
+        [true, true],
+      ],
+      [
+        [false, false],
+        [false, false],
+      ],
+    ]);
   });
 
   it.each([

@@ -34,8 +34,11 @@ describe('argosy tenants', () => {
     await run('set acme --usd-per-day 2.5 --concurrent-runs 10 --providers all');
     const limits = { usd_per_day: 2.5, concurrent_runs: 10, tokens_per_day: null };
     expect(await run('show acme')).toMatchObject({ settings: { retention_days: 30, providers: null, limits } });
-    await run('set acme --retention-days none --providers none');
-    expect(await run('show acme')).toMatchObject({ settings: { retention_days: null, providers: [] } });
+    await run('set acme --retention-days none --providers none --trace-content on');
+    const settings = { retention_days: null, providers: [], trace_content: true };
+    expect(await run('show acme')).toMatchObject({ settings });
+    await run('set acme --trace-content off');
+    expect(await run('show acme')).toMatchObject({ settings: { ...settings, trace_content: false } });
   });
 
   it.each([
@@ -43,6 +46,7 @@ describe('argosy tenants', () => {
     ['show', /^tenants: say create/],
     ['drop acme', /^tenants: say create/],
     ['set acme --retention-days soon', /^--retention-days: needs a number, or none/],
+    ['set acme --trace-content yes', /^--trace-content: needs on or off/],
     ['create Acme', /^tenantId: is no id/],
     ['create b --retention-days 0', /^retention_days: /],
     ['set acme --colour red', /Known here: .*--retention-days/],

@@ -13,6 +13,7 @@ const flags = {
   'requests-per-minute': { type: 'string' },
   'tokens-per-day': { type: 'string' },
   'usd-per-day': { type: 'string' },
+  'trace-content': { type: 'string' },
   // Heeded by whoever shows progress.
   quiet: { type: 'boolean' },
 } as const;
@@ -50,6 +51,7 @@ function changesOf(values: Values): SettingChanges {
   return {
     ...numbered(values, 'retention-days', 'retention_days'),
     ...(typeof providers === 'string' ? { providers: providers === 'all' ? null : listOf(providers) } : {}),
+    ...switched(values['trace-content']),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
 }
@@ -63,6 +65,13 @@ function numbered<K extends string>(values: Values, flag: keyof Values, setting:
   }
   const value = text === 'none' ? null : Number(text);
   return { [setting]: value } as { [_ in K]?: number | null }; // one computed name
+}
+
+/** @throws InvalidInput */
+function switched(text: string | boolean | undefined): Pick<SettingChanges, 'trace_content'> {
+  if (typeof text !== 'string') return {};
+  if (text === 'on' || text === 'off') return { trace_content: text === 'on' };
+  throw new InvalidInput([{ path: '--trace-content', message: 'needs on or off' }]);
 }
 
 function listOf(text: string): string[] {

@@ -59,7 +59,7 @@ export class Intake {
   ): Promise<Accepted> {
     await this.#expectCorpora(tenantId, body.sources?.corpora ?? []);
     const now = new Date();
-    const { providers } = await this.#runs.tenants.settings(tenantId);
+    const { providers, trace_content: traceContent } = await this.#runs.tenants.settings(tenantId);
     const request = toRequest(body, offerTo(this.#offer, providers), now);
     if (preface !== undefined) this.#expectReader(request.model);
     return await this.#runs.accept({
@@ -69,6 +69,7 @@ export class Intake {
         ...request,
         ...(preface === undefined ? {} : { preface }),
         ...(echo === undefined ? {} : { echo }),
+        ...(traceContent ? { traceContent } : {}),
       },
       requestSha256: bodyHash(sent),
       ...(typeof traceparent === 'string' ? { traceparent } : {}),

@@ -74,4 +74,6 @@ export interface ResearchRequest extends Omit<ReportSetting, 'runId' | 'model' |
   readonly citations?: CitationRule;
   /** Asks for an object that fits it beside the answer. */
   readonly outputSchema?: OutputSchema;
+  /** Its tenant wants what its models are asked and answer in its traces, word for word. */
+  readonly traceContent?: true;
 }

@@ -35,6 +35,8 @@ export interface ChatRequest {
   readonly measured?: { readonly turns: number; readonly tokens: number };
   /** The span that asks, as W3C `traceparent`; passed on to the server. */
   readonly traceparent?: string;
+  /** Its tenant wants what is asked and answered in its traces. */
+  readonly traceContent?: true;
 }
 
 /** A piece of text as it is generated. Never stored; lost deltas are made good by the finished reply. */

@@ -7,6 +7,7 @@ const nothingOfItsOwn = {
   retention_days: null,
   providers: null,
   limits: { concurrent_runs: null, requests_per_minute: null, tokens_per_day: null, usd_per_day: null },
+  trace_content: false,
 };
 
 describeStores((stores) => {
@@ -26,7 +27,7 @@ describeStores((stores) => {
       await tenants().create({ tenantId: 'b', name: 'B' }, { retention_days: 7, limits: { usd_per_day: 1.5 } });
       const { settings } = await tenants().update('b', { providers: [], limits: { concurrent_runs: 3 } });
       const limits = { ...nothingOfItsOwn.limits, usd_per_day: 1.5, concurrent_runs: 3 };
-      expect(settings).toEqual({ retention_days: 7, providers: [], limits });
+      expect(settings).toEqual({ ...nothingOfItsOwn, retention_days: 7, providers: [], limits });
       expect((await tenants().update('b', { retention_days: null })).settings).toEqual({
         ...settings,
         retention_days: null,

@@ -22,6 +22,8 @@ const settings = z.strictObject({
   /** Search providers that its runs may ask, of those that the deployment has; null: all of these. */
   providers: z.array(z.string().min(1).max(40)).max(50).nullable().default(null),
   limits: limits.default(limits.parse({})),
+  /** Whether traces of its runs hold what its models are asked and answer, word for word. */
+  trace_content: z.boolean().default(false),
 });
 
 /** How a tenant differs from the deployment. */
