@@ -29,7 +29,7 @@ export default {
         '<rootDir>/{libs,apps}/**/*.spec.ts',
         '<rootDir>/test/{architecture,kubernetes,support}/**/*.spec.ts',
       ],
-      testPathIgnorePatterns: ['\\.(int|k8s)\\.spec\\.ts$'],
+      testPathIgnorePatterns: ['\\.(int|k8s)\\.spec\\.ts$', '/apps/console/e2e/'],
     },
     {
       ...common,
@@ -41,7 +41,11 @@ export default {
     { ...common, displayName: 'chaos', testMatch: ['<rootDir>/test/chaos/**/*.spec.ts'] },
     // Not part of `npm test`.
     { ...common, displayName: 'kubernetes', testMatch: ['<rootDir>/test/kubernetes/**/*.k8s.spec.ts'] },
-    { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
+    {
+      ...common,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/e2e/**/*.spec.ts', '<rootDir>/apps/console/e2e/*.spec.ts'],
+    },
   ],
   // A bound for what hangs. On a busy machine one that works takes several times as long as on a quiet one.
   testTimeout: 60_000,

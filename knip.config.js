@@ -32,6 +32,6 @@ export default {
   ignoreDependencies: [
     ...['@biomejs/biome', '@bufbuild/buf'],
     // Of the console, which has a package.json of its own.
-    ...['preact', 'dompurify', 'markdown-it', 'vite'],
+    ...['preact', 'dompurify', 'markdown-it', 'vite', 'playwright-core'],
   ],
 };

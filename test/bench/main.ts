@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { adapter } from './adapter.ts';
 import { autoscaling } from './autoscaling.ts';
+import { consoleBench } from './console.ts';
 import { firstLight } from './first-light.ts';
 import { fleet } from './fleet.ts';
 import { gateway } from './gateway.ts';
@@ -18,6 +19,7 @@ import { web } from './web.ts';
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   autoscaling,
   adapter,
+  console: consoleBench,
   'first-light': firstLight,
   fleet,
   gateway,

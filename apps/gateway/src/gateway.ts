@@ -22,6 +22,7 @@ import { builtConsole, serveConsole } from './console-files.ts';
 import { CorporaController } from './corpora.controller.ts';
 import { ErrorFilter } from './error-filter.ts';
 import { EventStreams, type StreamSettings } from './event-stream.ts';
+import { ExportsController } from './exports/exports.controller.ts';
 import { HealthController } from './health.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
@@ -89,6 +90,7 @@ class GatewayModule {
       ModelsController,
       ResearchController,
       BundleController,
+      ExportsController,
       CorporaController,
       KeysController,
       SecretsController,

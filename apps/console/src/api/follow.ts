@@ -58,7 +58,10 @@ interface Connection extends FollowOptions {
 /** @returns whether the run has ended */
 async function connectOnce(runId: string, after: number, { take, onLine, signal }: Connection): Promise<boolean> {
   const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), silenceMs);
+  const cut = (): void => silence.abort();
+  let timer = setTimeout(cut, silenceMs);
+  // Without a network nothing comes; it is told by the browser long before the silence tells it.
+  addEventListener('offline', cut);
   try {
     const response = await send(`/v1/research/${runId}/events`, {
       headers: { 'last-event-id': String(after) },
@@ -71,12 +74,13 @@ async function connectOnce(runId: string, after: number, { take, onLine, signal 
       const { value, done } = await body.read();
       if (done) return false;
       clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), silenceMs);
+      timer = setTimeout(cut, silenceMs);
       const events = reader.push(decoder.decode(value, { stream: true }));
       if (events.length > 0) take(events);
     }
   } finally {
     clearTimeout(timer);
+    removeEventListener('offline', cut);
   }
 }
 

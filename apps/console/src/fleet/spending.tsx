@@ -28,6 +28,7 @@ function Columns({ stack, say }: { stack: Stacked; say: (n: number) => string })
       <svg
         class="columns"
         viewBox={`0 0 ${chart.width} ${chart.height}`}
+        preserveAspectRatio="none"
         role="img"
         aria-label={`Spending by day; the most on one day was ${say(most)}`}
       >
@@ -42,6 +43,11 @@ function Columns({ stack, say }: { stack: Stacked; say: (n: number) => string })
           />
         ))}
       </svg>
+      <p class="axis quiet">
+        <span>{stack.days[0]?.day}</span>
+        <span>highest: {say(most)}</span>
+        <span>{stack.days.at(-1)?.day}</span>
+      </p>
       <figcaption class="legend">
         {stack.tenants.map((tenant, index) => (
           <span key={tenant}>

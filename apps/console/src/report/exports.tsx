@@ -5,6 +5,8 @@ import { Trouble } from '../ui/parts.tsx';
 import type { Report } from './cited.ts';
 
 const forms = [
+  ['report.pdf', 'PDF'],
+  ['report.docx', 'Word'],
   ['report.md', 'Markdown'],
   ['bundle.tar', 'Sealed bundle'],
 ] as const;
