@@ -16,5 +16,7 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Of the packages that are built in.
+    license: { fileName: 'licenses.md' },
   },
 });

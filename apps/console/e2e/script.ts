@@ -4,7 +4,7 @@ import { questionOf, thinkAndAnswer, thinkAndCall, toolResponsesIn } from '../..
 
 export const questions = {
   ferry: 'How often does the ferry leave Halloway?',
-  endless: 'Without end: how often does the ferry leave Halloway?',
+  endless: 'How does the ferry to Halloway run when the wind is strong?',
   hostile: 'What says the <img src=x onerror=alert(1)> page? <script>alert(2)</script>',
 } as const;
 
@@ -35,7 +35,7 @@ const watched = ['leaves every', 'first boat on Sundays', 'strong wind'];
 /** Searches and an answer; the endless one writes at it until somebody stops it. */
 export const playResearch: Player = (request) => {
   const asked = questionOf(request);
-  const isEndless = asked.includes('Without end:');
+  const isEndless = asked.includes(questions.endless);
   const lookUps = isEndless ? watched : watched.slice(0, 1);
   const words = lookUps[toolResponsesIn(request).length];
   if (words !== undefined) return thinkAndCall('search', { query: [`ferry ${words}`] });

@@ -1,3 +1,4 @@
+import { memo } from 'preact/compat';
 import { useCallback, useState } from 'preact/hooks';
 import { useEvery } from '../ui/asked.ts';
 import { compact, count, lasting } from '../ui/format.ts';
@@ -23,7 +24,11 @@ export function Live({ followed: { log, run } }: { followed: Followed }) {
       <div class="bench">
         <Timeline rows={log.rows} chosen={chosen} onChoose={setChosen} ended={log.hasEnded} />
         <aside class="side" aria-label="Details">
-          {row === undefined ? <Sources log={log} /> : <Detail row={row} onClose={() => setChosen(null)} />}
+          {row === undefined ? (
+            <Sources log={log} size={log.sources.size} />
+          ) : (
+            <Detail row={row} onClose={() => setChosen(null)} />
+          )}
         </aside>
       </div>
     </div>
@@ -58,7 +63,10 @@ function Elapsed({ startedAt, endedAt }: { startedAt: string | null; endedAt: st
   return <Figure label="Time" value={startedAt === null ? '–' : lasting(until - Date.parse(startedAt))} />;
 }
 
-function Sources({ log }: { log: RunLog }) {
+/** Drawn anew only where there is another source. */
+const Sources = memo(SourceList, (was, is) => was.log === is.log && was.size === is.size);
+
+function SourceList({ log }: { log: RunLog; size: number }) {
   const sources = [...log.sources].reverse();
   return (
     <section>
