@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { constants } from 'node:os';
 import { ArgosyError, InvalidInput, messageOf, Unavailable } from '#errors';
-import { describeConfig } from '#platform';
+import { describeConfig, readableLine } from '#platform';
 import { Refused } from './client.ts';
 import { runCommand } from './commands.ts';
 import { plainProgress, silentProgress, terminalProgress } from './progress.ts';
@@ -65,7 +65,7 @@ try {
       interrupted: interrupt.signal,
     },
     input: process.stdin,
-    writeLog: (line) => void process.stderr.write(line),
+    writeLog: (line) => void process.stderr.write(process.stderr.isTTY ? readableLine(line) : line),
   });
 } catch (error) {
   progress.end();

@@ -20,3 +20,16 @@ export function jsonLogger(role: string, least: LogLevel, write: (line: string) 
     },
   };
 }
+
+/** A line of {@link jsonLogger} as a person reads it: `12:30:01.250 WARN gateway not ready code=unavailable`. */
+export function readableLine(line: string): string {
+  const { at, level, role, event, ...rest } = JSON.parse(line) as Readonly<Record<string, unknown>>; // of jsonLogger
+  const fields = Object.entries(rest).filter(([, value]) => value !== null);
+  const words = [String(at).slice(11, 23), ...(level === 'info' ? [] : [String(level).toUpperCase()]), role, event];
+  return `${[...words, ...fields.map(([key, value]) => `${key}=${shown(value)}`)].join(' ')}\n`;
+}
+
+/** All else than plain words in quotes, so that it neither moves the cursor nor looks like another field. */
+function shown(value: unknown): string {
+  return typeof value === 'string' && /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
+}

@@ -6,7 +6,7 @@ import { ArgosyError, InvalidInput, messageOf } from '#errors';
 import { type Config, type ConfigChecks, type FleetConfig, readFleetConfig, readServiceConfig } from './config.ts';
 import { type Health, HealthServer, type Readiness } from './health.ts';
 import { Keeping, type Kept, type WatchTimes } from './keeping.ts';
-import { jsonLogger, type LogFields, type Logger } from './logger.ts';
+import { jsonLogger, type LogFields, type Logger, readableLine } from './logger.ts';
 import { metricsText } from './metrics.ts';
 import { startTelemetry } from './telemetry.ts';
 
@@ -16,7 +16,7 @@ type StopSignal = 'SIGTERM' | 'SIGINT';
 export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly pid: number;
-  readonly stderr: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
   on(event: StopSignal | 'uncaughtException' | 'unhandledRejection', listener: (what: unknown) => void): unknown;
   exit(code: number): unknown;
 }
@@ -124,9 +124,14 @@ async function serveWith<C extends Config>(
 }
 
 function refuse(role: string, host: Host, { problems }: InvalidInput): void {
-  const logger = jsonLogger(role, 'error', (line) => host.stderr.write(line));
+  const logger = jsonLogger(role, 'error', logTo(host));
   for (const { path, message } of problems) logger.log('error', 'bad configuration', { setting: path, message });
   host.exit(2);
+}
+
+/** JSON for machines, words where a person looks. */
+function logTo({ stderr }: Host): (line: string) => void {
+  return (line) => void stderr.write(stderr.isTTY === true ? readableLine(line) : line);
 }
 
 class Service<C extends Config> {
@@ -146,7 +151,7 @@ class Service<C extends Config> {
     this.#role = role;
     this.#host = host;
     this.#config = config;
-    this.#logger = jsonLogger(role, config.ARGOSY_LOG_LEVEL, (line) => host.stderr.write(line));
+    this.#logger = jsonLogger(role, config.ARGOSY_LOG_LEVEL, logTo(host));
     this.#times = { ...usualTimes, ...times };
     this.#health = { readiness: () => this.#readiness, metrics: metricsText };
     const setting = api ? 'ARGOSY_PORT' : 'ARGOSY_HEALTH_PORT';
