@@ -7,6 +7,9 @@ import { windowOf } from './window.ts';
 /** Pixels; every row is one line, so that any of thousands has its place without being drawn. As in run.css. */
 const rowHeight = 38;
 
+/** For `aria-setsize`, while the list grows: with a figure, every row would be drawn anew with each event. */
+const unknownSize = -1;
+
 interface TimelineProps {
   readonly rows: readonly Row[];
   readonly chosen: number | null;
@@ -39,7 +42,11 @@ export function Timeline({ rows, chosen, onChoose, ended }: TimelineProps) {
       <div class="scroll" ref={box} onScroll={look} role="region" aria-label={`${count(rows.length)} entries`}>
         <ol style={{ height: `${rows.length * rowHeight}px` }}>
           {rows.slice(first, end).map((row, at) => (
-            <Line key={row.seq} {...{ row, at: first + at, of: rows.length, onChoose }} chosen={row.seq === chosen} />
+            <Line
+              key={row.seq}
+              {...{ row, at: first + at, of: ended ? rows.length : unknownSize, onChoose }}
+              chosen={row.seq === chosen}
+            />
           ))}
         </ol>
       </div>
