@@ -19,7 +19,7 @@ export const points = {
     claim: { statement: 'epoch = r.epoch + 1' },
     'commit of a step': { statement: commit, values: '"step_no":' },
     'intents of calls': { statement: commit, values: '"calls":[{' },
-    'ring of calls': { statement: 'UPDATE argosy.tool_calls SET rings = rings + 1' },
+    'ring of calls': { statement: 'UPDATE argosy.tool_calls c SET rings = rings + 1' },
     'end of a run': { statement: commit, values: '"report":{' },
   },
   tool: {
