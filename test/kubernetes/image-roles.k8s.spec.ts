@@ -177,7 +177,7 @@ withSandbox(
     it('runs the command line', async () => {
       const pod = PodProcess.run(
         { container: containerOf('gateway'), env: { ...secrets, ARGOSY_KEY_PEPPER: 'x'.repeat(44) } },
-        ['node', 'dist/apps/cli/src/main.js', 'doctor'],
+        ['node', 'dist/apps/cli/src/main.js', 'help'],
       );
       expect({ end: await pod.ended, said: pod.said }).toEqual({ end: { code: 0, signal: null }, said: '' });
     });

@@ -64,7 +64,7 @@ const help = `Argosy answers research questions from documents and the web, quot
     [--sha256s FILE] [--rehash]
   argosy inference conform grpc:HOST:PORT [--drain]      whether a group keeps to the contract of inference groups
     [--device-gb 80] [--context N]
-  argosy doctor                                          what this process would use
+  argosy doctor [--json]                                 what would be used here, whether it works, and what to do
 
 With ARGOSY_URL, or while npm run fleet runs on the data directory, commands talk to that server.
 In a clone, npm start -- "question" ... is argosy research, and npm start alone is argosy serve.
@@ -101,7 +101,7 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     case 'inference':
       return await inference(rest, around.terminal);
     case 'doctor':
-      return await doctor(around);
+      return await examined(rest, around);
     case 'help':
     case '--help':
     case '-h':
@@ -210,10 +210,11 @@ function sealWords({ fingerprint, createdAt }: Seal, asked: boolean): string {
   return `signed: the run ended at ${createdAt}, sealed with the key ${fingerprint}${hint}`;
 }
 
-async function doctor({ config, describedConfig, remote, terminal }: Surroundings): Promise<number> {
+/** Loaded only here: what it looks with needs most of the libs. */
+async function examined(args: readonly string[], around: Surroundings): Promise<number> {
+  const { config, describedConfig: settings, remote, terminal } = around;
   const fleet = remote === null ? await runningFleet(config.ARGOSY_DATA_DIR) : null;
   const server = remote?.url ?? (fleet === null ? 'embedded (ARGOSY_URL not set)' : `${fleet.url} (fleet.json)`);
-  terminal.print(`node ${process.version}, server ${server}\n`);
-  for (const [name, value] of Object.entries(describedConfig)) terminal.print(`${name}=${value}\n`);
-  return exitCodes.ok;
+  const { doctor } = await import('./doctor/doctor.ts');
+  return await doctor(args, { config, settings, server }, terminal);
 }

@@ -53,20 +53,30 @@ function refusedCode({ status, retryable }: Refused): number {
 
 const args = process.argv.slice(2);
 const progress = progressFor(args);
+const terminal = {
+  progress,
+  print: (text: string) => void process.stdout.write(text),
+  interrupted: interrupt.signal,
+};
+
+/** Of settings that cannot be read, the doctor tells; any other command ends with what is wrong with them. */
+async function command(): Promise<number> {
+  let settings: ReturnType<typeof readSettings>;
+  try {
+    settings = readSettings(process.env);
+  } catch (error) {
+    if (!(error instanceof InvalidInput) || args[0] !== 'doctor') throw error;
+    const { refuseSettings } = await import('./doctor/doctor.ts');
+    return refuseSettings(args.slice(1), error.problems, terminal);
+  }
+  const { config, remote } = settings;
+  const writeLog = (line: string) => void process.stderr.write(process.stderr.isTTY ? readableLine(line) : line);
+  const around = { config, describedConfig: describeConfig(config), remote, terminal, input: process.stdin };
+  return await runCommand(args, { ...around, writeLog });
+}
+
 try {
-  const { config, remote } = readSettings(process.env);
-  process.exitCode = await runCommand(args, {
-    config,
-    describedConfig: describeConfig(config),
-    remote,
-    terminal: {
-      progress,
-      print: (text) => void process.stdout.write(text),
-      interrupted: interrupt.signal,
-    },
-    input: process.stdin,
-    writeLog: (line) => void process.stderr.write(process.stderr.isTTY ? readableLine(line) : line),
-  });
+  process.exitCode = await command();
 } catch (error) {
   progress.end();
   const bug = !(error instanceof ArgosyError);

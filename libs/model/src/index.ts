@@ -2,6 +2,7 @@ export * from './chat-model.ts';
 export { systemClock } from './clock.ts';
 export { type ConfiguredModel, type ConfiguredModels, configuredModels } from './configured.ts';
 export { extractiveModel } from './extractive/extractive-model.ts';
+export { inspectModel } from './inspect.ts';
 export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
 export { type Output, OutputParser } from './output-parser.ts';
 export type { ChatMessage, Generated, ParsedReply, Profile, ProfileId, Prompt } from './profile.ts';

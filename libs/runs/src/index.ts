@@ -15,6 +15,7 @@ export type { Delta } from './deltas.ts';
 export type { Answering, FaultyRing } from './doorbell/doorbell.ts';
 export { announcedServer, DataDirectory, DataDirectoryBusy } from './embedded/data-directory.ts';
 export { type EmbeddedRuns, openEmbedded } from './embedded/open.ts';
+export { inspectPostgres, inspectRedis, type PostgresFacts } from './fleet/inspect.ts';
 export { type FleetRuns, type FleetStores, migrateFleet, openFleet, storesOf } from './fleet/open.ts';
 export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';

@@ -7,6 +7,7 @@ import { opened } from '../../../../test/support/migrating-process.ts';
 import { type FreshDatabase, freshDatabase, sharedRedisUrl } from '../../../../test/support/servers.ts';
 import { SchemaBehind, SchemaTooNew } from '../store/migrate.ts';
 import { renewLease } from '../store/workers.ts';
+import { inspectPostgres, inspectRedis } from './inspect.ts';
 import { awaitSchema, migrateFleet, migrateOnce, openFleet } from './open.ts';
 import { PgDatabase } from './pg-database.ts';
 
@@ -27,6 +28,27 @@ async function startProcess(): Promise<string> {
   return stdout;
 }
 
+describe('a look at the stores', () => {
+  it('finds a new database as it is, and changes nothing of it', async () => {
+    const look = async () => await inspectPostgres(fresh.url, 10_000, () => Date.now());
+    const facts = await look();
+    expect(facts).toMatchObject({ schema: 0, version: expect.stringMatching(/^\d+/) });
+    expect(facts.known).toBeGreaterThan(15);
+    // One clock, read twice by the same machine.
+    expect(Math.abs(facts.aheadMs)).toBeLessThan(10_000);
+    expect(await inspectPostgres(fresh.url, 10_000, () => Date.now() - 3_600_000)).toMatchObject({
+      schema: 0,
+      aheadMs: expect.closeTo(3_600_000, -5),
+    });
+  });
+
+  it('tells of a Redis its release and its policy', async () => {
+    expect(await inspectRedis(sharedRedisUrl(), 10_000)).toEqual({
+      ...{ version: expect.stringMatching(/^\d+\./), policy: 'noeviction', keepsLog: true, evicts: null },
+    });
+  });
+});
+
 describe('opening a fleet', () => {
   it('by eight processes at once brings a new database up to date, once', async () => {
     const said = await Promise.all(Array.from({ length: 8 }, startProcess));
@@ -38,6 +60,8 @@ describe('opening a fleet', () => {
     const version = await migrateOnce(database);
     await database.close();
     expect(rows.map((row) => row.version)).toEqual(Array.from({ length: version }, (_, i) => i + 1));
+    const facts = await inspectPostgres(fresh.url, 10_000, () => Date.now());
+    expect(facts).toMatchObject({ schema: version, known: version, missingRoles: [] });
   }, 90_000);
 
   it('by a process that does not migrate waits for one that does, and says what it waits for', async () => {

@@ -28,6 +28,7 @@ describeOwn('the check of a Redis (needs servers of its own)', () => {
     await expect(checking).rejects.toThrow(
       new RegExp(`maxmemory-policy ${policy}.*CONFIG SET maxmemory-policy noeviction`),
     );
+    expect(await redis.facts(10_000)).toMatchObject({ policy, evicts: expect.stringContaining('CONFIG SET') });
     const mending = redis.connect();
     await mending.config('SET', 'maxmemory-policy', 'noeviction');
     redis.close();

@@ -10,6 +10,17 @@ export class RedisEvicts extends ArgosyError {
   readonly retryable = false;
 }
 
+/** What a Redis says of itself; null where a provider hides it. */
+export interface RedisFacts {
+  readonly version: string | null;
+  /** `noeviction` is the only one that loses nothing. */
+  readonly policy: string | null;
+  /** Whether it keeps an append-only file. */
+  readonly keepsLog: boolean;
+  /** What to do about the policy; null where it is as it must be. */
+  readonly evicts: string | null;
+}
+
 /** What a connection may have different from the others. */
 type ConnectionOptions = Pick<RedisOptions, 'enableOfflineQueue' | 'autoResendUnfulfilledCommands' | 'commandTimeout'>;
 
@@ -48,12 +59,23 @@ export class RedisServer {
    * @throws Unavailable, RedisEvicts
    */
   async check(limitMs = answerMs): Promise<string[]> {
+    const { evicts, keepsLog } = await this.facts(limitMs);
+    if (evicts !== null) throw new RedisEvicts(evicts);
+    return keepsLog ? [] : [aofAdvice(this.where)];
+  }
+
+  /** What it says of itself. @throws Unavailable */
+  async facts(limitMs: number): Promise<RedisFacts> {
     const connection = this.connect();
     try {
       const info = await this.#firstAnswer(connection, limitMs);
-      const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
-      if (policy !== undefined && policy !== 'noeviction') throw new RedisEvicts(evictionAdvice(this.where, policy));
-      return /^aof_enabled:0/m.test(info) ? [aofAdvice(this.where)] : [];
+      const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? null;
+      return {
+        version: /^(?:redis|valkey)_version:(\S+)/m.exec(info)?.[1] ?? null,
+        policy,
+        keepsLog: !/^aof_enabled:0/m.test(info),
+        evicts: policy === null || policy === 'noeviction' ? null : evictionAdvice(this.where, policy),
+      };
     } finally {
       connection.disconnect();
     }
