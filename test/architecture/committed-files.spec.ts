@@ -59,3 +59,14 @@ describe('committed files', () => {
     expect(findings('docs/x.md', 'https://www.npmjs.com/package/zod and registry.k8s.io/pause:3.10')).toEqual([]);
   });
 });
+
+describe('decisions', () => {
+  it('have a number each, which is the one in their title', () => {
+    const numbers = committedFiles().flatMap((file) => /^docs\/decisions\/(\d{4})-[\w-]+\.md$/.exec(file)?.[1] ?? []);
+    const titles = committedFiles()
+      .filter((file) => file.startsWith('docs/decisions/'))
+      .map((file) => readFileSync(path.join(root, file), 'utf8').slice(2, 6));
+    expect(numbers).toEqual([...new Set(numbers)]);
+    expect(titles).toEqual(numbers);
+  });
+});

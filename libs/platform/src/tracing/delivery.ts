@@ -55,7 +55,7 @@ function optionsOf({ url, headers }: OtlpSettings, path: string, { limitMs }: De
     timeoutMillis: limitMs,
     // What is late may be under way beside the next; more is refused, and so counted.
     concurrencyLimit: 2,
-    // Receivers are mostly near, and to compress a span costs as much as to make one.
+    // Receivers are mostly near.
     compression: 'none' as const,
     agentFactory: httpAgentFactoryFromOptions({ keepAlive: true }),
   };
