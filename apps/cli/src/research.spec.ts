@@ -25,6 +25,8 @@ const run = {
   started_at: null,
   ended_at: '2026-01-01T00:00:01Z',
   queue_position: null,
+  budget: { steps: 100 },
+  corpora: [],
   metadata: {},
   report: contents.report,
 };

@@ -56,6 +56,8 @@ describe('isCutOff', () => {
       question: 'Why?',
       model: 'x',
       queue_position: null,
+      budget: { steps: 100 },
+      corpora: [],
       metadata: {},
       report: read,
       ...times,

@@ -184,12 +184,14 @@ async function finishedRun(body: unknown = good): Promise<string> {
 
 describe('POST /v1/research', () => {
   it('accepts a request with 202 before anything is done for it', async () => {
-    const response = await post({ ...endless, metadata: { ticket: '7' } });
+    const budget = { steps: 7, output_tokens: 9_000 };
+    const response = await post({ ...endless, budget, metadata: { ticket: '7' } });
     expect(response.status).toBe(202);
     const accepted = acceptedResource.parse(await response.json());
     expect(accepted).toMatchObject({ status: 'queued', queue_position: expect.any(Number) });
     const run = runResource.parse(await (await call(`/v1/research/${accepted.id}`)).json());
     expect(run).toMatchObject({ question: 'hold', metadata: { ticket: '7' }, started_at: null, report: null });
+    expect({ budget: run.budget, corpora: run.corpora }).toEqual({ budget, corpora: [corpus] });
     await call(`/v1/research/${accepted.id}/cancel`, { method: 'POST' });
   });
 

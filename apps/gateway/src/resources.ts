@@ -1,5 +1,5 @@
 import type { RunResource } from '#contracts';
-import type { Report } from '#domain';
+import type { Budget, Report } from '#domain';
 import type { Delta, RunView, StoredEvent } from '#runs';
 
 /** The public form of a run. */
@@ -14,7 +14,17 @@ export function toResource(run: RunView): RunResource {
     ended_at: run.endedAt,
     queue_position: run.queuePosition,
     metadata: { ...run.metadata },
+    budget: budgetOf(run.budget),
+    corpora: [...run.corpora],
     report: run.report === null ? null : mutable(run.report),
+  };
+}
+
+function budgetOf({ outputTokens, toolCalls, ...rest }: Budget): RunResource['budget'] {
+  return {
+    ...rest,
+    ...(outputTokens === undefined ? {} : { output_tokens: outputTokens }),
+    ...(toolCalls === undefined ? {} : { tool_calls: toolCalls }),
   };
 }
 

@@ -142,6 +142,8 @@ const exampleRun = {
   ended_at: null,
   queue_position: null,
   metadata: { ticket: '7' },
+  budget: { steps: 20, seconds: 600 },
+  corpora: ['c_0123456789abcdef'],
   report: null,
 };
 
@@ -159,6 +161,8 @@ export const runResource = z
       description: 'Runs of the same tenant before it that wait, counted to 1,000; null once it has started.',
     }),
     metadata: z.record(z.string(), z.string()),
+    budget: budget.meta({ description: 'What it may spend; of a kind that is absent, as much as it takes.' }),
+    corpora: z.array(z.string()).meta({ description: 'Ids of the corpora that it may search.' }),
     report: reportSchema.nullable(),
   })
   .meta({ id: 'Run', description: 'A run, with its report when it has one.', examples: [exampleRun] });

@@ -9,10 +9,10 @@ import { Exports } from './exports.tsx';
 import { rendered } from './markdown.ts';
 
 /** A report to be read, with the proof of each sentence beside it. */
-export function Report({ report }: { report: ReportOf }) {
+export function Report({ report, corpora }: { report: ReportOf; corpora: readonly string[] }) {
   const [pointed, setPointed] = useState<Pointed | null>(null);
   const followUp = (): void => {
-    prepareFollowUp(report, []);
+    prepareFollowUp(report, corpora);
     go('/');
   };
   return (

@@ -1,5 +1,6 @@
 import { memo } from 'preact/compat';
 import { useCallback, useState } from 'preact/hooks';
+import type { RunResource } from '../libs.ts';
 import { useEvery } from '../ui/asked.ts';
 import { compact, count, lasting } from '../ui/format.ts';
 import { Figure, SourceName } from '../ui/parts.tsx';
@@ -15,7 +16,7 @@ export function Live({ followed: { log, run } }: { followed: Followed }) {
   const ahead = log.status === 'queued' ? (run?.queue_position ?? null) : null;
   return (
     <div class="live">
-      <Meters log={log} />
+      <Meters log={log} budget={run?.budget ?? {}} />
       {ahead !== null && (
         <p class="quiet" role="status">
           {ahead === 0 ? 'Next in the queue.' : `${count(ahead)} of your runs wait before it.`}
@@ -35,32 +36,50 @@ export function Live({ followed: { log, run } }: { followed: Followed }) {
   );
 }
 
-function Meters({ log }: { log: RunLog }) {
+function Meters({ log, budget }: { log: RunLog; budget: Partial<RunResource['budget']> }) {
   const { used, startedAt, endedAt } = log;
+  const tokens = used.promptTokens + used.completionTokens;
   return (
     <dl class="meters">
-      <Figure label="Steps" value={count(used.steps)} />
-      <Figure label="Calls" value={count(used.calls)} />
+      <Figure label="Steps" value={count(used.steps)} {...against(used.steps, budget.steps, count)} />
+      <Figure label="Calls" value={count(used.calls)} {...against(used.calls, budget.tool_calls, count)} />
       <Figure label="Sources" value={count(log.sources.size)} />
-      <Figure label="Tokens" value={compact(used.promptTokens + used.completionTokens)} />
+      <Figure label="Tokens" value={compact(tokens)} {...against(tokens, budget.tokens, compact)} />
       <Figure label="From cache" value={shareOf(used.cachedTokens, used.promptTokens)} />
-      <Elapsed {...{ startedAt, endedAt }} />
+      <Elapsed {...{ startedAt, endedAt }} limitSeconds={budget.seconds} />
     </dl>
   );
+}
+
+/** What a limit adds to a figure: itself, and how much of it is used. Nothing where there is none. */
+function against(
+  used: number,
+  limit: number | undefined,
+  told: (n: number) => string,
+): { of?: string; share?: number } {
+  return limit === undefined ? {} : { of: told(limit), share: Math.min(1, used / limit) };
 }
 
 function shareOf(part: number, whole: number): string {
   return whole === 0 ? '–' : `${Math.round((100 * part) / whole)} %`;
 }
 
-function Elapsed({ startedAt, endedAt }: { startedAt: string | null; endedAt: string | null }) {
+interface Span {
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly limitSeconds: number | undefined;
+}
+
+function Elapsed({ startedAt, endedAt, limitSeconds }: Span) {
   const [now, setNow] = useState(() => Date.now());
   useEvery(
     1_000,
     useCallback(() => setNow(Date.now()), []),
   );
-  const until = endedAt === null ? now : Date.parse(endedAt);
-  return <Figure label="Time" value={startedAt === null ? '–' : lasting(until - Date.parse(startedAt))} />;
+  if (startedAt === null) return <Figure label="Time" value="–" />;
+  const ms = (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt);
+  const limitMs = limitSeconds === undefined ? undefined : 1000 * limitSeconds;
+  return <Figure label="Time" value={lasting(ms)} {...against(ms, limitMs, lasting)} />;
 }
 
 /** Drawn anew only where there is another source. */

@@ -38,7 +38,11 @@ export function RunView({ runId }: { runId: string }) {
         <Actions followed={followed} />
       </header>
       {report !== null && <Faces shown={shown} onChoose={setFace} />}
-      {shown === 'report' && report !== null ? <Report report={report} /> : <Live followed={followed} />}
+      {shown === 'report' && report !== null ? (
+        <Report report={report} corpora={run?.corpora ?? []} />
+      ) : (
+        <Live followed={followed} />
+      )}
     </article>
   );
 }

@@ -1,4 +1,11 @@
-import { type Report, type ResearchRequest, type RunEventType, type StoredRequest, upcastRequest } from '#domain';
+import {
+  type Budget,
+  type Report,
+  type ResearchRequest,
+  type RunEventType,
+  type StoredRequest,
+  upcastRequest,
+} from '#domain';
 import type { Statements } from './database.ts';
 
 /** States of a run as clients see them; the last four are terminal. */
@@ -14,6 +21,10 @@ export interface RunView {
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly metadata: Readonly<Record<string, string>>;
+  /** What it may spend, as it was frozen when it was accepted. */
+  readonly budget: Budget;
+  /** Ids of the corpora that it may search. */
+  readonly corpora: readonly string[];
   /** Runs of its tenant accepted before it that still wait, counted to 1,000: tenants take turns. Null once it has started. */
   readonly queuePosition: number | null;
   readonly report: Report | null;
@@ -40,6 +51,8 @@ interface RunRow {
   readonly question: string;
   readonly model: string;
   readonly metadata: Record<string, string>;
+  readonly budget: Budget;
+  readonly corpora: string[];
   readonly accepted_at: Date;
   readonly started_at: Date | null;
   readonly ended_at: Date | null;
@@ -53,7 +66,8 @@ interface RunRow {
 const state = `CASE WHEN r.state = 'queued' AND r.not_before > now() THEN 'waiting' ELSE r.state END AS state`;
 
 const columns = `r.run_id, ${state}, r.request ->> 'question' AS question, r.request ->> 'model' AS model,
-  r.request -> 'metadata' AS metadata, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
+  r.request -> 'metadata' AS metadata, r.request #> '{limits,budget}' AS budget,
+  r.request #> '{sources,corpora}' AS corpora, r.accepted_at, r.started_at, r.ended_at, r.lost_model_calls, r.lost_prompt_tokens`;
 
 /**
  * Runs before one that are counted: whoever waits behind more has no use for the figure. By their ids, which sort by time
@@ -186,6 +200,8 @@ function toView(row: RunRow): RunView {
     question: row.question,
     model: row.model,
     metadata: row.metadata,
+    budget: row.budget,
+    corpora: row.corpora,
     acceptedAt: row.accepted_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,
     endedAt: row.ended_at?.toISOString() ?? null,
