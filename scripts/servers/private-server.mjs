@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -38,15 +39,36 @@ export function privateFolder(name, user) {
   return folder;
 }
 
-/** A loopback port that nobody uses at this moment. */
+/** Below the ports that systems hand out by themselves: nobody is given one of these between our choice and our use. */
+const ownPorts = { from: 20_000, to: 32_767 };
+
+/** What this process gave away last, in use yet or not. */
+const given = [];
+const mostGiven = 100;
+
+/** A loopback port that nobody uses at this moment, and that no other caller in this process was given lately. */
 export async function freePort() {
+  for (let tries = 0; tries < 1_000; tries += 1) {
+    const port = randomInt(ownPorts.from, ownPorts.to + 1);
+    if (given.includes(port)) continue;
+    given.push(port);
+    if (given.length > mostGiven) given.shift();
+    if (await isFree(port)) return port;
+  }
+  throw new Fault(`no port from ${ownPorts.from} to ${ownPorts.to} is free on 127.0.0.1: end some servers.`);
+}
+
+async function isFree(port) {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
+  server.listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }
 
 /**
