@@ -1,4 +1,4 @@
-import { type Action, decide, type PoolMemory, type PoolPolicy, type Unit } from '#autoscaler';
+import { type Action, decide, type PoolMemory, type PoolPolicy, tableOf, type Unit } from '#autoscaler';
 import type { Pod, PodSet, Scaler, Seen } from './autoscaling-cluster.ts';
 
 const roundMs = 15_000;
@@ -17,7 +17,7 @@ export class Argosy implements Scaler {
   look(set: PodSet, seen: Seen | undefined, nowMs: number): void {
     this.known = seen ?? this.known;
     if (nowMs % roundMs !== 0 || this.known === undefined) return;
-    const units = set.pods.map((pod) => unitOf(pod, nowMs));
+    const units = tableOf(set.pods.map((pod) => unitOf(pod, nowMs)));
     const memory = this.memory === undefined ? {} : { memory: this.memory };
     const pool = { policy: this.policy, replicas: set.replicas, units, signals: this.known, ...memory };
     const decision = decide({ nowMs, pools: [pool], budgets: unbounded }).decisions[0];

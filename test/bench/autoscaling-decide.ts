@@ -1,4 +1,4 @@
-import { decide, type PoolState, type Unit } from '#autoscaler';
+import { decide, type PoolState, tableOf, type Unit } from '#autoscaler';
 import { percentile, type Row, round } from './result.ts';
 
 /** What a decision on a large fleet takes: 5,000 units, and 5,000 in each pool. */
@@ -57,7 +57,7 @@ function poolOf(index: number, unitCount: number, nowMs: number): PoolState {
       weight: 1,
     },
     replicas: unitCount,
-    units,
+    units: tableOf(units),
     signals: { atMs: nowMs, waiting, active, arrivedTotal: 0, finishedTotal: 0, oldestWaitMs: 0 },
   };
 }

@@ -108,6 +108,7 @@ describeFleet('a fleet that an autoscaler sizes', () => {
       cluster,
       scaling: fleet.scaling,
       leadership,
+      tls: null,
       logger: { log: () => undefined },
       now: () => Date.now(),
     };

@@ -103,6 +103,21 @@ withHelm(`the chart${reason}`, () => {
     expect(replicas).toEqual([undefined, undefined, undefined]);
   });
 
+  it('tells the autoscaler of groups whole, which then say no number of pods, and of the GPUs that there are', () => {
+    const objects = manifests('gpu-a100-2');
+    const text = objects.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? (data?.['pools.json'] ?? []) : []));
+    const { pools, budgets } = parsePools(text.join());
+    const sets = objects.filter(({ kind }) => kind === 'StatefulSet');
+    const pool = pools.find(({ role }) => role === 'inference');
+    if (pool?.role !== 'inference') throw new Error('no pool of groups');
+    expect(pool.groups.map(({ name }) => name)).toEqual(sets.map(({ metadata }) => metadata.name));
+    expect(sets.map(({ spec }) => spec?.['replicas'])).toEqual([undefined, undefined]);
+    expect(pool).toMatchObject({ size: 1, policy: { min: 1, max: 2, gpusPerUnit: 2, slots: 12 }, mostRuns: 1_000 });
+    expect(budgets).toMatchObject({ gpus: 4, moneyPerDay: 200 });
+    const services = objects.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name);
+    for (const { address } of pool.groups) expect(services).toContain(address.replace(':50051', ''));
+  });
+
   it("tells Argosy's own autoscaler pools that it takes, of Deployments whose number nobody else says", () => {
     const objects = manifests('production');
     const text = objects.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? (data?.['pools.json'] ?? []) : []));
@@ -114,7 +129,9 @@ withHelm(`the chart${reason}`, () => {
     ]);
     expect(budgets.moneyPerDay).toBe(30);
     const deployments = objects.filter(({ kind }) => kind === 'Deployment');
-    const scaled = deployments.filter(({ metadata }) => pools.some(({ deployment }) => deployment === metadata.name));
+    const scaled = deployments.filter(({ metadata }) =>
+      pools.some((pool) => 'deployment' in pool && pool.deployment === metadata.name),
+    );
     expect(scaled.map(({ spec }) => spec?.['replicas'])).toEqual([undefined, undefined, undefined]);
     const withTokens = deployments.filter((one) => podOf(one)?.spec['automountServiceAccountToken'] === true);
     expect(withTokens.map(({ metadata }) => metadata.name)).toEqual(['argosy-autoscaler']);
@@ -261,6 +278,16 @@ const bad: readonly [string, Render, RegExp][] = [
     'a receiver of spans that policies keep away',
     { files: laptop, set: ['telemetry.url="http://collector:4318"'] },
     /telemetry\.url is a receiver that networkPolicy keeps all pods from/,
+  ],
+  [
+    'an autoscaler of groups that there are none of',
+    { files: production, set: ['autoscaler.inference.enabled=true'] },
+    /autoscaler\.inference\.enabled needs groups/,
+  ],
+  [
+    'more groups at least than there are',
+    { files: [valuesOf('gpu-a100-2')], set: ['autoscaler.inference.pool.min=3'] },
+    /autoscaler\.inference\.pool\.min is above max/,
   ],
   ['no model', { files: laptop, set: ['model.spec=""'] }, /model\.spec is empty and there is no group/],
   [

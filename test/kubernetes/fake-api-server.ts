@@ -42,6 +42,7 @@ const kinds: Readonly<Record<string, string>> = {
   'api/v1/pods': 'Pod',
   'api/v1/serviceaccounts': 'ServiceAccount',
   'apis/apps/v1/deployments': 'Deployment',
+  'apis/apps/v1/statefulsets': 'StatefulSet',
   'apis/coordination.k8s.io/v1/leases': 'Lease',
   'apis/autoscaling/v2/horizontalpodautoscalers': 'HorizontalPodAutoscaler',
 };

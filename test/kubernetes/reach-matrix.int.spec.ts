@@ -168,6 +168,17 @@ withHelm(`in other releases${reason}`, () => {
     }
   });
 
+  it('lets an autoscaler that starts and ends groups reach their coordinators, and nothing else of theirs', () => {
+    const release = new Release('gpu-a100-2');
+    expect(release.reachedBy('adapter-0', 50051).sort()).toEqual([
+      'agent-worker',
+      'autoscaler',
+      'tool-browser',
+      'tool-visit',
+    ]);
+    expect(release.reachedBy('adapter-0', 8000)).toEqual([]);
+  });
+
   it('keeps groups of one release from each other', () => {
     const release = new Release('gpu-a100-4');
     expect(release.reach('adapter-0', 50051)).toEqual([]);

@@ -4,6 +4,7 @@ import { Autoscaler, type Cluster, type Decision, Leadership, openCluster } from
 import { plainPolicy } from '../support/toy-pool.ts';
 import { type ApiAddress, ApiClient, kubeconfigOf } from './api-client.ts';
 import { FakeKubelet } from './fake-kubelet.ts';
+import { HandGroups } from './hand-groups.ts';
 import { HandWork } from './hand-work.ts';
 
 /** An API server, opened for a suite. */
@@ -16,6 +17,7 @@ export interface OpenServer {
 
 const slots = 2;
 const deployment = 'agents';
+const target = { kind: 'Deployment', name: deployment } as const;
 
 /** Long enough for any machine; a wait that goes on after its test would hold up the others. */
 const patienceMs = 150_000;
@@ -86,45 +88,51 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
 
     describe('the cluster', () => {
       it('takes a new scale, and refuses one that was made for an older state', async () => {
-        const { replicas, version } = await cluster.readScale(deployment);
+        const { replicas, version } = await cluster.read(target);
         expect(replicas).toBe(1);
-        await cluster.writeScale(deployment, 3, version);
-        expect((await cluster.readScale(deployment)).replicas).toBe(3);
-        await expect(cluster.writeScale(deployment, 9, version)).rejects.toMatchObject({ code: 'overtaken' });
-        expect((await cluster.readScale(deployment)).replicas).toBe(3);
+        await cluster.writeScale(target, 3, version);
+        expect((await cluster.read(target)).replicas).toBe(3);
+        await expect(cluster.writeScale(target, 9, version)).rejects.toMatchObject({ code: 'overtaken' });
+        expect((await cluster.read(target)).replicas).toBe(3);
       });
 
       it('shows pods with their age, readiness and deletion cost', async () => {
         const kubelet = new FakeKubelet(api, namespace, new HandWork(slots));
         kubelet.begin();
         closing.push(async () => await kubelet.end());
-        await until(async () => (await cluster.pods(deployment)).some(({ readyAtMs }) => readyAtMs !== undefined));
-        const [pod] = await cluster.pods(deployment);
+        await until(async () => (await cluster.read(target)).pods.some(({ readyAtMs }) => readyAtMs !== undefined));
+        const [pod] = (await cluster.read(target)).pods;
         expect(pod).toMatchObject({ leaving: false, cost: 0 });
         expect(Math.abs((pod?.createdAtMs ?? 0) - Date.now())).toBeLessThan(60_000);
         await cluster.setCost(pod?.name ?? '', -1_000);
-        expect(await cluster.pods(deployment)).toMatchObject([{ cost: -1_000 }]);
+        await until(async () => (await cluster.read(target)).pods[0]?.cost === -1_000);
       });
 
       it('says what is missing, who is refused and who does not answer', async () => {
-        await expect(cluster.readScale('nobody')).rejects.toThrow(/There is no Deployment nobody/);
+        await expect(cluster.read({ kind: 'StatefulSet', name: 'nobody' })).rejects.toThrow(
+          /There is no StatefulSet nobody/,
+        );
         const stranger = await clusterAs({ ...server.address, token: 'wrong' });
-        await expect(stranger.readScale(deployment)).rejects.toThrow(/Its Role must allow that/);
+        await expect(stranger.read(target)).rejects.toThrow(/Its Role must allow that/);
         const nowhere = await clusterAs({ url: 'http://127.0.0.1:9', token: 'any' });
-        await expect(nowhere.readScale(deployment)).rejects.toThrow(/Nothing is scaled until it answers/);
+        await expect(nowhere.read(target)).rejects.toThrow(/Nothing is scaled until it answers/);
       });
 
       it('names a second owner of a Deployment', async () => {
-        expect(await cluster.otherOwner(deployment)).toBeUndefined();
+        expect((await cluster.otherOwners())(target)).toBeUndefined();
         await owned();
-        expect(await cluster.otherOwner(deployment)).toBe('HorizontalPodAutoscaler theirs');
-        expect(await cluster.otherOwner('other')).toBeUndefined();
+        const owners = await cluster.otherOwners();
+        expect(owners(target)).toBe('HorizontalPodAutoscaler theirs');
+        expect([owners({ ...target, name: 'other' }), owners({ ...target, kind: 'StatefulSet' })]).toEqual([
+          undefined,
+          undefined,
+        ]);
       });
     });
 
     async function owned(): Promise<void> {
-      const target = { apiVersion: 'apps/v1', kind: 'Deployment', name: deployment };
-      const spec = { scaleTargetRef: target, minReplicas: 1, maxReplicas: 9 };
+      const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: deployment };
+      const spec = { scaleTargetRef, minReplicas: 1, maxReplicas: 9 };
       const body = {
         apiVersion: 'autoscaling/v2',
         kind: 'HorizontalPodAutoscaler',
@@ -198,7 +206,7 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
         const logger = {
           log: (_level: string, _event: string, fields?: object) => faults.push(JSON.stringify(fields)),
         };
-        const around = { cluster: through, scaling: work, leadership, logger, now: () => Date.now() };
+        const around = { cluster: through, scaling: work, leadership, tls: null, logger, now: () => Date.now() };
         const settings = {
           pools: [{ policy, role: 'agent-worker' as const, deployment }],
           budgets: { gpus: 0, gpusByTenant: {}, moneyPerDay: 0 },
@@ -254,7 +262,7 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
         await until(() => decisions().length > 2);
         expect(decisions().at(-1)).toMatchObject({ alarms: ['second-owner'], actions: [] });
         expect(decisions().at(-1)?.reasons[0]).toMatch(/HorizontalPodAutoscaler theirs scales agents, too/);
-        expect((await cluster.readScale(deployment)).replicas).toBe(1);
+        expect((await cluster.read(target)).replicas).toBe(1);
       });
 
       it('goes on under another autoscaler when the first is cut off, with what that had learned', async () => {
@@ -293,6 +301,119 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
         await outage.end();
         await until(() => pods().length === 4 && work.waiting === 0);
         expect(work.handedOver).toBe(0);
+      });
+    });
+
+    describe('a pool of inference groups', () => {
+      const names = ['group-0', 'group-1', 'group-2'];
+      let groups: HandGroups;
+      let kubelet: FakeKubelet;
+      const record = new HandWork(slots);
+
+      const sets = (): string => `/apis/apps/v1/namespaces/${namespace}/statefulsets`;
+      const sizeOf = async (name: string): Promise<number> => {
+        const { spec } = await api.ask<{ spec: { replicas: number } }>('GET', `${sets()}/${name}`);
+        return spec.replicas;
+      };
+
+      /** As a Service sees them: from then on sessions may come. */
+      const allReady = async (wanted: readonly string[]): Promise<boolean> => {
+        const views = await Promise.all(wanted.map((name) => cluster.read({ kind: 'StatefulSet', name })));
+        return views.every(({ pods }) => pods.length === 2 && pods.every(({ readyAtMs }) => readyAtMs !== undefined));
+      };
+
+      beforeEach(async () => {
+        groups = new HandGroups();
+        for (const name of names) {
+          const labels = { group: name };
+          const template = { metadata: { labels }, spec: { containers: [{ name: 'inference', image: 'none' }] } };
+          const replicas = name === 'group-0' ? 2 : 0;
+          const spec = {
+            replicas,
+            serviceName: name,
+            podManagementPolicy: 'Parallel',
+            selector: { matchLabels: labels },
+          };
+          const whole = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name }, spec: { ...spec, template } };
+          await api.ask('POST', sets(), whole);
+        }
+        // The Deployment of the other tests has nothing to do here.
+        await api.ask('DELETE', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
+        kubelet = new FakeKubelet(api, namespace, groups);
+        kubelet.begin();
+        closing.push(
+          () => groups.close(),
+          async () => await kubelet.end(),
+        );
+      });
+
+      function scale(): void {
+        const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
+        const leadership = new Leadership(cluster, { name: 'scaler', holder: 'one' }, clocks, pace.lease);
+        const scaling = {
+          work: async () => await groups.work(),
+          workers: async () => [],
+          drain: async () => undefined,
+          pools: async () => [],
+          record: async (...told: Parameters<HandWork['record']>) => await record.record(...told),
+        };
+        const logger = { log: () => undefined };
+        const around = { cluster, scaling, leadership, tls: null, logger, now: () => Date.now() };
+        const policy = { ...plainPolicy, name: 'inference', min: 1, max: 3, slots, windowMs: 500, deadBand: 0 };
+        const pool = {
+          ...{ policy: { ...policy, victims: 'named' as const, drainLimitMs: Number.POSITIVE_INFINITY } },
+          ...{ role: 'inference' as const, kind: 'StatefulSet' as const, size: 2, drainLimitMs: 600_000 },
+          groups: names.map((name) => ({ name, address: groups.addressOf(name) })),
+          mostRuns: 100,
+        };
+        const settings = { pools: [pool], budgets: { gpus: 0, gpusByTenant: {}, moneyPerDay: 0 } };
+        const autoscaler = new Autoscaler(around, { settings, roundMs: pace.roundMs, renewMs: pace.renewMs });
+        autoscaler.start();
+        closing.push(async () => await autoscaler.stop());
+      }
+
+      /** Until the autoscaler has decided by what all groups hold now: they tell it again and again. */
+      async function heard(): Promise<void> {
+        const told = groups.told;
+        await until(() => groups.told > told + 3);
+        const rounds = record.decided.length;
+        await until(() => record.decided.length > rounds + 2);
+      }
+
+      it('starts and ends groups whole, drains the one with the least to lose, and takes it back', async () => {
+        scale();
+        groups.waiting = 6;
+        await until(async () => await allReady(names));
+        groups.hold('group-0', 2, 500);
+        groups.hold('group-1', 1, 900);
+        groups.hold('group-2', 1, 50);
+        await heard();
+        groups.waiting = 0;
+        await until(() => groups.draining.length === 1);
+        expect(groups.draining).toEqual(['group-2']);
+        groups.waiting = 2;
+        await until(() => groups.draining.length === 0);
+        expect([groups.up, kubelet.ended]).toEqual([names, []]);
+        groups.waiting = 0;
+        await until(() => groups.draining.length === 1);
+        const [leaving = ''] = groups.draining;
+        const rounds = record.decided.length;
+        await until(() => record.decided.length > rounds + 6);
+        expect(await sizeOf(leaving)).toBe(2);
+        groups.hold(leaving, 0, 0);
+        groups.hold('group-1', 2, 950);
+        await until(() => groups.up.length === 2);
+        expect([groups.up, groups.broken, await sizeOf(leaving)]).toEqual([['group-0', 'group-1'], [], 0]);
+        expect([...kubelet.sizes].filter((size) => !/ [02]$/.test(size))).toEqual([]);
+      });
+
+      it('makes a group whole that somebody took apart', async () => {
+        scale();
+        await until(async () => await allReady(['group-0']));
+        groups.hold('group-0', 2, 500);
+        await api.ask('PATCH', `${sets()}/group-0`, { spec: { replicas: 1 } });
+        await until(async () => (await sizeOf('group-0')) === 2);
+        expect(groups.broken).toEqual([]);
       });
     });
   });

@@ -1,5 +1,8 @@
+import { jest } from '@jest/globals';
 import { FakeApiServer, fakeToken } from './fake-api-server.ts';
 import { describeScaling } from './scaling.contract.ts';
+
+jest.setTimeout(180_000);
 
 const pace = { stops: true, roundMs: 50, renewMs: 200, lease: { durationMs: 3_000, limitMs: 2_000 } };
 

@@ -5,6 +5,7 @@ import {
   type PoolPolicy,
   type PoolState,
   type Signals,
+  tableOf,
   type Unit,
 } from '#autoscaler';
 
@@ -85,7 +86,7 @@ export class ToyPool {
 
   state(given: Partial<Signals> = {}): PoolState {
     const memory = this.memory === undefined ? {} : { memory: this.memory };
-    const units = this.units.map((unit) => this.view(unit));
+    const units = tableOf(this.units.map((unit) => this.view(unit)));
     return { policy: this.policy, replicas: this.replicas, units, signals: { ...this.signals(), ...given }, ...memory };
   }
 

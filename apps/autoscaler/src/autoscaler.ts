@@ -1,12 +1,15 @@
 import { messageOf } from '#errors';
+import type { GrpcTls } from '#model';
 import type { LogFields, Logger } from '#platform';
 import type { Cluster } from './cluster/cluster.ts';
 import { decide } from './core/decide.ts';
 import type { Action, Decision, FleetState, PoolMemory, Purse } from './core/state.ts';
+import { GroupPool } from './groups/group-pool.ts';
 import { actionsTaken, stating } from './instruments.ts';
 import type { Leadership } from './leadership.ts';
-import { Pool, type ScaleRecord } from './pool.ts';
+import type { Pool, ScaleRecord } from './pool.ts';
 import type { ScaleSettings } from './settings.ts';
+import { WorkerPool } from './worker-pool.ts';
 
 export interface AutoscalerOptions {
   readonly settings: ScaleSettings;
@@ -20,6 +23,8 @@ export interface ScalerSurroundings {
   readonly cluster: Cluster;
   readonly scaling: ScaleRecord;
   readonly leadership: Leadership;
+  /** Of the way to inference groups; null for plain text. */
+  readonly tls: GrpcTls | null;
   readonly logger: Logger;
   readonly now: () => number;
 }
@@ -48,7 +53,9 @@ export class Autoscaler {
   constructor(around: ScalerSurroundings, options: AutoscalerOptions) {
     this.#around = around;
     this.#options = options;
-    this.#pools = options.settings.pools.map((pool) => new Pool(pool, around.cluster, around.scaling));
+    this.#pools = options.settings.pools.map((pool) =>
+      pool.role === 'inference' ? new GroupPool(pool, around) : new WorkerPool(pool, around.cluster, around.scaling),
+    );
   }
 
   start(): void {
@@ -67,6 +74,7 @@ export class Autoscaler {
     this.#endStating();
     await this.#renewing;
     await this.#busy;
+    for (const pool of this.#pools) pool.close();
     // Without the API server, the lead ends by itself.
     await this.#around.leadership.resign().catch(() => undefined);
   }
@@ -101,7 +109,8 @@ export class Autoscaler {
   async #roundOnce(): Promise<void> {
     try {
       if (!this.#recalled) await this.#recall();
-      const pools = await Promise.all(this.#pools.map((pool) => pool.read(this.#memories.get(pool.name))));
+      const owners = this.#around.cluster.otherOwners();
+      const pools = await Promise.all(this.#pools.map((pool) => pool.read(this.#memories.get(pool.name), owners)));
       const nowMs = this.#around.now();
       const { budgets } = this.#options.settings;
       const state: FleetState = { nowMs, pools, budgets, ...(this.#purse === undefined ? {} : { purse: this.#purse }) };

@@ -14,7 +14,7 @@ export type {
   PoolState,
   Purse,
   Signals,
-  Unit,
 } from './core/state.ts';
+export { tableOf, type Unit } from './core/unit-table.ts';
 export { Leadership } from './leadership.ts';
 export { parsePools } from './settings.ts';

@@ -10,7 +10,7 @@ const alarm = [
 
 export const actionsTaken = autoscalers.counter('argosy_scale_actions_total', 'What was done to pools.', {
   pool,
-  kind: ['undrain', 'drain', 'scale'],
+  kind: ['undrain', 'drain', 'mend', 'scale'],
 });
 
 const leader = autoscalers.gauge(

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InvalidInput, messageOf } from '#errors';
+import { configuredTls } from '#model';
 import { serve } from '#platform';
 import { fleetSettings, openFleet, storesOf } from '#runs';
 import { Autoscaler } from './autoscaler.ts';
@@ -18,7 +19,8 @@ await serve('autoscaler', process, async ({ config, logger, workerId, keep }) =>
   const cluster = await openCluster(where);
   const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
   const leadership = new Leadership(cluster, { name: config.ARGOSY_SCALE_LEASE, holder: workerId }, clocks);
-  const around = { cluster, scaling, leadership, logger, now: () => Date.now() };
+  const tls = await configuredTls(config);
+  const around = { cluster, scaling, leadership, tls, logger, now: () => Date.now() };
   const autoscaler = new Autoscaler(around, { settings, roundMs, renewMs });
   autoscaler.start();
   return autoscaler;

@@ -36,11 +36,31 @@ describe('the file of pools', () => {
 
   it('names pools of tool workers by the calls that they take', () => {
     const searches = { ...tools, name: 'searches', deployment: 'argosy-tool-search', kinds: ['search', 'scholar'] };
-    expect(parsed(agents, tools, searches).pools.map(({ kinds }) => kinds)).toEqual([
-      undefined,
+    expect(parsed(agents, tools, searches).pools.map((pool) => 'kinds' in pool && pool.kinds)).toEqual([
+      false,
       ['visit'],
       ['search', 'scholar'],
     ]);
+  });
+
+  const groups = [0, 1, 2].map((index) => ({ name: `group-${index}`, address: `group-${index}:50051` }));
+  const inference = { name: 'inference', role: 'inference', size: 3, slots: 16, groups };
+
+  it('takes a pool of groups, each of which goes for itself and none with a reply in it', () => {
+    const [, pool] = parsed(agents, inference).pools;
+    const policy = { min: 1, max: 3, victims: 'named', drainLimitMs: Number.POSITIVE_INFINITY, coldStartMs: 300_000 };
+    expect(pool).toMatchObject({ kind: 'StatefulSet', size: 3, drainLimitMs: 600_000, mostRuns: 1_000, policy });
+    expect(parsed(inference).pools).toMatchObject([{ mostRuns: Number.POSITIVE_INFINITY }]);
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['more than there are', { max: 4 }, /max is above the number of groups/],
+    ['more at least than there are', { min: 4 }, /min is above max/],
+    ['an address that is none', { groups: [{ name: 'a', address: 'nowhere' }] }, /is not host:port/],
+    ['one twice', { groups: [groups[0], groups[0]] }, /two groups have one address/],
+    ['none', { groups: [] }, /groups/],
+  ])('is refused for groups of which it names %s', (_, given, words) => {
+    expect(() => parsed({ ...inference, ...given })).toThrow(words);
   });
 
   it('is refused when it is no JSON', () => {

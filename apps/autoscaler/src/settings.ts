@@ -4,14 +4,29 @@ import { InvalidInput } from '#errors';
 import type { ScaledRole } from '#runs';
 import type { Budgets, PoolPolicy } from './core/state.ts';
 
-/** A pool as the file of pools names it. */
-export interface PoolSetting {
+/** A pool of workers as the file of pools names it. */
+export interface WorkerPoolSetting {
   readonly policy: PoolPolicy;
   readonly role: ScaledRole;
   readonly deployment: string;
   /** Of tool workers: the calls that they take; absent: all. */
   readonly kinds?: readonly ToolKind[];
 }
+
+/** A pool of inference groups: each an object of its own, with `size` pods or none. */
+export interface GroupPoolSetting {
+  readonly policy: PoolPolicy;
+  readonly role: 'inference';
+  readonly kind: 'StatefulSet' | 'Deployment';
+  readonly size: number;
+  readonly groups: readonly { readonly name: string; readonly address: string }[];
+  /** For so long a group that drains waits for its sessions to go by themselves, and then for its replies alone. */
+  readonly drainLimitMs: number;
+  /** More runs are never in work at a time, as far as the other pools say. */
+  readonly mostRuns: number;
+}
+
+export type PoolSetting = WorkerPoolSetting | GroupPoolSetting;
 
 export interface ScaleSettings {
   readonly pools: readonly PoolSetting[];
@@ -22,31 +37,54 @@ const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not a 
 const count = z.number().int().min(0).max(100_000);
 const seconds = (least: number) => z.number().min(least).max(604_800);
 
-const pool = z
+const limits = {
+  name,
+  slots: z.number().int().min(1).max(10_000),
+  fill: z.number().gt(0).max(1).default(0.9),
+  foresight: z.number().min(0).max(1).default(0.5),
+  windowSeconds: seconds(0).default(300),
+  deadBand: z.number().min(0).max(0.5).default(0.1),
+  waitLimitSeconds: seconds(1).default(120),
+  drainLimitSeconds: seconds(0).default(600),
+  gpusPerUnit: count.default(0),
+  costPerUnitHour: z.number().min(0).max(1e6).default(0),
+  weight: z.number().gt(0).max(1e6).default(1),
+  tenant: z.string().min(1).optional(),
+};
+
+/** `slots` as the workers are configured: ARGOSY_AGENT_CONCURRENCY or ARGOSY_TOOL_CONCURRENCY. */
+const workers = z
   .strictObject({
-    name,
+    ...limits,
     deployment: name,
     role: z.enum(['agent-worker', 'tool-worker']),
     min: count.default(1),
     max: count,
     /** As the workers are configured: ARGOSY_TOOLS. */
     kinds: z.array(z.enum(toolKinds)).min(1).optional(),
-    /** As the workers are configured: ARGOSY_AGENT_CONCURRENCY or ARGOSY_TOOL_CONCURRENCY. */
-    slots: z.number().int().min(1).max(10_000),
-    fill: z.number().gt(0).max(1).default(0.9),
-    foresight: z.number().min(0).max(1).default(0.5),
-    windowSeconds: seconds(0).default(300),
-    deadBand: z.number().min(0).max(0.5).default(0.1),
-    waitLimitSeconds: seconds(1).default(120),
     coldStartSeconds: seconds(0).default(60),
-    drainLimitSeconds: seconds(0).default(600),
-    gpusPerUnit: count.default(0),
-    costPerUnitHour: z.number().min(0).max(1e6).default(0),
-    weight: z.number().gt(0).max(1e6).default(1),
-    tenant: z.string().min(1).optional(),
   })
   .refine(({ min, max }) => min <= max, 'min is above max')
   .refine(({ role, kinds }) => role === 'tool-worker' || kinds === undefined, 'only pools of tool workers have kinds');
+
+const address = z.string().regex(/^(unix:\/.+|[a-z0-9.-]+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5})$/, 'is not host:port');
+
+/** `slots`: sessions that one group serves at a time. */
+const groups = z
+  .strictObject({
+    ...limits,
+    role: z.literal('inference'),
+    kind: z.enum(['StatefulSet', 'Deployment']).default('StatefulSet'),
+    size: z.number().int().min(1).max(1_000),
+    groups: z.array(z.strictObject({ name, address })).min(1).max(200),
+    min: count.default(1),
+    max: count.optional(),
+    coldStartSeconds: seconds(0).default(300),
+  })
+  .refine(({ min, max, groups }) => min <= Math.min(max ?? groups.length, groups.length), 'min is above max')
+  .refine(({ max = 0, groups }) => max <= groups.length, 'max is above the number of groups');
+
+const pool = z.discriminatedUnion('role', [workers, groups]);
 
 const file = z.strictObject({
   pools: z
@@ -54,7 +92,8 @@ const file = z.strictObject({
     .min(1)
     .max(500)
     .refine((pools) => distinct(pools.map((one) => one.name)), 'two pools have one name')
-    .refine((pools) => distinct(pools.map((one) => one.deployment)), 'two pools scale one Deployment')
+    .refine((pools) => distinct(pools.flatMap(targetsOf)), 'two pools scale one Deployment or StatefulSet')
+    .refine((pools) => distinct(pools.flatMap(addressesOf)), 'two groups have one address')
     .refine((pools) => distinct(pools.flatMap(worksOf)), 'two pools share the work of one role, or of one kind'),
   budgets: z
     .strictObject({
@@ -66,8 +105,18 @@ const file = z.strictObject({
 });
 
 /** What no other pool may scale by. */
-function worksOf({ role, kinds }: z.infer<typeof pool>): readonly string[] {
-  return role === 'agent-worker' ? [role] : (kinds ?? toolKinds);
+function worksOf(one: z.infer<typeof pool>): readonly string[] {
+  return one.role === 'tool-worker' ? (one.kinds ?? toolKinds) : [one.role];
+}
+
+function targetsOf(one: z.infer<typeof pool>): string[] {
+  return one.role === 'inference'
+    ? one.groups.map((group) => `${one.kind} ${group.name}`)
+    : [`Deployment ${one.deployment}`];
+}
+
+function addressesOf(one: z.infer<typeof pool>): string[] {
+  return one.role === 'inference' ? one.groups.map((group) => group.address) : [];
 }
 
 function distinct(names: readonly string[]): boolean {
@@ -89,29 +138,35 @@ export function parsePools(text: string): ScaleSettings {
     throw new InvalidInput(
       error.issues.map(({ path, message }) => ({ path: `ARGOSY_POOLS_FILE: ${path.join('.')}`, message })),
     );
-  return { pools: data.pools.map(settingOf), budgets: data.budgets };
+  const agents = data.pools.find(({ role }) => role === 'agent-worker');
+  const mostRuns = agents === undefined ? Number.POSITIVE_INFINITY : agents.slots * (agents.max ?? 0);
+  return { pools: data.pools.map((one) => settingOf(one, mostRuns)), budgets: data.budgets };
 }
 
-function settingOf(given: z.infer<typeof pool>): PoolSetting {
-  const {
-    deployment,
-    role,
-    kinds,
-    windowSeconds,
-    waitLimitSeconds,
-    coldStartSeconds,
-    drainLimitSeconds,
-    tenant,
-    ...rest
-  } = given;
-  const policy: PoolPolicy = {
-    ...rest,
-    windowMs: windowSeconds * 1_000,
-    waitLimitMs: waitLimitSeconds * 1_000,
-    coldStartMs: coldStartSeconds * 1_000,
-    drainLimitMs: drainLimitSeconds * 1_000,
-    victims: 'any',
+function settingOf(given: z.infer<typeof pool>, mostRuns: number): PoolSetting {
+  if (given.role === 'inference') {
+    const { kind, size, groups: members, drainLimitSeconds } = given;
+    // Nothing is ended with a reply in it, and each group goes for itself.
+    const more = {
+      max: given.max ?? members.length,
+      drainLimitMs: Number.POSITIVE_INFINITY,
+      victims: 'named',
+    } as const;
+    const policy = { ...policyOf(given), ...more };
+    return { policy, role: given.role, kind, size, groups: members, drainLimitMs: drainLimitSeconds * 1_000, mostRuns };
+  }
+  const { role, deployment, kinds, max, drainLimitSeconds } = given;
+  const policy = { ...policyOf(given), max, drainLimitMs: drainLimitSeconds * 1_000, victims: 'any' } as const;
+  return { policy, role, deployment, ...(kinds === undefined ? {} : { kinds }) };
+}
+
+function policyOf(given: z.infer<typeof pool>): Omit<PoolPolicy, 'max' | 'drainLimitMs' | 'victims'> {
+  const { name: named, min, slots, fill, foresight, deadBand, gpusPerUnit, costPerUnitHour, weight, tenant } = given;
+  return {
+    ...{ name: named, min, slots, fill, foresight, deadBand, gpusPerUnit, costPerUnitHour, weight },
+    windowMs: given.windowSeconds * 1_000,
+    waitLimitMs: given.waitLimitSeconds * 1_000,
+    coldStartMs: given.coldStartSeconds * 1_000,
     ...(tenant === undefined ? {} : { tenant }),
   };
-  return { policy, role, deployment, ...(kinds === undefined ? {} : { kinds }) };
 }

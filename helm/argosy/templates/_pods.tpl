@@ -108,6 +108,8 @@ affinity: {{- toYaml . | nindent 2 }}
 - name: tokenizer
   persistentVolumeClaim: { claimName: {{ . }}, readOnly: true }
 {{- end }}
+{{- end }}
+{{- if or (has "model" .role.calls) (has "groups" .role.calls) }}
 {{- with .root.Values.model.tls.existingSecret }}
 - name: model-tls
   secret: { secretName: {{ . }}, defaultMode: 0440 }
@@ -134,6 +136,8 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- if .root.Values.model.tokenizer.claim }}
 - { name: tokenizer, mountPath: /models, readOnly: true }
 {{- end }}
+{{- end }}
+{{- if or (has "model" .role.calls) (has "groups" .role.calls) }}
 {{- if .root.Values.model.tls.existingSecret }}
 - { name: model-tls, mountPath: /etc/argosy/model-tls, readOnly: true }
 {{- end }}

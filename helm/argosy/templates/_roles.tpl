@@ -5,7 +5,7 @@ The roles that run as Deployments: for each, what makes it different from the ot
   image     app or browser
   values    its part of values.yaml
   port      of its probes and metrics, by name
-  calls     whom it connects to: stores, model, egress, internet, cluster
+  calls     whom it connects to: stores, model, groups, egress, internet, cluster
   visits, searches   of tool workers: what their kinds of calls make them do
   scaled    something else says how many pods there are
   preStop   seconds in which Services learn that the pod is going, before it is told to stop
@@ -51,7 +51,7 @@ autoscaler:
   program: autoscaler
   image: app
   port: health
-  calls: [stores, cluster]
+  calls: [stores, cluster{{ if eq (include "argosy.groupsScaled" .) "true" }}, groups{{ end }}]
   preStop: 0
   values: {{- toYaml .Values.autoscaler | nindent 4 }}
 {{- end }}

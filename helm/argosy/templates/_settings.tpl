@@ -34,6 +34,11 @@
 - { name: ARGOSY_NAMESPACE, value: {{ .root.Release.Namespace }} }
 - { name: ARGOSY_SCALE_LEASE, value: {{ include "argosy.fullname" .root }}-autoscaler }
 {{- end }}
+{{- if has "groups" .role.calls }}
+{{- with include "argosy.modelTls" .root.Values.model.tls }}
+{{ . }}
+{{- end }}
+{{- end }}
 {{- if eq .role.program "agent-worker" }}
 - { name: ARGOSY_AGENT_CONCURRENCY, value: {{ .role.values.concurrency | toString | quote }} }
 {{- end }}
@@ -105,9 +110,18 @@
 {{- if and .asks $model.tokenizer.claim }}
 - { name: ARGOSY_MODEL_TOKENIZER, value: /models/{{ $model.tokenizer.path }} }
 {{- end }}
-{{- if and .asks $model.tls.existingSecret }}
+{{- if .asks }}
+{{- with include "argosy.modelTls" $model.tls }}
+{{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What it takes to trust a group, and to be known to it. */}}
+{{- define "argosy.modelTls" -}}
+{{- if .existingSecret -}}
 - { name: ARGOSY_MODEL_TLS_CA_FILE, value: /etc/argosy/model-tls/ca.crt }
-{{- if $model.tls.identity }}
+{{- if .identity }}
 - { name: ARGOSY_MODEL_TLS_CERT_FILE, value: /etc/argosy/model-tls/tls.crt }
 - { name: ARGOSY_MODEL_TLS_KEY_FILE, value: /etc/argosy/model-tls/tls.key }
 {{- end }}

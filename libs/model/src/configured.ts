@@ -94,8 +94,8 @@ async function configuredTokenizer({ ARGOSY_MODEL_TOKENIZER: folder }: ModelConf
   }
 }
 
-/** Null where no file is named: plain text. */
-async function configuredTls(config: ModelConfig): Promise<GrpcTls | null> {
+/** How to speak to groups. Null where no file is named: plain text. @throws InvalidInput for a file that cannot be read */
+export async function configuredTls(config: ModelConfig): Promise<GrpcTls | null> {
   const { ARGOSY_MODEL_TLS_CERT_FILE: certFile, ARGOSY_MODEL_TLS_KEY_FILE: keyFile } = config;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     const message = 'and ARGOSY_MODEL_TLS_KEY_FILE belong together: set both or neither';

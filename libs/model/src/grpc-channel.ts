@@ -78,6 +78,20 @@ export class GrpcGroup {
     return this.#client.watchLoad({ intervalMs });
   }
 
+  /**
+   * Has the group take no new session, or take some again. Nobody waits until its sessions are gone: it says how it stands.
+   * @throws ServiceError
+   */
+  async drain(request: inference.DrainRequest): Promise<inference.DrainResponse> {
+    const stream = this.#client.drain(request, new Metadata(), { deadline: Date.now() + shortCallMs });
+    for await (const state of stream as AsyncIterable<inference.DrainResponse>) {
+      // A stream that is left does not end the draining.
+      stream.cancel();
+      return state;
+    }
+    throw new Error('a group said nothing about its draining');
+  }
+
   /** Tells that a session is over. A group that cannot be told now forgets it by itself later. */
   async release(session: inference.ReleaseSessionRequest): Promise<void> {
     const options = { deadline: Date.now() + releaseMs };

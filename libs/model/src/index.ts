@@ -1,8 +1,10 @@
 export * from './chat-model.ts';
 export { systemClock } from './clock.ts';
-export { type ConfiguredModel, type ConfiguredModels, configuredModels } from './configured.ts';
+export { type ConfiguredModel, type ConfiguredModels, configuredModels, configuredTls } from './configured.ts';
 export { extractiveModel } from './extractive/extractive-model.ts';
+export { GrpcGroup, type GrpcTls } from './grpc-channel.ts';
 export { inspectModel } from './inspect.ts';
+export { type LoadListener, LoadWatch } from './load-watch.ts';
 export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';
 export { type Output, OutputParser } from './output-parser.ts';
 export type { ChatMessage, Generated, ParsedReply, Profile, ProfileId, Prompt } from './profile.ts';

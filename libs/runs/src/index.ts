@@ -21,7 +21,7 @@ export type { Membership } from './membership.ts';
 export { type Reconciled, Runs } from './runs.ts';
 export type { FleetOverview, PoolDecision, TenantDay } from './scaling/overview.ts';
 export type { Decided, PoolRecord, Scaling } from './scaling/scaling.ts';
-export type { BusyWorker, ScaledRole, Work } from './scaling/work.ts';
+export type { BusyWorker, ScaledRole, Work, WorkKind } from './scaling/work.ts';
 export type { Secrets } from './secrets/secrets.ts';
 export { secretsKeyOf } from './secrets/wrapping.ts';
 export { LocalSessions, type SessionEntry, type Sessions } from './sessions.ts';

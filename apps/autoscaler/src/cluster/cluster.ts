@@ -10,10 +10,17 @@ export interface PodView {
   readonly cost: number;
 }
 
-/** What a Deployment asks for, at one version of it. */
-export interface ScaleView {
+/** What a scale subresource belongs to. */
+export interface ScaleTarget {
+  readonly kind: 'Deployment' | 'StatefulSet';
+  readonly name: string;
+}
+
+/** What it asks for at one version of it, and the pods that it has. */
+export interface TargetView {
   readonly replicas: number;
   readonly version: string;
+  readonly pods: readonly PodView[];
 }
 
 /** A duty that one process has at a time, as the Lease that says so. */
@@ -31,18 +38,19 @@ export interface LeaseClaim {
   readonly renewedAt: string;
 }
 
+/** Tells who else scales a target. */
+export type OtherOwners = (target: ScaleTarget) => string | undefined;
+
 /** The part of a cluster that an autoscaler needs, in one namespace. Every call has a deadline. */
 export interface Cluster {
   /** @throws PoolMissing, Forbidden, ClusterAway */
-  readScale(deployment: string): Promise<ScaleView>;
+  read(target: ScaleTarget): Promise<TargetView>;
   /** @throws Overtaken where the version is no longer the newest; PoolMissing, Forbidden, ClusterAway */
-  writeScale(deployment: string, replicas: number, version: string): Promise<void>;
-  /** Pods that the Deployment selects. @throws PoolMissing, Forbidden, ClusterAway */
-  pods(deployment: string): Promise<readonly PodView[]>;
+  writeScale(target: ScaleTarget, replicas: number, version: string): Promise<void>;
   /** Of pods that are to go, the one with the lowest cost goes first. @throws Forbidden, ClusterAway */
   setCost(pod: string, cost: number): Promise<void>;
-  /** Who else scales the Deployment: the HorizontalPodAutoscaler or ScaledObject that names it. */
-  otherOwner(deployment: string): Promise<string | undefined>;
+  /** Who else scales anything: the HorizontalPodAutoscaler or ScaledObject, by what it names. @throws Forbidden, ClusterAway */
+  otherOwners(): Promise<OtherOwners>;
   readLease(name: string): Promise<LeaseView | undefined>;
   /** @throws Overtaken where somebody else wrote it since; Forbidden, ClusterAway */
   writeLease(name: string, lease: LeaseClaim, version: string | undefined): Promise<void>;
@@ -53,8 +61,8 @@ export class PoolMissing extends ArgosyError {
   override readonly name = 'PoolMissing';
   readonly code = 'pool_missing';
   readonly retryable = true;
-  constructor(deployment: string, namespace: string, options?: ErrorOptions) {
-    super(`There is no Deployment ${deployment} in ${namespace}. Name one that exists in ARGOSY_POOLS_FILE.`, options);
+  constructor(what: string, namespace: string, options?: ErrorOptions) {
+    super(`There is no ${what} in ${namespace}. Name one that exists in ARGOSY_POOLS_FILE.`, options);
   }
 }
 

@@ -13,10 +13,12 @@ import {
   Forbidden,
   type LeaseClaim,
   type LeaseView,
+  type OtherOwners,
   Overtaken,
   type PodView,
   PoolMissing,
-  type ScaleView,
+  type ScaleTarget,
+  type TargetView,
 } from './cluster.ts';
 
 type Client = typeof import('@kubernetes/client-node');
@@ -30,9 +32,9 @@ export interface ClusterAddress {
 
 /** An answer later than this is none. */
 const limitMs = 10_000;
-const costKey = 'controller.kubernetes.io/pod-deletion-cost';
 /** Pods of one page: a list of thousands must not be one answer. */
 const pageSize = 500;
+const costKey = 'controller.kubernetes.io/pod-deletion-cost';
 
 /** Loads the client, which is large, only where it is needed. @throws ClusterAway where there is no cluster to speak to */
 export async function openCluster({ kubeconfigFile, namespace }: ClusterAddress): Promise<Cluster> {
@@ -66,31 +68,37 @@ class KubernetesCluster implements Cluster {
     this.#custom = config.makeApiClient(client.CustomObjectsApi);
   }
 
-  async readScale(name: string): Promise<ScaleView> {
-    const call = this.#apps.readNamespacedDeploymentScale({ name, namespace: this.#namespace });
-    const { spec, metadata } = await this.#asked(`read the scale of ${name}`, call, name);
-    return { replicas: spec?.replicas ?? 0, version: metadata?.resourceVersion ?? '' };
+  async read({ kind, name }: ScaleTarget): Promise<TargetView> {
+    const at = { name, namespace: this.#namespace };
+    const call =
+      kind === 'Deployment' ? this.#apps.readNamespacedDeployment(at) : this.#apps.readNamespacedStatefulSet(at);
+    const { spec, metadata } = await this.#asked<Selecting>(`read ${name}`, call, `${kind} ${name}`);
+    const pods = await this.#pods(name, spec?.selector.matchLabels ?? {});
+    return { replicas: spec?.replicas ?? 1, version: metadata?.resourceVersion ?? '', pods };
   }
 
-  async writeScale(name: string, replicas: number, version: string): Promise<void> {
+  async writeScale({ kind, name }: ScaleTarget, replicas: number, version: string): Promise<void> {
     const namespace = this.#namespace;
     const metadata = { name, namespace, resourceVersion: version };
     const body = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata, spec: { replicas } };
-    const call = this.#apps.replaceNamespacedDeploymentScale({ name, namespace, body });
-    await this.#asked(`scale ${name}`, call, name);
+    const call =
+      kind === 'Deployment'
+        ? this.#apps.replaceNamespacedDeploymentScale({ name, namespace, body })
+        : this.#apps.replaceNamespacedStatefulSetScale({ name, namespace, body });
+    await this.#asked(`scale ${name}`, call, `${kind} ${name}`);
   }
 
-  async pods(name: string): Promise<readonly PodView[]> {
-    const namespace = this.#namespace;
-    const what = `list the pods of ${name}`;
-    const { spec } = await this.#asked(what, this.#apps.readNamespacedDeployment({ name, namespace }), name);
-    const labels = Object.entries(spec?.selector.matchLabels ?? {});
-    const labelSelector = labels.map(([key, value]) => `${key}=${value}`).join(',');
+  /** As they are now: what a round does to them is worked out from what it reads, and never from what it was told before. */
+  async #pods(name: string, labels: Readonly<Record<string, string>>): Promise<readonly PodView[]> {
+    const labelSelector = Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(',');
     const found: PodView[] = [];
     let next: string | undefined;
     do {
-      const page = { namespace, labelSelector, limit: pageSize, ...(next === undefined ? {} : { _continue: next }) };
-      const { items, metadata } = await this.#asked(what, this.#core.listNamespacedPod(page));
+      const page = { namespace: this.#namespace, labelSelector, limit: pageSize };
+      const call = this.#core.listNamespacedPod({ ...page, ...(next === undefined ? {} : { _continue: next }) });
+      const { items, metadata } = await this.#asked(`list the pods of ${name}`, call);
       found.push(...items.filter(lives).map(podView));
       next = metadata?._continue === '' ? undefined : metadata?._continue;
     } while (next !== undefined);
@@ -105,32 +113,37 @@ class KubernetesCluster implements Cluster {
     await this.#asked(`annotate pod ${name}`, call);
   }
 
-  async otherOwner(name: string): Promise<string | undefined> {
+  async otherOwners(): Promise<OtherOwners> {
     const namespace = this.#namespace;
-    const { items } = await this.#asked(
-      'list HorizontalPodAutoscalers',
-      this.#hpas.listNamespacedHorizontalPodAutoscaler({ namespace }),
-    );
-    const hpa = items.find(
-      ({ spec }) => spec?.scaleTargetRef.kind === 'Deployment' && spec.scaleTargetRef.name === name,
-    );
-    if (hpa !== undefined) return `HorizontalPodAutoscaler ${hpa.metadata?.name}`;
-    return await this.#scaledObject(name);
+    const hpas = this.#hpas.listNamespacedHorizontalPodAutoscaler({ namespace });
+    const [{ items }, scaledObjects] = await Promise.all([
+      this.#asked('list HorizontalPodAutoscalers', hpas),
+      this.#scaledObjects(),
+    ]);
+    const owners = new Map<string, string>();
+    for (const { metadata, spec } of scaledObjects) {
+      const { kind = 'Deployment', name } = spec?.scaleTargetRef ?? {};
+      owners.set(`${kind} ${name}`, `ScaledObject ${metadata?.name}`);
+    }
+    for (const { metadata, spec } of items)
+      owners.set(
+        `${spec?.scaleTargetRef.kind} ${spec?.scaleTargetRef.name}`,
+        `HorizontalPodAutoscaler ${metadata?.name}`,
+      );
+    return ({ kind, name }) => owners.get(`${kind} ${name}`);
   }
 
   /** KEDA's kind need not be known to the cluster. */
-  async #scaledObject(name: string): Promise<string | undefined> {
+  async #scaledObjects(): Promise<readonly ScaledObject[]> {
     const kind = { group: 'keda.sh', version: 'v1alpha1', plural: 'scaledobjects' };
     const call: Promise<{ items?: ScaledObject[] }> = this.#custom.listNamespacedCustomObject({
       ...kind,
       namespace: this.#namespace,
     });
     try {
-      const { items = [] } = await this.#asked('list ScaledObjects', call, name);
-      const found = items.find(({ spec }) => spec?.scaleTargetRef?.name === name);
-      return found === undefined ? undefined : `ScaledObject ${found.metadata?.name}`;
+      return (await this.#asked('list ScaledObjects', call, kind.plural)).items ?? [];
     } catch (error) {
-      if (error instanceof PoolMissing) return undefined;
+      if (error instanceof PoolMissing) return [];
       throw error;
     }
   }
@@ -189,7 +202,13 @@ class KubernetesCluster implements Cluster {
 
 interface ScaledObject {
   readonly metadata?: { readonly name?: string };
-  readonly spec?: { readonly scaleTargetRef?: { readonly name?: string } };
+  readonly spec?: { readonly scaleTargetRef?: { readonly kind?: string; readonly name?: string } };
+}
+
+/** A Deployment or a StatefulSet, so far as a scaler reads it. */
+interface Selecting {
+  readonly metadata?: { readonly resourceVersion?: string };
+  readonly spec?: { readonly replicas?: number; readonly selector: { readonly matchLabels?: Record<string, string> } };
 }
 
 /** Ended pods stay listed for a while. */

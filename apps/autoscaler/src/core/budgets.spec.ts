@@ -3,14 +3,15 @@ import fc from 'fast-check';
 import { plainPolicy } from '../../../../test/support/toy-pool.ts';
 import { type Claim, grant, heldUnits, purseAt } from './budgets.ts';
 import { decide } from './decide.ts';
-import type { FleetState, PoolPolicy, PoolState, Purse, Unit } from './state.ts';
+import type { FleetState, PoolPolicy, PoolState, Purse } from './state.ts';
+import { tableOf, type Unit } from './unit-table.ts';
 
 const now = 1_000_000;
 const rich: Purse = { left: 1e9, atMs: now };
 
 function claim(held: number, target: number, policy: Partial<PoolPolicy> = {}): Claim {
   const full = { ...plainPolicy, gpusPerUnit: 1, ...policy };
-  return { pool: { policy: full, replicas: held, units: [] }, held, target };
+  return { pool: { policy: full, replicas: held, units: tableOf([]) }, held, target };
 }
 
 const gpus = (count: number, gpusByTenant = {}) => ({ gpus: count, gpusByTenant, moneyPerDay: 1e9 });
@@ -50,7 +51,7 @@ describe('the GPU budget', () => {
 
   it('counts units that drain or leave', () => {
     const leaving: Unit = { name: 'u', phase: 'leaving', busy: 0, remaining: 0, ordinal: 0, createdAtMs: 0 };
-    expect(heldUnits({ policy: plainPolicy, replicas: 2, units: [leaving] })).toBe(3);
+    expect(heldUnits({ policy: plainPolicy, replicas: 2, units: tableOf([leaving]) })).toBe(3);
     expect(targets([claim(3, 1), claim(0, 4)], 4)).toEqual([1, 1]);
   });
 
@@ -66,7 +67,7 @@ describe('the money budget', () => {
   const policy = { ...plainPolicy, costPerUnitHour: 2, min: 1 };
   const fleet = (replicas: number, purse?: Purse): FleetState => {
     const signals = { atMs: now, waiting: 100, active: 0, arrivedTotal: 0, finishedTotal: 0, oldestWaitMs: 0 };
-    const pool: PoolState = { policy, replicas, units: [], signals };
+    const pool: PoolState = { policy, replicas, units: tableOf([]), signals };
     const budgets = { gpus: 0, gpusByTenant: {}, moneyPerDay: 48 };
     return { nowMs: now, pools: [pool], budgets, ...(purse === undefined ? {} : { purse }) };
   };
@@ -111,7 +112,7 @@ describe('the money budget', () => {
         finishedTotal: 0,
         oldestWaitMs: 0,
       };
-      const outcome = decide({ ...state, nowMs: at, pools: [{ ...base, units, signals, ...memory }] });
+      const outcome = decide({ ...state, nowMs: at, pools: [{ ...base, units: tableOf(units), signals, ...memory }] });
       purse = outcome.purse;
       const kept = outcome.decisions[0]?.memory;
       memory = kept === undefined ? {} : { memory: kept };

@@ -1,4 +1,5 @@
-import type { Alarm, Budgets, FleetState, PoolState, Purse } from './state.ts';
+import type { Alarm, Budgets, FleetState, PoolPolicy, PoolState, Purse } from './state.ts';
+import { inPhase } from './unit-table.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -19,16 +20,16 @@ export interface Grant {
 
 /** Units that exist or are asked for: each holds its GPUs until it is gone. */
 export function heldUnits({ replicas, units }: PoolState): number {
-  let leaving = 0;
-  for (const { phase } of units) if (phase === 'leaving') leaving++;
-  return Math.max(replicas, units.length - leaving) + leaving;
+  const leaving = inPhase(units, 'leaving').length;
+  return Math.max(replicas, units.names.length - leaving) + leaving;
 }
 
 /** The purse after what was spent and refilled since the last look. */
 export function purseAt({ nowMs, budgets, purse, pools }: FleetState): Purse {
   if (purse === undefined) return { left: budgets.moneyPerDay, atMs: nowMs };
   const elapsedMs = Math.max(0, nowMs - purse.atMs);
-  const perHour = pools.reduce((sum, pool) => sum + pool.policy.costPerUnitHour * heldUnits(pool), 0);
+  const paid = pools.filter(({ policy }) => policy.costPerUnitHour > 0);
+  const perHour = paid.reduce((sum, pool) => sum + pool.policy.costPerUnitHour * heldUnits(pool), 0);
   const refill = (budgets.moneyPerDay * elapsedMs) / dayMs;
   const left = Math.min(budgets.moneyPerDay, purse.left + refill - (perHour * elapsedMs) / hourMs);
   return { left, atMs: Math.max(nowMs, purse.atMs) };
@@ -48,32 +49,52 @@ interface Tally {
  */
 export function grant(claims: readonly Claim[], budgets: Budgets, purse: Purse): readonly Grant[] {
   const tally = tallyOf(claims, budgets, purse);
-  const grants = claims.map((claim): Grant => startOf(claim, purse));
-  let open = claims.flatMap((claim, index) => (bounded(claim) && growth(claim, grants[index]) > 0 ? [index] : []));
+  const spent = budgets.moneyPerDay > 0 && purse.left <= 0;
+  const grants = claims.map((claim): Grant => startOf(claim, spent));
+  if (fits(claims, grants, tally)) return claims.map((claim, index) => granted(claim, grants[index]));
+  let open = claims.flatMap((claim, index) =>
+    isBounded(claim.pool.policy) && growth(claim, grants[index]) > 0 ? [index] : [],
+  );
   while (open.length > 0) {
-    const index = neediest(open, claims, grants);
+    const [index, next] = neediest(open, claims, grants);
     const claim = claims[index];
-    const given = grants[index];
-    if (claim === undefined || given === undefined) break;
-    const refusal = takeUnit(tally, claim);
-    grants[index] = refusal === undefined ? { target: given.target + 1 } : { target: given.target, refusal };
-    open = open.filter((at) => grants[at]?.refusal === undefined && growth(claims[at], grants[at]) > 0);
+    if (claim === undefined) break;
+    grants[index] = grown(claim, grants[index], tally, next);
+    open = open.filter((at) => growth(claims[at], grants[at]) > 0);
   }
   return grants;
 }
 
-function bounded({ pool: { policy } }: Claim): boolean {
-  return policy.gpusPerUnit > 0 || policy.costPerUnitHour > 0;
+/** Whether a pool counts in any budget. */
+export function isBounded({ gpusPerUnit, costPerUnitHour }: PoolPolicy): boolean {
+  return gpusPerUnit > 0 || costPerUnitHour > 0;
 }
 
 function growth(claim: Claim | undefined, given: Grant | undefined): number {
   return given?.refusal !== undefined ? 0 : (claim?.target ?? 0) - (given?.target ?? 0);
 }
 
-function startOf(claim: Claim, purse: Purse): Grant {
+/** Whether all growth together is within every budget: then nothing has to be shared out. */
+function fits(claims: readonly Claim[], grants: readonly Grant[], tally: Tally): boolean {
+  const left = { ...tally, tenantGpus: new Map(tally.tenantGpus) };
+  claims.forEach((claim, index) => {
+    const { policy } = claim.pool;
+    const more = isBounded(policy) ? growth(claim, grants[index]) : 0;
+    for (const [holder, gpus] of holders(claim, more)) spend(left, holder, gpus);
+    left.perHour += policy.costPerUnitHour * more;
+  });
+  const isPaid = left.perHour === tally.perHour || left.perHour <= left.affordablePerHour;
+  return isPaid && left.gpus >= 0 && [...left.tenantGpus.values()].every((gpus) => gpus >= 0);
+}
+
+function granted({ target }: Claim, start: Grant | undefined): Grant {
+  return start?.refusal === undefined ? { target } : start;
+}
+
+function startOf(claim: Claim, spent: boolean): Grant {
   const { policy } = claim.pool;
-  if (!bounded(claim)) return { target: claim.target };
-  if (policy.costPerUnitHour > 0 && purse.left <= 0 && claim.target > policy.min)
+  if (!isBounded(policy)) return { target: claim.target };
+  if (policy.costPerUnitHour > 0 && spent && claim.target > policy.min)
     return { target: policy.min, refusal: { alarm: 'money-budget', why: 'the money for today is spent: its minimum' } };
   return { target: Math.min(claim.held, claim.target) };
 }
@@ -83,7 +104,7 @@ function tallyOf(claims: readonly Claim[], budgets: Budgets, purse: Purse): Tall
     gpus: budgets.gpus,
     tenantGpus: new Map(Object.entries(budgets.gpusByTenant)),
     perHour: 0,
-    affordablePerHour: purse.left / reserveHours,
+    affordablePerHour: budgets.moneyPerDay > 0 ? purse.left / reserveHours : Number.POSITIVE_INFINITY,
   };
   for (const claim of claims) for (const [holder, gpus] of holders(claim, claim.held)) spend(tally, holder, gpus);
   for (const { pool, held } of claims) tally.perHour += pool.policy.costPerUnitHour * held;
@@ -102,13 +123,32 @@ function spend(tally: Tally, holder: string, gpus: number): void {
   if (holder !== '' && left !== undefined) tally.tenantGpus.set(holder, left - gpus);
 }
 
-function neediest(open: readonly number[], claims: readonly Claim[], grants: readonly Grant[]): number {
-  const share = (index: number): number => {
-    const policy = claims[index]?.pool.policy;
-    const units = grants[index]?.target ?? 0;
-    return policy === undefined ? 0 : (units * Math.max(policy.gpusPerUnit, 1)) / policy.weight;
-  };
-  return open.reduce((least, at) => (share(at) < share(least) ? at : least));
+/** GPUs by weight; of pools that are equal in it the first is the neediest. */
+function share({ pool: { policy } }: Claim, target: number): number {
+  return (target * Math.max(policy.gpusPerUnit, 1)) / policy.weight;
+}
+
+/** @returns who gets the next unit, and the most that its share may be for the one after that */
+function neediest(open: readonly number[], claims: readonly Claim[], grants: readonly Grant[]): [number, number] {
+  let [index, least, next] = [-1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (const at of open) {
+    const claim = claims[at];
+    const own = claim === undefined ? Number.POSITIVE_INFINITY : share(claim, grants[at]?.target ?? 0);
+    if (own >= least) next = Math.min(next, own);
+    else [index, least, next] = [at, own, least];
+  }
+  return [index, next];
+}
+
+/** Gives a pool units for as long as it is the neediest, or none is left. */
+function grown(claim: Claim, given: Grant | undefined, tally: Tally, next: number): Grant {
+  let target = given?.target ?? 0;
+  do {
+    const refusal = takeUnit(tally, claim);
+    if (refusal !== undefined) return { target, refusal };
+    target++;
+  } while (target < claim.target && share(claim, target) < next);
+  return { target };
 }
 
 function takeUnit(tally: Tally, claim: Claim): Grant['refusal'] {

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { plainPolicy, type Round, ToyPool, unbounded } from '../../../../test/support/toy-pool.ts';
 import { decide } from './decide.ts';
-import type { Decision, PoolPolicy, PoolState, Signals, Unit } from './state.ts';
+import type { Decision, PoolPolicy, PoolState, Signals } from './state.ts';
+import { tableOf, type Unit } from './unit-table.ts';
 
 const minute = 60_000;
 /** Jobs that come before each round, as minutes that each takes. */
@@ -139,7 +140,7 @@ function serving(busy: readonly number[]): Unit[] {
 function poolOf(given: { units?: Unit[]; signals?: Partial<Signals>; policy?: Partial<PoolPolicy> }): PoolState {
   const units = given.units ?? [];
   const policy = { ...plainPolicy, ...given.policy };
-  return { policy, replicas: units.length, units, signals: { ...still, ...given.signals } };
+  return { policy, replicas: units.length, units: tableOf(units), signals: { ...still, ...given.signals } };
 }
 
 function only(pool: PoolState): Decision {

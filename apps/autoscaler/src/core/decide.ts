@@ -1,13 +1,9 @@
-import { type Claim, type Grant, grant, heldUnits, purseAt } from './budgets.ts';
-import { firstMemory, leadMs, learn, serviceMs } from './learning.ts';
+import { type Claim, type Grant, grant, heldUnits, isBounded, purseAt } from './budgets.ts';
+import { firstMemory, leadMs, learn, serviceMs, stuckAfterMs } from './learning.ts';
 import { type Level, levelOf } from './level.ts';
 import { type Unsound, unsound } from './soundness.ts';
 import type { Alarm, Decision, FleetState, Outcome, PoolMemory, PoolState } from './state.ts';
-import { type Census, censusOf, reconcile } from './units.ts';
-
-/** A pool whose units are on their way for so many lead times, and at least ten minutes, has a fault that more would share. */
-const stuckLeads = 4;
-const stuckMs = 600_000;
+import { type Census, censusOf, reconcile, startedBefore } from './units.ts';
 
 /** A pool that can be decided on. */
 interface Weighed {
@@ -21,7 +17,7 @@ interface Weighed {
 
 /**
  * What to do about every pool, and why. Pure, and the same code in the cluster and in the simulator. A pool whose signals
- * cannot be trusted keeps what it has; the others go on. Cost O(units log units).
+ * cannot be trusted keeps what it has; the others go on. Cost O(units).
  */
 export function decide(state: FleetState): Outcome {
   const purse = purseAt(state);
@@ -45,7 +41,7 @@ function weigh(pool: PoolState, nowMs: number): Weighed | Unsound {
   const { signals } = pool;
   if (fault !== undefined || signals === undefined)
     return fault ?? { alarm: 'signals-missing', why: 'nothing could be read about its work' };
-  const memory = learn(pool.memory ?? firstMemory(pool, signals), signals, pool.units);
+  const memory = learn(pool.memory ?? firstMemory(pool, signals), signals, pool);
   const census = censusOf(pool);
   const level = levelOf(pool.policy, memory, nowMs);
   const stuck = stuckUnits(census, memory, pool, nowMs);
@@ -53,16 +49,16 @@ function weigh(pool: PoolState, nowMs: number): Weighed | Unsound {
   return { pool, census, memory, level, target, stuck };
 }
 
-function stuckUnits({ starting }: Census, memory: PoolMemory, { policy }: PoolState, nowMs: number): number {
-  const limitMs = Math.max(stuckMs, stuckLeads * leadMs(memory, policy));
-  const lately = nowMs - memory.readySeenMs < limitMs;
-  return lately ? 0 : starting.filter(({ createdAtMs }) => nowMs - createdAtMs > limitMs).length;
+function stuckUnits({ starting }: Census, memory: PoolMemory, pool: PoolState, nowMs: number): number {
+  if (starting === 0) return 0;
+  const limitMs = stuckAfterMs(memory, pool.policy);
+  return nowMs - memory.readySeenMs < limitMs ? 0 : startedBefore(pool, nowMs - limitMs);
 }
 
 /** A pool that holds counts in the budgets with what it has. */
 function claimOf(entry: Weighed | Unsound, pool: PoolState | undefined): Claim | undefined {
   if (pool === undefined) return undefined;
-  const held = heldUnits(pool);
+  const held = isBounded(pool.policy) ? heldUnits(pool) : pool.replicas;
   return { pool, held, target: 'alarm' in entry ? 0 : entry.target };
 }
 

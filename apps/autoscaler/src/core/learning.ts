@@ -1,4 +1,5 @@
-import type { PoolMemory, PoolPolicy, PoolState, Signals, Unit } from './state.ts';
+import type { PoolMemory, PoolPolicy, PoolState, Signals } from './state.ts';
+import { at, inPhase, type UnitTable } from './unit-table.ts';
 
 const fastMs = 60_000;
 const slowMs = 600_000;
@@ -6,12 +7,15 @@ const slowMs = 600_000;
 const serviceMemoryJobs = 200;
 /** Ready latencies that are kept. */
 const latenciesKept = 32;
+/** Units on their way for so many lead times, and at least ten minutes, have a fault. */
+const stuckLeads = 4;
+const stuckMs = 600_000;
 /** From so few the operator's number is the better guess. */
 const latenciesNeeded = 3;
 
 /** What a pool knows when it is seen for the first time: its level is the one found, so that a start moves nothing. */
 export function firstMemory(pool: PoolState, signals: Signals): PoolMemory {
-  const draining = pool.units.filter(({ phase }) => phase === 'draining').length;
+  const draining = inPhase(pool.units, 'draining').length;
   const target = Math.max(0, pool.replicas - draining);
   return {
     target,
@@ -21,7 +25,7 @@ export function firstMemory(pool: PoolState, signals: Signals): PoolMemory {
     finished: 0,
     busyMs: 0,
     readyMs: [],
-    readySeenMs: pool.units.reduce((latest, { readyAtMs = 0 }) => Math.max(latest, readyAtMs), 0),
+    readySeenMs: latest(pool.units),
     wanted: [{ atMs: signals.atMs, level: target }],
   };
 }
@@ -30,16 +34,17 @@ export function firstMemory(pool: PoolState, signals: Signals): PoolMemory {
  * What the signals teach since the last look. Mean service time is slot time by jobs finished, so that jobs which still run
  * count with the time they took so far: the mean of the finished alone would be that of the short ones.
  */
-export function learn(memory: PoolMemory, signals: Signals, units: readonly Unit[]): PoolMemory {
+export function learn(memory: PoolMemory, signals: Signals, { policy, units }: PoolState): PoolMemory {
   const { seen } = memory;
+  const starts = latencies(memory, units, stuckAfterMs(memory, policy));
   const elapsedMs = signals.atMs - seen.atMs;
-  if (elapsedMs <= 0) return { ...memory, ...latencies(memory, units) };
+  if (elapsedMs <= 0) return { ...memory, ...starts };
   const perMs = (signals.arrivedTotal - seen.arrivedTotal) / elapsedMs;
   const done = signals.finishedTotal - seen.finishedTotal;
   const keep = Math.exp(-done / serviceMemoryJobs);
   return {
     ...memory,
-    ...latencies(memory, units),
+    ...starts,
     seen: signals,
     fast: blend(memory.fast, perMs, elapsedMs / fastMs),
     slow: blend(memory.slow, perMs, elapsedMs / slowMs),
@@ -52,16 +57,27 @@ function blend(old: number, value: number, share: number): number {
   return value + (old - value) * Math.exp(-share);
 }
 
-function latencies(memory: PoolMemory, units: readonly Unit[]): Pick<PoolMemory, 'readyMs' | 'readySeenMs'> {
+function latest({ readyAtMs }: UnitTable): number {
+  return readyAtMs.reduce((most, atMs) => (atMs > most ? atMs : most), 0);
+}
+
+/** Who becomes ready later than `mostMs` after its start was ready before, and comes back from a fault. */
+function latencies(
+  memory: PoolMemory,
+  { readyAtMs, createdAtMs }: UnitTable,
+  mostMs: number,
+): Pick<PoolMemory, 'readyMs' | 'readySeenMs'> {
   const { readySeenMs } = memory;
   const fresh: number[] = [];
   let latestMs = readySeenMs;
-  for (const { readyAtMs, createdAtMs } of units) {
-    if (readyAtMs === undefined || readyAtMs <= readySeenMs) continue;
-    fresh.push(Math.max(0, readyAtMs - createdAtMs));
-    if (readyAtMs > latestMs) latestMs = readyAtMs;
+  for (let index = 0; index < readyAtMs.length; index++) {
+    const atMs = at(readyAtMs, index);
+    if (!(atMs > readySeenMs)) continue;
+    const tookMs = Math.max(0, atMs - at(createdAtMs, index));
+    if (tookMs <= mostMs) fresh.push(tookMs);
+    if (atMs > latestMs) latestMs = atMs;
   }
-  if (fresh.length === 0) return { readyMs: memory.readyMs, readySeenMs };
+  if (fresh.length === 0) return { readyMs: memory.readyMs, readySeenMs: latestMs };
   return { readyMs: [...memory.readyMs, ...fresh].slice(-latenciesKept), readySeenMs: latestMs };
 }
 
@@ -76,4 +92,9 @@ export function leadMs(memory: PoolMemory | undefined, policy: PoolPolicy): numb
 /** Mean time that a job holds a slot, learned; 0 while no job has finished. */
 export function serviceMs(memory: PoolMemory | undefined): number {
   return memory === undefined || memory.finished < 1 ? 0 : memory.busyMs / memory.finished;
+}
+
+/** A unit that is on its way for longer has a fault that more would share. */
+export function stuckAfterMs(memory: PoolMemory, policy: PoolPolicy): number {
+  return Math.max(stuckMs, stuckLeads * leadMs(memory, policy));
 }

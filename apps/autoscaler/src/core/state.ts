@@ -1,3 +1,5 @@
+import type { UnitTable } from './unit-table.ts';
+
 /** What an operator sets for one pool. A unit is a pod, or a whole inference group. */
 export interface PoolPolicy {
   readonly name: string;
@@ -17,10 +19,13 @@ export interface PoolPolicy {
   readonly waitLimitMs: number;
   /** Lead time until enough units were seen to become ready. */
   readonly coldStartMs: number;
-  /** A unit that drains for longer is ended with what it holds: its runs go on elsewhere from their last step. */
+  /** A unit that drains for longer is ended with what it holds: its runs go on elsewhere from their last step. Infinity: never. */
   readonly drainLimitMs: number;
-  /** `any`: whichever unit has least to do. `last`: the highest ordinal, which is what a StatefulSet or LeaderWorkerSet removes. */
-  readonly victims: 'any' | 'last';
+  /**
+   * `any`: whichever unit has least to do, of a set that takes those on their way first. `last`: the highest ordinal, which is
+   * what a StatefulSet or LeaderWorkerSet removes. `named`: each unit is an object of its own and goes by its name.
+   */
+  readonly victims: 'any' | 'last' | 'named';
   readonly gpusPerUnit: number;
   readonly costPerUnitHour: number;
   /** Of two pools that both want the last GPU, the one with fewer per weight gets it. */
@@ -37,20 +42,6 @@ export interface Signals {
   readonly arrivedTotal: number;
   readonly finishedTotal: number;
   readonly oldestWaitMs: number;
-}
-
-export interface Unit {
-  readonly name: string;
-  /** `leaving`: being deleted already, whoever asked for it. */
-  readonly phase: 'starting' | 'ready' | 'draining' | 'leaving';
-  /** Slots in use. */
-  readonly busy: number;
-  /** Work until its jobs are done, as far as known; only compared within a pool. */
-  readonly remaining: number;
-  readonly ordinal: number;
-  readonly createdAtMs: number;
-  readonly readyAtMs?: number;
-  readonly drainingSinceMs?: number;
 }
 
 /** What a pool has learned; decide() gives the next one, and nothing else may change it. */
@@ -79,7 +70,7 @@ export interface PoolState {
   readonly policy: PoolPolicy;
   /** Replicas that the scale subresource asks for. */
   readonly replicas: number;
-  readonly units: readonly Unit[];
+  readonly units: UnitTable;
   /** Missing where nothing could be read. */
   readonly signals?: Signals;
   readonly memory?: PoolMemory;
@@ -91,7 +82,7 @@ export interface Budgets {
   /** All GPUs of all pools; 0 forbids any. */
   readonly gpus: number;
   readonly gpusByTenant: Readonly<Record<string, number>>;
-  /** Money for a day, in the unit of costPerUnitHour; spent while units exist, refilled evenly. */
+  /** Money for a day, in the unit of costPerUnitHour; spent while units exist, refilled evenly. 0: not limited. */
   readonly moneyPerDay: number;
 }
 
@@ -119,8 +110,9 @@ export type Alarm =
   | 'money-budget'
   | 'at-max';
 
-/** `scale` marks the units in `retire` as the first to go, before it asks for fewer. */
+/** `scale` marks the units in `retire` as the first to go, before it asks for fewer; `mend` asks for all pods of a group. */
 export type Action =
+  | { readonly kind: 'mend'; readonly pool: string; readonly unit: string }
   | { readonly kind: 'undrain'; readonly pool: string; readonly unit: string }
   | { readonly kind: 'drain'; readonly pool: string; readonly unit: string }
   | {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { plainPolicy } from '../../../../test/support/toy-pool.ts';
-import type { PoolPolicy, Unit } from './state.ts';
+import type { PoolPolicy } from './state.ts';
+import { tableOf, type Unit } from './unit-table.ts';
 import { censusOf, reconcile } from './units.ts';
 
 const now = 1_000_000;
@@ -12,7 +13,7 @@ function unit(ordinal: number, phase: Unit['phase'], busy = 0, remaining = busy)
 
 function actionsFor(units: Unit[], target: number, more: { policy?: Partial<PoolPolicy>; replicas?: number } = {}) {
   const policy = { ...plainPolicy, ...more.policy };
-  const pool = { policy, replicas: more.replicas ?? units.length, units };
+  const pool = { policy, replicas: more.replicas ?? units.length, units: tableOf(units) };
   return reconcile(pool, censusOf(pool), target, now);
 }
 
@@ -23,8 +24,8 @@ describe('reconcile', () => {
     const units = [unit(0, 'ready', 4), unit(1, 'draining', 1), unit(2, 'draining', 3)];
     expect(actionsFor(units, 2)).toEqual([{ kind: 'undrain', pool, unit: 'u2' }]);
     expect(actionsFor(units, 4)).toEqual([
-      { kind: 'undrain', pool, unit: 'u2' },
       { kind: 'undrain', pool, unit: 'u1' },
+      { kind: 'undrain', pool, unit: 'u2' },
       { kind: 'scale', pool, from: 3, to: 4, retire: [] },
     ]);
   });
@@ -43,7 +44,11 @@ describe('reconcile', () => {
 
   it('drains those with the fewest jobs, and of those the one that is done first', () => {
     const units = [unit(0, 'ready', 2, 50), unit(1, 'ready', 1, 90), unit(2, 'ready', 1, 40), unit(3, 'ready', 4)];
-    expect(actionsFor(units, 2).map((action) => action.kind === 'drain' && action.unit)).toEqual(['u2', 'u1']);
+    expect(
+      actionsFor(units, 2)
+        .map((action) => action.kind === 'drain' && action.unit)
+        .sort(),
+    ).toEqual(['u1', 'u2']);
   });
 
   it('removes only drained units that hold nothing, and marks them', () => {
@@ -73,5 +78,37 @@ describe('reconcile', () => {
     expect(actionsFor(units, 1, { policy: { drainLimitMs: 30_000 } })).toEqual([
       { kind: 'scale', pool, from: 2, to: 1, retire: ['u1'] },
     ]);
+  });
+
+  describe('of units that are objects of their own', () => {
+    const own = { policy: { victims: 'named' as const, drainLimitMs: Number.POSITIVE_INFINITY } };
+    const starting = (ordinal: number, createdAtMs: number, partial = false): Unit => {
+      return { ...unit(ordinal, 'starting'), createdAtMs, partial };
+    };
+
+    it('takes back by name the youngest that is on its way, and lets those go that hold nothing, both at once', () => {
+      const units = [unit(0, 'ready', 4), unit(1, 'ready', 4), starting(2, 900), starting(3, 500)];
+      const more = [...units, unit(4, 'draining', 0)];
+      expect(actionsFor(units, 3, own)).toEqual([{ kind: 'scale', pool, from: 4, to: 3, retire: ['u2'] }]);
+      expect(actionsFor(more, 2, own)).toEqual([{ kind: 'scale', pool, from: 5, to: 2, retire: ['u2', 'u3', 'u4'] }]);
+    });
+
+    it('drains the one with the least to lose, and ends none with work in it however long it drains', () => {
+      const units = [unit(0, 'ready', 2, 900), unit(1, 'ready', 2, 50), unit(2, 'ready', 7), unit(3, 'draining', 1)];
+      expect(actionsFor(units, 2, own)).toEqual([{ kind: 'drain', pool, unit: 'u1' }]);
+    });
+
+    it('makes a group whole of which a part is asked for, unless it goes', () => {
+      const units = [unit(0, 'ready', 2), starting(1, 500, true), starting(2, 900, true)];
+      expect(actionsFor(units, 2, own)).toEqual([
+        { kind: 'mend', pool, unit: 'u1' },
+        { kind: 'scale', pool, from: 3, to: 2, retire: ['u2'] },
+      ]);
+      expect(actionsFor(units, 4, own)).toEqual([
+        { kind: 'mend', pool, unit: 'u1' },
+        { kind: 'mend', pool, unit: 'u2' },
+        { kind: 'scale', pool, from: 3, to: 4, retire: [] },
+      ]);
+    });
   });
 });

@@ -1,6 +1,15 @@
 import type { ToolKind } from '#domain';
 import type { Statements } from '../store/database.ts';
-import { type BusyWorker, callsInWork, runsInWork, type ScaledRole, type Work, workersOf } from './work.ts';
+import {
+  type BusyWorker,
+  callsInWork,
+  runsInWork,
+  type ScaledRole,
+  sessionsInWork,
+  type Work,
+  type WorkKind,
+  workersOf,
+} from './work.ts';
 
 /** A pool as the autoscaler left it. */
 export interface PoolRecord {
@@ -29,12 +38,18 @@ export class Scaling {
   }
 
   /**
-   * How much work a role has, and the flow since then; of tool calls no flow is counted.
+   * How much work there is, and the flow since then; of tool calls no flow is counted.
    * @param kinds the calls that count, of tool workers; null: all
    */
-  async work(role: ScaledRole, sinceMs: number, kinds: readonly ToolKind[] | null = null): Promise<Work> {
-    if (role === 'agent-worker') return await runsInWork(this.#database, sinceMs);
-    return await callsInWork(this.#database, kinds);
+  async work(kind: WorkKind, sinceMs: number, kinds: readonly ToolKind[] | null = null): Promise<Work> {
+    switch (kind) {
+      case 'agent-worker':
+        return await runsInWork(this.#database, sinceMs);
+      case 'tool-worker':
+        return await callsInWork(this.#database, kinds);
+      case 'inference':
+        return await sessionsInWork(this.#database, sinceMs);
+    }
   }
 
   async workers(role: ScaledRole): Promise<readonly BusyWorker[]> {

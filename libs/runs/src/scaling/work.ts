@@ -5,7 +5,10 @@ import type { Statements } from '../store/database.ts';
 /** Roles whose workers can be told to drain. */
 export type ScaledRole = 'agent-worker' | 'tool-worker';
 
-/** How much work a role has, at one moment of the database's clock. */
+/** What work is counted of: a role's, or that of inference groups, which is the runs that ask a model. */
+export type WorkKind = ScaledRole | 'inference';
+
+/** How much work there is, at one moment of the database's clock. */
 export interface Work {
   readonly atMs: number;
   readonly waiting: number;
@@ -50,6 +53,22 @@ export async function runsInWork(database: Statements, sinceMs: number): Promise
     [sinceMs],
   );
   return rows[0] ?? none;
+}
+
+/**
+ * Each run in work has a session in some group, and each that is due will want one, or was refused one: it waits for a time
+ * without having lost a worker. For how long is not asked, since a run may wait for other things than a group.
+ * Cost: as of {@link runsInWork}.
+ */
+export async function sessionsInWork(database: Statements, sinceMs: number): Promise<Work> {
+  const [runs, { rows }] = await Promise.all([
+    runsInWork(database, sinceMs),
+    database.query<{ refused: number }>(
+      `SELECT count(*)::int AS refused FROM argosy.runs
+       WHERE state = 'queued' AND not_before > now() AND lost_claims = 0 AND started_at IS NOT NULL`,
+    ),
+  ]);
+  return { ...runs, waiting: runs.waiting + (rows[0]?.refused ?? 0), oldestWaitMs: 0 };
 }
 
 /**
