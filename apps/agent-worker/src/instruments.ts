@@ -39,7 +39,7 @@ const spent = agents.counter(
 
 const gpuTime = agents.counter(
   'argosy_gpu_seconds_total',
-  'Time of GPUs that committed steps took, of models for which the settings say how it is counted.',
+  'Time of GPUs that committed steps took, where inference groups report it; none does yet.',
   { model },
 );
 
