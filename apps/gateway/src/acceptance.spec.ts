@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ResearchBody } from '#contracts';
-import { permit } from '#domain';
+import { nothingSpent, permit } from '#domain';
 import type { ConfiguredModel } from '#model';
 import { extractive } from '../../../test/support/offers.ts';
 import { bodyHash, ModelUnavailable, newRunId, type Offer, offerTo, toolPrices, toRequest } from './acceptance.ts';
@@ -83,16 +83,7 @@ describe('toRequest', () => {
   it('keeps smaller reserves within a small budget, so that some research is affordable', () => {
     const { limits } = toRequest({ ...good, model: 'big', budget: { tokens: 16_000 } }, offer, now);
     expect(limits).toMatchObject({ replyTokens: 2_000, answerTokens: 2_000, observationTokens: 2_666 });
-    const nothing = {
-      modelCalls: 0,
-      toolCalls: 0,
-      promptTokens: 0,
-      cachedTokens: 0,
-      completionTokens: 0,
-      nanoUsd: 0,
-      feesNanoUsd: 0,
-    };
-    expect(permit(nothing, 1_500, 0, limits).kind).toBe('research');
+    expect(permit(nothingSpent, 1_500, 0, limits).kind).toBe('research');
   });
 
   it('bounds tool calls and output, and lets a small output hold research and an answer, too', () => {
@@ -103,17 +94,8 @@ describe('toRequest', () => {
       replyTokens: 100,
       answerTokens: 100,
     });
-    const spent = {
-      modelCalls: 0,
-      toolCalls: 0,
-      promptTokens: 0,
-      cachedTokens: 0,
-      completionTokens: 0,
-      nanoUsd: 0,
-      feesNanoUsd: 0,
-    };
-    expect(permit(spent, 1_000, 0, limits).kind).toBe('research');
-    expect(permit({ ...spent, toolCalls: 3 }, 1_000, 0, limits)).toMatchObject({ reason: 'max_tool_calls' });
+    expect(permit(nothingSpent, 1_000, 0, limits).kind).toBe('research');
+    expect(permit({ ...nothingSpent, toolCalls: 3 }, 1_000, 0, limits)).toMatchObject({ reason: 'max_tool_calls' });
   });
 
   it('freezes what tools cost, as the operator wrote it', () => {

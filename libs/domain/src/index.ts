@@ -3,6 +3,7 @@ export {
   fromStart,
   type LimitReason,
   type Limits,
+  nothingSpent,
   type Permit,
   permit,
   type ReadingLimits,
