@@ -7,7 +7,7 @@ import type { Action, Decision, FleetState, PoolMemory, Purse } from './core/sta
 import { GroupPool } from './groups/group-pool.ts';
 import { actionsTaken, stating } from './instruments.ts';
 import type { Leadership } from './leadership.ts';
-import type { Pool, ScaleRecord } from './pool.ts';
+import { type Pool, readPool, type ScaleRecord } from './pool.ts';
 import type { ScaleSettings } from './settings.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -110,7 +110,9 @@ export class Autoscaler {
     try {
       if (!this.#recalled) await this.#recall();
       const owners = this.#around.cluster.otherOwners();
-      const pools = await Promise.all(this.#pools.map((pool) => pool.read(this.#memories.get(pool.name), owners)));
+      const pools = await Promise.all(
+        this.#pools.map((pool) => readPool(pool, this.#memories.get(pool.policy.name), owners)),
+      );
       const nowMs = this.#around.now();
       const { budgets } = this.#options.settings;
       const state: FleetState = { nowMs, pools, budgets, ...(this.#purse === undefined ? {} : { purse: this.#purse }) };
@@ -127,7 +129,7 @@ export class Autoscaler {
 
   async #act({ pool: name, actions, reasons }: Decision): Promise<void> {
     const { leadership, logger } = this.#around;
-    const pool = this.#pools.find((one) => one.name === name);
+    const pool = this.#pools.find(({ policy }) => policy.name === name);
     for (const action of actions) {
       if (pool === undefined || !leadership.leads) return;
       try {

@@ -10,16 +10,32 @@ export type ScaleRecord = Pick<Scaling, 'work' | 'workers' | 'drain' | 'pools' |
 
 /** What scales: how it is read, and what is done to it. */
 export interface Pool {
-  readonly name: string;
-  /** How it stands; what cannot be read bars it for this round, and no other pool. @param owners of the same round */
-  read(memory: PoolMemory | undefined, owners: Promise<OtherOwners>): Promise<PoolState>;
+  readonly policy: PoolPolicy;
+  /** How it stands. @param owners of the same round @throws PoolMissing, Forbidden, ClusterAway, Unavailable */
+  look(memory: PoolMemory | undefined, owners: OtherOwners): Promise<Standing>;
   /** @throws Overtaken, Forbidden, ClusterAway, Unavailable */
   perform(action: Action): Promise<void>;
   close(): void;
 }
 
-/** A pool that cannot be decided on now. */
-export function barred(policy: PoolPolicy, memory: PoolMemory | undefined, error: unknown): PoolState {
+/** What is read of a pool in a round. */
+export type Standing = Omit<PoolState, 'policy' | 'memory'>;
+
+/** A pool as it is decided on: what cannot be read bars it for this round, and no other. */
+export async function readPool(
+  pool: Pool,
+  memory: PoolMemory | undefined,
+  owners: Promise<OtherOwners>,
+): Promise<PoolState> {
+  const { policy } = pool;
+  try {
+    return { policy, ...(await pool.look(memory, await owners)), ...(memory === undefined ? {} : { memory }) };
+  } catch (error) {
+    return barred(policy, memory, error);
+  }
+}
+
+function barred(policy: PoolPolicy, memory: PoolMemory | undefined, error: unknown): PoolState {
   if (!(error instanceof ArgosyError)) throw error;
   const alarm = error instanceof PoolMissing ? 'pool-missing' : 'signals-missing';
   const known = memory === undefined ? {} : { memory };

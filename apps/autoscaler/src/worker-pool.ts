@@ -1,8 +1,8 @@
 import type { BusyWorker } from '#runs';
 import type { Cluster, OtherOwners, PodView, ScaleTarget } from './cluster/cluster.ts';
-import type { Action, PoolMemory, PoolState } from './core/state.ts';
+import type { Action, PoolMemory, PoolPolicy } from './core/state.ts';
 import { tableOf, type Unit } from './core/unit-table.ts';
-import { barred, ownedBy, type Pool, type ScaleRecord, signalsOf } from './pool.ts';
+import { ownedBy, type Pool, type ScaleRecord, type Standing, signalsOf } from './pool.ts';
 import type { WorkerPoolSetting } from './settings.ts';
 
 /** Marks units that go first when a Deployment shrinks. */
@@ -28,23 +28,11 @@ export class WorkerPool implements Pool {
     this.#pods.clear();
   }
 
-  get name(): string {
-    return this.#setting.policy.name;
+  get policy(): PoolPolicy {
+    return this.#setting.policy;
   }
 
-  async read(memory: PoolMemory | undefined, owners: Promise<OtherOwners>): Promise<PoolState> {
-    const { policy } = this.#setting;
-    try {
-      return { policy, ...(await this.#look(memory, await owners)), ...(memory === undefined ? {} : { memory }) };
-    } catch (error) {
-      return barred(policy, memory, error);
-    }
-  }
-
-  async #look(
-    memory: PoolMemory | undefined,
-    owners: OtherOwners,
-  ): Promise<Pick<PoolState, 'replicas' | 'units' | 'signals' | 'barred'>> {
+  async look(memory: PoolMemory | undefined, owners: OtherOwners): Promise<Standing> {
     const { role, kinds } = this.#setting;
     const { replicas, version, pods } = await this.#cluster.read(this.#target);
     this.#version = version;

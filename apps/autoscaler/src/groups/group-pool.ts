@@ -1,8 +1,8 @@
 import type { GrpcTls } from '#model';
 import type { Cluster, OtherOwners, ScaleTarget, TargetView } from '../cluster/cluster.ts';
-import type { Action, PoolMemory, PoolState, Signals } from '../core/state.ts';
+import type { Action, PoolMemory, PoolPolicy, Signals } from '../core/state.ts';
 import { tableOf } from '../core/unit-table.ts';
-import { barred, ownedBy, type Pool, type ScaleRecord, signalsOf } from '../pool.ts';
+import { ownedBy, type Pool, type ScaleRecord, type Standing, signalsOf } from '../pool.ts';
 import type { GroupPoolSetting } from '../settings.ts';
 import { GroupContact } from './group-contact.ts';
 import { demandOf, type GroupView, isSilent, unitOf } from './group-unit.ts';
@@ -41,24 +41,15 @@ export class GroupPool implements Pool {
     }));
   }
 
-  get name(): string {
-    return this.#setting.policy.name;
+  get policy(): PoolPolicy {
+    return this.#setting.policy;
   }
 
   close(): void {
     for (const { contact } of this.#members) contact.close();
   }
 
-  async read(memory: PoolMemory | undefined, owners: Promise<OtherOwners>): Promise<PoolState> {
-    const { policy } = this.#setting;
-    try {
-      return { policy, ...(await this.#look(memory, await owners)), ...(memory === undefined ? {} : { memory }) };
-    } catch (error) {
-      return barred(policy, memory, error);
-    }
-  }
-
-  async #look(memory: PoolMemory | undefined, owners: OtherOwners): Promise<Omit<PoolState, 'policy' | 'memory'>> {
+  async look(memory: PoolMemory | undefined, owners: OtherOwners): Promise<Standing> {
     const { cluster, scaling, now } = this.#around;
     const groups = await Promise.all(
       this.#members.map(async (member, ordinal) => {
