@@ -1,5 +1,5 @@
 import type { ToolCall } from './conversation.ts';
-import { dearestPrices, nanoUsdOf, type Prices, type Pricing, toNanoUsd, toUsd } from './money.ts';
+import { type Cost, dearestPrices, nanoUsdOf, type Prices, type Pricing, toNanoUsd, toUsd } from './money.ts';
 import type { ModelUsage, ReadingUsage } from './usage.ts';
 
 /** What a run may spend. Absent means no limit of that kind. */
@@ -69,21 +69,12 @@ export type LimitReason =
   | 'no_progress';
 
 /** What a run has spent so far. */
-export interface Spending {
+export interface Spending extends Cost {
   /** Replies, which are the steps of a budget. */
   readonly modelCalls: number;
   /** Model calls that read pages, which are no steps; absent where there were none. */
   readonly readings?: number;
   readonly toolCalls: number;
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-  /** Billionths of a USD: whole, so that steps add up to their run to the last one. */
-  readonly nanoUsd: number;
-  /** Of these, the fees of tools. */
-  readonly feesNanoUsd: number;
-  /** Time of GPUs, in ms; absent where no server has said. */
-  readonly gpuMs?: number;
 }
 
 export const nothingSpent: Spending = {

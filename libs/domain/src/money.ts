@@ -85,13 +85,16 @@ export function dearestFees({ toolUsd = {}, priceChanges = [] }: Pricing): Reado
   return Object.fromEntries(all.toSorted(([, a], [, b]) => a - b));
 }
 
-/** What one step cost. */
+/** What something cost: a call, a step, a run so far. */
 export interface Cost {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Billionths of a USD: whole, so that steps add up to their run to the last one. */
   readonly nanoUsd: number;
+  /** Of these, the fees of tools. */
   readonly feesNanoUsd: number;
+  /** Time of GPUs, in ms; absent where no server has said. */
   readonly gpuMs?: number;
 }
 
