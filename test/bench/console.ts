@@ -5,6 +5,7 @@ import { Gateway } from '#gateway';
 import type { Runs, StoredEvent } from '#runs';
 import { findChromium } from '#tools';
 import { launchBrowser } from '../../apps/console/e2e/browser.ts';
+import { offerOf } from '../support/offers.ts';
 import { type Benchmark, percentile, round } from './result.ts';
 
 const steps = 2_000;
@@ -160,12 +161,7 @@ async function taskMs(session: Session): Promise<number> {
 
 async function serveRun(go: AbortSignal): Promise<Gateway> {
   const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null, prices: [] };
-  const offer = {
-    models: new Map([['writer', model]]),
-    defaultModel: 'writer',
-    providers: [],
-    knowsCorpus: () => true,
-  };
+  const offer = offerOf({ models: new Map([['writer', model]]), defaultModel: 'writer', knowsCorpus: () => true });
   const signingKey = generateKeyPairSync('ed25519').privateKey;
   const options = { host: '127.0.0.1', port: 0, tenantId: 'local', signingKey };
   return await Gateway.start(playing(go), offer, options, { log: () => undefined });

@@ -6,6 +6,7 @@ import { fastify } from 'fastify';
 import { Pool } from 'pg';
 import { Gateway } from '#gateway';
 import { openFleet } from '#runs';
+import { offerOf } from '../support/offers.ts';
 import { tenantId } from './gateway-load.ts';
 
 /** `argosy`: the gateway. `bare`: a Fastify route with the same inserts, and a node:http server that sends events. */
@@ -22,12 +23,7 @@ const model = { isLanguageModel: true, profile: 'tongyi-v1', contextTokens: null
 
 async function serveArgosy({ databaseUrl, redisUrl }: ServerOrder): Promise<string> {
   const { runs } = await openFleet({ databaseUrl, redisUrl, role: 'argosy_gateway' });
-  const offer = {
-    models: new Map([['writer', model]]),
-    defaultModel: 'writer',
-    providers: [],
-    knowsCorpus: () => true,
-  };
+  const offer = offerOf({ models: new Map([['writer', model]]), defaultModel: 'writer', knowsCorpus: () => true });
   const signingKey = generateKeyPairSync('ed25519').privateKey;
   const options = { host: '127.0.0.1', port: 0, tenantId, signingKey };
   return (await Gateway.start(runs, offer, options, { log: () => undefined })).url;
