@@ -115,9 +115,11 @@ withHelm(`in the release of a laptop${reason}`, () => {
 });
 
 withHelm(`in other releases${reason}`, () => {
-  it('opens the inference groups to those who ask models, and a group to itself', () => {
+  it('opens the inference groups to those who ask models or look at groups, and a group to itself', () => {
     const release = new Release('air-gapped');
-    expect(release.reachedBy('group-0', 50051).sort()).toEqual(['agent-worker', 'tool-browser', 'tool-visit']);
+    const callers = ['agent-worker', 'gateway', 'tool-browser', 'tool-visit'];
+    expect(release.reachedBy('group-0', 50051).sort()).toEqual(callers);
+    expect(release.reach('gateway', 50051)).toEqual(['group-0']);
     expect(release.reachedBy('group-0', 50052)).toEqual([]);
     expect(release.may(release.pod('group-0'), release.pod('group-0'), 50052)).toBe(true);
     expect(release.reach('group-0', 443)).toEqual([]);
@@ -173,6 +175,7 @@ withHelm(`in other releases${reason}`, () => {
     expect(release.reachedBy('adapter-0', 50051).sort()).toEqual([
       'agent-worker',
       'autoscaler',
+      'gateway',
       'tool-browser',
       'tool-visit',
     ]);
@@ -182,7 +185,8 @@ withHelm(`in other releases${reason}`, () => {
   it('keeps groups of one release from each other', () => {
     const release = new Release('gpu-a100-4');
     expect(release.reach('adapter-0', 50051)).toEqual([]);
-    expect(release.reachedBy('adapter-1', 50051).sort()).toEqual(['agent-worker', 'tool-browser', 'tool-visit']);
+    const callers = ['agent-worker', 'gateway', 'tool-browser', 'tool-visit'];
+    expect(release.reachedBy('adapter-1', 50051).sort()).toEqual(callers);
     expect(release.reachedBy('adapter-1', 8000)).toEqual([]);
   });
 });

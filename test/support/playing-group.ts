@@ -13,8 +13,9 @@ export interface Group {
   /** Sessions that were released. */
   readonly released: readonly inference.ReleaseSessionRequest[];
   info: Partial<inference.GetInfoResponse>;
-  /** Told to whoever asks from now on; absent: this group does not tell its load. */
-  load?: () => Partial<inference.WatchLoadResponse>;
+  /** Told to whoever asks from now on; absent: this group does not tell its load; null: it says nothing. */
+  load?: () => Partial<inference.WatchLoadResponse> | null;
+  experts?: () => Partial<inference.GetExpertsResponse>;
   /** Breaks every connection, and takes no other. */
   kill(): void;
 }
@@ -44,9 +45,11 @@ export async function groupThat(plays: Play): Promise<Group> {
       reply(null, { tokens: texts.join('').length });
     },
     watchLoad: (call) => {
-      if (group.load !== undefined) call.write(inference.WatchLoadResponse.fromPartial(group.load()));
-      else call.emit('error', { code: status.UNIMPLEMENTED, details: 'not told here' });
+      if (group.load === undefined) call.emit('error', { code: status.UNIMPLEMENTED, details: 'not told here' });
+      const load = group.load?.() ?? null;
+      if (load !== null) call.write(inference.WatchLoadResponse.fromPartial(load));
     },
+    getExperts: (_call, reply) => reply(null, inference.GetExpertsResponse.fromPartial(group.experts?.() ?? {})),
     releaseSession: (call, reply) => {
       released.push(call.request);
       reply(null, { releasedTokens: 0 });

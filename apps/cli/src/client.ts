@@ -7,6 +7,8 @@ import {
   type ExplanationResource,
   errorResource,
   explanationResource,
+  type InferenceResource,
+  inferenceResource,
   type KeyResource,
   keyResource,
   type ResearchBody,
@@ -92,6 +94,11 @@ export class Client {
   async usage({ from, to }: { readonly from: string; readonly to: string }): Promise<readonly object[]> {
     const path = `/v1/usage?${new URLSearchParams({ from, to })}`;
     return usageResource.parse(await (await this.send(path)).json()).days;
+  }
+
+  /** How the inference groups stand. */
+  async inferenceGroups(): Promise<InferenceResource> {
+    return inferenceResource.parse(await (await this.send('/v1/admin/inference')).json());
   }
 
   async cancel(runId: string): Promise<void> {

@@ -7,6 +7,7 @@ import { DataDirectoryBusy } from '#runs';
 import { type Connection, connect, type RemoteServer } from './connection.ts';
 import type { Embedded, EmbeddedOptions } from './embedded.ts';
 import { runningFleet } from './fleet-file.ts';
+import { groups } from './groups.ts';
 import { inference } from './inference.ts';
 import { audit, keys } from './keys.ts';
 import { migrate } from './migrate.ts';
@@ -62,6 +63,7 @@ const help = `Argosy answers research questions from documents and the web, quot
   argosy inference plan --gpus 2xA100-80 --model DIR     memory, tokens of context, agents, launch lines; --json
   argosy inference fetch --from URL|DIR --to DIR         a checkpoint onto a volume, once for all that share it
     [--sha256s FILE] [--rehash]
+  argosy inference groups [--json]                       load and caches of the groups behind the server at hand
   argosy inference conform grpc:HOST:PORT [--drain]      whether a group keeps to the contract of inference groups
     [--device-gb 80] [--context N]
   argosy doctor [--json]                                 what would be used here, whether it works, and what to do
@@ -99,7 +101,7 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     case 'scale':
       return await scale(rest, around.config, around.terminal);
     case 'inference':
-      return await inference(rest, around.terminal);
+      return await ofInference(rest, around);
     case 'doctor':
       return await examined(rest, around);
     case 'help':
@@ -110,6 +112,13 @@ export async function runCommand(args: readonly string[], around: Surroundings):
     default:
       throw new InvalidInput([{ path: '', message: `there is no command ${JSON.stringify(name)}.\n\n${help}` }]);
   }
+}
+
+/** Of the groups that serve, a server tells; everything else is done here. */
+async function ofInference(args: readonly string[], around: Surroundings): Promise<number> {
+  const [action, ...rest] = args;
+  if (action !== 'groups') return await inference(args, around.terminal);
+  return await groups(rest, async () => await serverAtHand(around), around.terminal);
 }
 
 /** What `npm start` means: a server without a question, research with one. */

@@ -4,7 +4,7 @@ import { AgentWorker } from '#agent-worker';
 import { Dispatcher } from '#dispatcher';
 import { InvalidInput } from '#errors';
 import { Gateway, toolPrices } from '#gateway';
-import { configuredModels, type ModelSpec, pageReader } from '#model';
+import { configuredGroups, configuredModels, type InferenceGroups, type ModelSpec, pageReader } from '#model';
 import { alwaysReady, type Config, jsonLogger, type Logger, metricsText, openSigningKey } from '#platform';
 import { DataDirectory, type EmbeddedRuns, openEmbedded, type Secrets, secretsKeyOf } from '#runs';
 import { ToolWorker } from '#tool-worker';
@@ -28,6 +28,7 @@ interface Running {
   readonly secrets: Secrets;
   readonly corpora: Corpora;
   readonly toolbox: Toolbox;
+  readonly groups: InferenceGroups;
   readonly workers: readonly [AgentWorker, ToolWorker];
   readonly dispatcher: Dispatcher;
   readonly gateway: Gateway;
@@ -65,8 +66,9 @@ export class Embedded {
 
   /** Lets go of everything in the order that loses nothing: runs are handed back, then the stores close. */
   async stop(): Promise<void> {
-    const { gateway, dispatcher, workers, store, secrets, corpora, toolbox, directory } = this.#running;
+    const { gateway, dispatcher, workers, store, secrets, corpora, toolbox, groups, directory } = this.#running;
     await gateway.stop();
+    await groups.close();
     await dispatcher.stop();
     for (const worker of workers) await worker.stop(0);
     await toolbox.close();
@@ -105,16 +107,21 @@ async function startIn(
   const callers = { workerId: `tool-${here}`, concurrency: config.ARGOSY_TOOL_CONCURRENCY, corpora };
   const toolWorker = await ToolWorker.start(runs, toolbox.tools, callers, logger('tool-worker'));
   undo.push(async () => await toolWorker.stop(0));
-  const knowsCorpus = (id: string): boolean => existsSync(join(corporaDir, `${id}.sqlite`));
-  const offer = { ...offerOf(config, models), providers: names, knowsCorpus };
-  const signingKey = await openSigningKey(config);
-  const kept = { secrets: { store: secrets, names: secretNames }, signingKey };
-  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health, ...kept };
+  const offer = { ...offerOf(config, models), providers: names, knowsCorpus: knowing(corporaDir) };
+  const groups = await configuredGroups(config, model);
+  undo.push(async () => await groups.close());
+  const kept = { secrets: { store: secrets, names: secretNames }, signingKey: await openSigningKey(config) };
+  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health, groups, ...kept };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
   const dispatcher = new Dispatcher(runs, { workerId: `dispatcher-${here}`, everyMs: 1000 }, logger('dispatcher'));
   dispatcher.start();
-  return { directory, store, secrets, corpora, toolbox, workers: [agentWorker, toolWorker], dispatcher, gateway };
+  const stores = { directory, store, secrets, corpora, toolbox, groups };
+  return { ...stores, workers: [agentWorker, toolWorker], dispatcher, gateway };
+}
+
+function knowing(corporaDir: string): (id: string) => boolean {
+  return (id) => existsSync(join(corporaDir, `${id}.sqlite`));
 }
 
 const health = { ...alwaysReady, metrics: metricsText };

@@ -17,7 +17,7 @@ const actions: Readonly<Record<string, Action>> = { inspect, plan, fetch: fetchT
 export async function inference([action = '', ...rest]: readonly string[], side: Side): Promise<number> {
   const named = Object.hasOwn(actions, action) ? actions[action] : undefined;
   if (named !== undefined) return await named(rest, side);
-  const known = Object.keys(actions).join(', ');
+  const known = [...Object.keys(actions), 'groups'].join(', ');
   throw new InvalidInput([{ path: 'inference', message: `"${action}" is no command of it; known: ${known}` }]);
 }
 

@@ -6,6 +6,7 @@ import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { InvalidInput } from '#errors';
+import type { InferenceGroups } from '#model';
 import { alwaysReady, type Health, type Logger } from '#platform';
 import type { ApiKeys, Runs } from '#runs';
 import type { Offer } from './acceptance.ts';
@@ -24,6 +25,7 @@ import { ErrorFilter } from './error-filter.ts';
 import { EventStreams, type StreamSettings } from './event-stream.ts';
 import { ExportsController } from './exports/exports.controller.ts';
 import { HealthController } from './health.controller.ts';
+import { InferenceController } from './inference.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
 import { KeysController } from './keys.controller.ts';
@@ -40,7 +42,18 @@ import { traceRequests } from './request-spans.ts';
 import { ResearchController } from './research.controller.ts';
 import { RouteTable } from './route-table.ts';
 import { type OfferedSecrets, SecretsController } from './secrets.controller.ts';
-import { DOCUMENT, EVENT_STREAMS, HEALTH, KEYS, OFFER, PATIENCE, RUNS, SECRETS, SIGNING_KEY } from './tokens.ts';
+import {
+  DOCUMENT,
+  EVENT_STREAMS,
+  GROUPS,
+  HEALTH,
+  KEYS,
+  OFFER,
+  PATIENCE,
+  RUNS,
+  SECRETS,
+  SIGNING_KEY,
+} from './tokens.ts';
 import { UsageController } from './usage.controller.ts';
 
 export interface GatewayOptions {
@@ -53,6 +66,8 @@ export interface GatewayOptions {
   readonly keys?: ApiKeys;
   /** What tenants may have kept for them. Default: nothing. */
   readonly secrets?: OfferedSecrets;
+  /** The inference groups that administrators may look at. Default: none. */
+  readonly groups?: InferenceGroups;
   /** How much holders of keys may do. Default: as much as they like. */
   readonly allowance?: Allowance;
   /** Requests that are worked on at the same time. */
@@ -96,6 +111,7 @@ class GatewayModule {
       SecretsController,
       UsageController,
       AdminController,
+      InferenceController,
       HealthController,
       OpenApiController,
     ];
@@ -115,6 +131,7 @@ class GatewayModule {
         { provide: PATIENCE, useValue: { ...streams, ...(options.answerPatience ?? answerPatience) } },
         { provide: KEYS, useValue: options.keys ?? null },
         { provide: SECRETS, useValue: options.secrets ?? null },
+        { provide: GROUPS, useValue: options.groups ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: DOCUMENT, useValue: () => openApiDocument(controllers) },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },

@@ -1,4 +1,4 @@
-import { configuredModels, parseModelSpec } from '#model';
+import { configuredGroups, configuredModels, parseModelSpec } from '#model';
 import { openSigningKey, serve } from '#platform';
 import { fleetSettings, openFleet, parseLimits, parsePepper, secretsKeyOf, storesOf } from '#runs';
 import { parseProviders, secretNames } from '#tools';
@@ -16,8 +16,9 @@ await serve(
   'gateway',
   process,
   async ({ config, logger, health, keep, takePort }) => {
-    // A gateway says which models there are; it asks them nothing.
+    // A gateway says which models there are and asks them for no reply: it has no key and counts no tokens.
     const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
+    const groups = keep(await configuredGroups(config));
     const signingKey = await openSigningKey(config);
     const fleet = keep(
       await openFleet({ ...storesOf(config), role: 'argosy_gateway' }, fleetSettings(config.ARGOSY_LEASE_MS)),
@@ -41,7 +42,7 @@ await serve(
     return await Gateway.start(
       runs,
       offer,
-      { ...address, secrets, ...(keys === null ? {} : { keys, allowance }) },
+      { ...address, secrets, groups, ...(keys === null ? {} : { keys, allowance }) },
       logger,
     );
   },

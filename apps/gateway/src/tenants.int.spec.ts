@@ -159,7 +159,7 @@ const placedIn = (route: string, ids: readonly string[]): string =>
 const common = new Set([
   ...['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /v1/models', 'GET /v1/models/:id'],
   // Of all tenants, for whoever has `fleet:admin`.
-  ...['GET /v1/admin/fleet', 'GET /v1/admin/scaling'],
+  ...['GET /v1/admin/fleet', 'GET /v1/admin/scaling', 'GET /v1/admin/inference', 'GET /v1/admin/inference/experts'],
 ]);
 
 /** Names in a path that everyone shares: what the second tenant may try there. */

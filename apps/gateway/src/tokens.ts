@@ -4,6 +4,7 @@ export const OFFER = Symbol('offer');
 export const EVENT_STREAMS = Symbol('event streams');
 export const HEALTH = Symbol('health');
 export const DOCUMENT = Symbol('document');
+export const GROUPS = Symbol('inference groups');
 export const KEYS = Symbol('keys');
 export const SECRETS = Symbol('secrets');
 export const SIGNING_KEY = Symbol('signing key');

@@ -15,7 +15,7 @@ gateway:
   program: gateway
   image: app
   port: api
-  calls: [stores]
+  calls: [stores{{ if include "argosy.groupNames" . | fromYamlArray }}, groups{{ end }}]
   scaled: {{ .Values.gateway.autoscaling.enabled }}
   preStop: {{ .Values.gateway.preStopSeconds }}
   values: {{- toYaml .Values.gateway | nindent 4 }}

@@ -21,6 +21,13 @@ export { eventMeanings } from './events.ts';
 export { type ExplanationResource, explanationResource } from './explain.ts';
 export { type FleetResource, fleetResource, type ScalingResource, scalingResource } from './fleet.ts';
 export {
+  type ExpertsResource,
+  expertsQuery,
+  expertsResource,
+  type InferenceResource,
+  inferenceResource,
+} from './inference.ts';
+export {
   type CreatedKeyResource,
   createdKeyResource,
   type KeyList,

@@ -49,6 +49,26 @@ export class GrpcGroup {
   }
 
   /** @throws ServiceError */
+  async experts(signal: AbortSignal): Promise<inference.GetExpertsResponse> {
+    return await this.#short(signal, (metadata, options, done) => this.#client.getExperts({}, metadata, options, done));
+  }
+
+  /** The present load, once. @throws ServiceError */
+  async load(signal: AbortSignal): Promise<inference.WatchLoadResponse> {
+    const stream = this.#client.watchLoad({ intervalMs: 0 }, new Metadata(), { deadline: Date.now() + shortCallMs });
+    const leave = (): void => stream.cancel();
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    try {
+      for await (const load of stream as AsyncIterable<inference.WatchLoadResponse>) return load;
+    } finally {
+      signal.removeEventListener('abort', leave);
+      stream.cancel();
+    }
+    throw new Error('a group said nothing about its load');
+  }
+
+  /** @throws ServiceError */
   async count(request: inference.CountTokensRequest): Promise<number> {
     const never = new AbortController().signal;
     const { tokens } = await this.#short<inference.CountTokensResponse>(never, (metadata, options, done) =>

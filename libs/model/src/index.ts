@@ -1,8 +1,10 @@
 export * from './chat-model.ts';
 export { systemClock } from './clock.ts';
 export { type ConfiguredModel, type ConfiguredModels, configuredModels, configuredTls } from './configured.ts';
+export type { ExpertMap } from './expert-map.ts';
 export { extractiveModel } from './extractive/extractive-model.ts';
 export { GrpcGroup, type GrpcTls } from './grpc-channel.ts';
+export { configuredGroups, type GroupLook, InferenceGroups } from './inference-groups.ts';
 export { inspectModel } from './inspect.ts';
 export { type LoadListener, LoadWatch } from './load-watch.ts';
 export { type ModelSpec, nameOf, parseModelSpec } from './model-spec.ts';

@@ -42,6 +42,10 @@ export interface Load {
   readonly prefillBacklogTokens: number;
   /** How often a generation gave up its pages for others and was computed anew, so far. */
   readonly preemptions: number;
+  /** Of all prompts that got a place, so far. */
+  readonly promptTokens: number;
+  /** Of these, what was kept from before. */
+  readonly cachedTokens: number;
 }
 
 const usualSessionIdleMs = 900_000;
@@ -60,6 +64,8 @@ export class Generator {
   readonly #admission: Admission;
   #loop: Promise<void> | null = null;
   #draining = false;
+  #promptTokens = 0;
+  #cachedTokens = 0;
 
   /** @param now milliseconds, never running backwards */
   constructor(model: Pick<Model, 'step'>, speech: Speech, limits: GroupLimits, now: () => number) {
@@ -115,6 +121,8 @@ export class Generator {
       reservedTokens: this.#admission.reservedTokens(this.#now()) + this.#unreservedTokens(),
       prefillBacklogTokens: backlogTokens - this.#keptTokens(),
       preemptions,
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
     };
   }
 
@@ -201,6 +209,8 @@ export class Generator {
   /** @param cachedTokens of prompt and of what was generated already */
   #accept(job: Job, cachedTokens: number): void {
     job.cachedTokens = Math.min(cachedTokens, job.generation.promptTokens);
+    this.#promptTokens += job.generation.promptTokens;
+    this.#cachedTokens += job.cachedTokens;
     const queueMs = Math.round(this.#now() - job.since);
     job.outbox.put({ kind: 'accepted', queueMs, cachedTokens: job.cachedTokens });
     this.#tell(job, job.begin);

@@ -144,6 +144,8 @@ describe('a gateway with keys', () => {
     ['keys:admin', 'GET', '/v1/secrets'],
     ['keys:admin', 'GET', '/v1/admin/fleet'],
     ['secrets:admin', 'GET', '/v1/admin/scaling'],
+    ['secrets:admin', 'GET', '/v1/admin/inference'],
+    ['keys:admin', 'GET', '/v1/admin/inference/experts?group=a:1'],
     ['keys:admin', 'PUT', '/v1/secrets/search.brave'],
     ['keys:admin', 'DELETE', '/v1/secrets/search.brave'],
   ] as const)('refuses a key with %s alone at %s %s', async (scope, method, path) => {

@@ -10,6 +10,9 @@ vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.5
 vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.25
 vllm:num_preemptions_total{engine="0",model_name="m"} 1.0
 vllm:num_preemptions_total{engine="1",model_name="m"} 1.0
+vllm:prefix_cache_queries_total{engine="0",model_name="m"} 900.0
+vllm:prefix_cache_queries_total{engine="1",model_name="m"} 100.0
+vllm:prefix_cache_hits_total{engine="0",model_name="m"} 640.0
 vllm:cache_config_info{block_size="16",cache_dtype="auto",engine="0",num_gpu_blocks="1000"} 1.0
 vllm:cache_config_info{block_size="16",cache_dtype="auto",engine="1",num_gpu_blocks="2000"} 1.0
 `;
@@ -22,6 +25,8 @@ describe('serverLoad', () => {
       kvUsedTokens: 16_000,
       kvTotalTokens: 48_000,
       preemptions: 2,
+      promptTokens: 1_000,
+      cachedTokens: 640,
     });
   });
 
@@ -40,10 +45,15 @@ describe('serverLoad', () => {
   });
 
   it('reads SGLang', () => {
-    const text = 'sglang:num_running_reqs{model_name="m"} 2\nsglang:num_queue_reqs 1\nsglang:num_used_tokens 900\n';
-    expect(serverLoad(`${text}sglang:max_total_num_tokens 4000\n`)).toMatchObject({
+    const cached =
+      'sglang:cached_tokens_total{cache_source="device"} 70\nsglang:cached_tokens_total{cache_source="host"} 5\n';
+    const text =
+      'sglang:prompt_tokens_total 100\nsglang:num_running_reqs{model_name="m"} 2\nsglang:num_queue_reqs 1\nsglang:num_used_tokens 900\n';
+    expect(serverLoad(`${text}${cached}sglang:max_total_num_tokens 4000\n`)).toMatchObject({
       running: 2,
       waiting: 1,
+      promptTokens: 100,
+      cachedTokens: 75,
       kvUsedTokens: 900,
       kvTotalTokens: 4_000,
     });

@@ -26,6 +26,8 @@ export function serverLoad(text: string): ServerLoad {
     kvUsedTokens,
     kvTotalTokens,
     preemptions: sum('vllm:num_preemptions', 'sglang:num_retracted_reqs'),
+    promptTokens: sum('vllm:prefix_cache_queries', 'sglang:prompt_tokens'),
+    cachedTokens: sum('vllm:prefix_cache_hits', 'sglang:cached_tokens'),
   };
 }
 

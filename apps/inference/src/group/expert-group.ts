@@ -17,6 +17,7 @@ import {
 } from '#moe';
 import { type Logger, spanHere } from '#platform';
 import type { ExpertStore } from '../shard/resident-experts.ts';
+import type { Seating } from './expert-map.ts';
 import { type AnsweredTokens, LayerRun, type LayerRunSettings } from './layer-run.ts';
 import { type Member, Members } from './members.ts';
 import { Plans } from './plans.ts';
@@ -125,6 +126,12 @@ export class ExpertGroup implements Experts {
   get shards(): { readonly open: number; readonly all: number } {
     const { all } = this.#members;
     return { open: all.filter(({ open }) => open).length, all: all.length };
+  }
+
+  /** Where the experts are by the placement in use, whose layers are numbered as in the model. */
+  get seating(): Seating {
+    const shards = this.#members.all.map(({ open, shard: { name } }) => ({ open, name }));
+    return { layers: this.#layers, placement: this.#plans.current.placement, shards };
   }
 
   /** @throws ExpertsUnavailable, Aborted */

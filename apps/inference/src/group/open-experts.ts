@@ -8,6 +8,7 @@ import { ResidentExperts } from '../shard/resident-experts.ts';
 import { shardTlsOf } from '../tls-settings.ts';
 import { shardCredentials } from '../transport/tls.ts';
 import { ExpertGroup } from './expert-group.ts';
+import { expertsOf } from './expert-map.ts';
 import { stating } from './instruments.ts';
 import { LocalShard } from './local-shard.ts';
 import { RemoteShard, usualRemoteLimits } from './remote-shard.ts';
@@ -46,6 +47,7 @@ export async function openExperts(
     expertParallelSize: shards.length,
     combineMode: combineModes[settings.mode],
     load: () => ({ balancedness: experts.evenness, planEpoch: experts.planEpoch }),
+    experts: () => expertsOf(experts),
   };
   return { experts, group };
 }

@@ -47,6 +47,8 @@ export interface Engine {
   readonly info: inference.GetInfoResponse;
   /** What the experts' group knows of itself, for the load; empty where it knows nothing. */
   group(): GroupLoad;
+  /** Where the experts are; absent where they are in one process, or another engine's affair. */
+  experts?(): inference.GetExpertsResponse;
   /** Tells whenever the process can, or can no longer, do its work; absent where it always can. */
   readonly onReady?: (tell: (isReady: boolean) => void) => void;
   /** Milliseconds, never running backwards. */
@@ -73,6 +75,7 @@ export interface GroupFacts {
   readonly expertParallelSize: number;
   readonly combineMode: inference.CombineMode;
   load(): ReturnType<Engine['group']>;
+  experts(): inference.GetExpertsResponse;
 }
 
 /**
@@ -99,6 +102,7 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
     now,
     defaults: () => ({ ...defaultsOf(checkpoint, generator.contextTokens), seed: seed() }),
     group: facts.load,
+    ...(group && { experts: group.experts }),
     info: {
       ...fingerprints,
       model: options.name ?? basename(resolve(checkpoint.folder)),
@@ -117,7 +121,7 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
 const nothing = new Uint8Array(0);
 
 /** All experts in this process, added one by one. */
-const alone: GroupFacts = {
+const alone: Omit<GroupFacts, 'experts'> = {
   expertParallelSize: 1,
   combineMode: inference.CombineMode.COMBINE_MODE_DETERMINISTIC,
   load: () => ({ balancedness: undefined, planEpoch: undefined }),

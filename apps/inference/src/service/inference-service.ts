@@ -1,7 +1,7 @@
 /** The edge of a group: `InferenceService` over an engine. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Metadata, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
-import type { inference } from '#contracts/rpc';
+import { inference } from '#contracts/rpc';
 import { InvalidInput } from '#errors';
 import type { Logger } from '#platform';
 import { statusOf } from '../transport/status.ts';
@@ -47,6 +47,7 @@ export class InferenceService {
       abort: unary(async ({ requestId }) => ({ found: this.#calls.abort(requestId) })),
       getInfo: unary(async () => ({ ...info, draining: generator.draining })),
       watchLoad: stream((request, left) => this.#load(request, AbortSignal.any([left, this.#stopped.signal]))),
+      getExperts: unary(async () => this.#engine.experts?.() ?? inference.GetExpertsResponse.fromPartial({})),
       drain: stream((request, left) => this.#drain(request, AbortSignal.any([left, this.#stopped.signal]))),
       releaseSession: unary(async ({ tenant, sessionId }) => {
         return { releasedTokens: generator.release(sessionKey(tenant, sessionId)) };

@@ -252,10 +252,20 @@ describe('the rest of the service', () => {
     expect(first?.balancedness).toBeUndefined();
     await eventsOf(client.generate(ask()));
     const [second] = (await once(call, 'data')) as inference.WatchLoadResponse[];
-    expect(second).toMatchObject({ residentSessions: 1, running: 0 });
+    expect(second).toMatchObject({ residentSessions: 1, running: 0, cachedTokens: 0 });
+    await eventsOf(client.generate(ask({ turn: 1 })));
+    const [third] = (await once(call, 'data')) as inference.WatchLoadResponse[];
+    expect(third?.promptTokens).toBe(2 * (second?.promptTokens ?? 0));
+    expect(third?.cachedTokens).toBeGreaterThan(0);
     call.cancel();
     const refused = client.watchLoad({ intervalMs: 5 });
     expect((await failureOf(refused)).details).toMatch(/^interval_ms: must be 0 or from 100/);
+  });
+
+  it('tells nothing of experts that no shards share', async () => {
+    const { client } = await group.stage();
+    const told = await answered<inference.GetExpertsResponse>((done) => client.getExperts({}, done));
+    expect(told).toMatchObject({ layers: [], experts: 0, shards: [] });
   });
 
   it('drains: known sessions go on, new ones are sent away, until that is called off', async () => {

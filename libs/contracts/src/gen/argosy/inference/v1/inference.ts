@@ -422,7 +422,45 @@ export interface WatchLoadResponse {
     | number
     | undefined;
   /** takes no new session */
-  draining?: boolean | undefined;
+  draining?:
+    | boolean
+    | undefined;
+  /** of all prompts that got their place, since the engine started */
+  promptTokens?:
+    | number
+    | undefined;
+  /** of these, those that were found in the KV cache */
+  cachedTokens?: number | undefined;
+}
+
+/** Asks for nothing in particular. */
+export interface GetExpertsRequest {
+}
+
+/** The experts of a group at one instant. */
+export interface GetExpertsResponse {
+  /** as in WatchLoadResponse */
+  planEpoch: number;
+  /** numbers of the layers that have experts, ascending */
+  layers: number[];
+  /** of each layer */
+  experts: number;
+  /** tokens of a step, mean of the last ones, [layers, experts] */
+  load: number[];
+  /** in the order of the settings */
+  shards: ShardExperts[];
+}
+
+/** One shard, and which experts it holds. */
+export interface ShardExperts {
+  /** as its coordinator calls it */
+  name: string;
+  /** it can be used */
+  open: boolean;
+  /** since the coordinator started, each once for every expert */
+  answeredTokens: number;
+  /** by the present placement: one bit for each expert, [layers, experts], the lowest of a byte first */
+  held: Buffer;
 }
 
 /** Asks for draining to begin or to be called off. */
@@ -2851,6 +2889,8 @@ function createBaseWatchLoadResponse(): WatchLoadResponse {
     balancedness: undefined,
     planEpoch: undefined,
     draining: undefined,
+    promptTokens: undefined,
+    cachedTokens: undefined,
   };
 }
 
@@ -2885,6 +2925,12 @@ export const WatchLoadResponse: MessageFns<WatchLoadResponse> = {
     }
     if (message.draining !== undefined) {
       writer.uint32(80).bool(message.draining);
+    }
+    if (message.promptTokens !== undefined) {
+      writer.uint32(88).uint64(message.promptTokens);
+    }
+    if (message.cachedTokens !== undefined) {
+      writer.uint32(96).uint64(message.cachedTokens);
     }
     return writer;
   },
@@ -2982,6 +3028,22 @@ export const WatchLoadResponse: MessageFns<WatchLoadResponse> = {
             message.draining = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.promptTokens = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.cachedTokens = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3009,6 +3071,273 @@ export const WatchLoadResponse: MessageFns<WatchLoadResponse> = {
     message.balancedness = object.balancedness ?? undefined;
     message.planEpoch = object.planEpoch ?? undefined;
     message.draining = object.draining ?? undefined;
+    message.promptTokens = object.promptTokens ?? undefined;
+    message.cachedTokens = object.cachedTokens ?? undefined;
+    return message;
+  },
+};
+
+function createBaseGetExpertsRequest(): GetExpertsRequest {
+  return {};
+}
+
+export const GetExpertsRequest: MessageFns<GetExpertsRequest> = {
+  encode(_: GetExpertsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetExpertsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetExpertsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetExpertsRequest>, I>>(base?: I): GetExpertsRequest {
+    return GetExpertsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetExpertsRequest>, I>>(_: I): GetExpertsRequest {
+    const message = createBaseGetExpertsRequest();
+    return message;
+  },
+};
+
+function createBaseGetExpertsResponse(): GetExpertsResponse {
+  return { planEpoch: 0, layers: [], experts: 0, load: [], shards: [] };
+}
+
+export const GetExpertsResponse: MessageFns<GetExpertsResponse> = {
+  encode(message: GetExpertsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.planEpoch !== 0) {
+      writer.uint32(8).uint64(message.planEpoch);
+    }
+    if (message.layers.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.layers) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.experts !== 0) {
+      writer.uint32(24).uint32(message.experts);
+    }
+    if (message.load.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.load) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    for (const v of message.shards) {
+      ShardExperts.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetExpertsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetExpertsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.planEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.layers.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.layers.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.experts = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag === 37) {
+              message.load.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.load.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.shards.push(ShardExperts.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetExpertsResponse>, I>>(base?: I): GetExpertsResponse {
+    return GetExpertsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetExpertsResponse>, I>>(object: I): GetExpertsResponse {
+    const message = createBaseGetExpertsResponse();
+    message.planEpoch = object.planEpoch ?? 0;
+    message.layers = object.layers?.map((e) => e) || [];
+    message.experts = object.experts ?? 0;
+    message.load = object.load?.map((e) => e) || [];
+    message.shards = object.shards?.map((e) => ShardExperts.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseShardExperts(): ShardExperts {
+  return { name: "", open: false, answeredTokens: 0, held: Buffer.alloc(0) };
+}
+
+export const ShardExperts: MessageFns<ShardExperts> = {
+  encode(message: ShardExperts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.open !== false) {
+      writer.uint32(16).bool(message.open);
+    }
+    if (message.answeredTokens !== 0) {
+      writer.uint32(24).uint64(message.answeredTokens);
+    }
+    if (message.held.length !== 0) {
+      writer.uint32(34).bytes(message.held);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShardExperts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShardExperts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.open = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.answeredTokens = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.held = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ShardExperts>, I>>(base?: I): ShardExperts {
+    return ShardExperts.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ShardExperts>, I>>(object: I): ShardExperts {
+    const message = createBaseShardExperts();
+    message.name = object.name ?? "";
+    message.open = object.open ?? false;
+    message.answeredTokens = object.answeredTokens ?? 0;
+    message.held = object.held ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -3342,6 +3671,16 @@ export const InferenceServiceService = {
     responseSerialize: (value: WatchLoadResponse): Buffer => Buffer.from(WatchLoadResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchLoadResponse => WatchLoadResponse.decode(value),
   },
+  /** Where the experts are, and what each had to do of late; empty where no shards share them. Retries are safe. */
+  getExperts: {
+    path: "/argosy.inference.v1.InferenceService/GetExperts" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetExpertsRequest): Buffer => Buffer.from(GetExpertsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetExpertsRequest => GetExpertsRequest.decode(value),
+    responseSerialize: (value: GetExpertsResponse): Buffer => Buffer.from(GetExpertsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetExpertsResponse => GetExpertsResponse.decode(value),
+  },
   /**
    * Stops taking new sessions and reports until the resident ones are gone or the deadline has passed; with `cancel`,
    * takes new sessions again. A lost stream does not end the draining. Retries are safe.
@@ -3385,6 +3724,8 @@ export interface InferenceServiceServer extends UntypedServiceImplementation {
   getInfo: handleUnaryCall<GetInfoRequest, GetInfoResponse>;
   /** The present load, then again after each interval until the caller leaves. Retries are safe. */
   watchLoad: handleServerStreamingCall<WatchLoadRequest, WatchLoadResponse>;
+  /** Where the experts are, and what each had to do of late; empty where no shards share them. Retries are safe. */
+  getExperts: handleUnaryCall<GetExpertsRequest, GetExpertsResponse>;
   /**
    * Stops taking new sessions and reports until the resident ones are gone or the deadline has passed; with `cancel`,
    * takes new sessions again. A lost stream does not end the draining. Retries are safe.
@@ -3462,6 +3803,22 @@ export interface InferenceServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchLoadResponse>;
+  /** Where the experts are, and what each had to do of late; empty where no shards share them. Retries are safe. */
+  getExperts(
+    request: GetExpertsRequest,
+    callback: (error: ServiceError | null, response: GetExpertsResponse) => void,
+  ): ClientUnaryCall;
+  getExperts(
+    request: GetExpertsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetExpertsResponse) => void,
+  ): ClientUnaryCall;
+  getExperts(
+    request: GetExpertsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetExpertsResponse) => void,
+  ): ClientUnaryCall;
   /**
    * Stops taking new sessions and reports until the resident ones are gone or the deadline has passed; with `cancel`,
    * takes new sessions again. A lost stream does not end the draining. Retries are safe.
