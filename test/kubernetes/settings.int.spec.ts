@@ -80,6 +80,8 @@ const bySetting: Readonly<Record<string, Set>> = {
   ARGOSY_INFERENCE_TLS_CERT_FILE: ['group-0', [...group, groupTls, tls]],
   ARGOSY_INFERENCE_TLS_KEY_FILE: ['group-0', [...group, groupTls, tls]],
   ARGOSY_INFERENCE_RUNNING: ['adapter-0', adapter],
+  ARGOSY_INFERENCE_SILENCE_MS: ['adapter-0', [...adapter, 'inference.adapter.silenceSeconds=11']],
+  ARGOSY_INFERENCE_SERVER_API_KEY: ['adapter-0', [...adapter, 'inference.adapter.serverKey.existingSecret="engine"']],
 };
 
 /** Said on the command line of a pod: which role a process of a group has depends on its place in it. */
@@ -95,7 +97,7 @@ const ofOtherPlaces: Readonly<Record<string, string>> = {
 /** For the value `extraEnv` of a group: of use to who tunes one. */
 const byExtraEnv = [
   ...['STEP_TOKENS', 'WAITING', 'SESSION_IDLE_MS', 'WEIGHTS', 'THREADS', 'REDUNDANT', 'COMBINE', 'WIRE', 'PATIENCE_MS'],
-  ...['SHARD_CA_FILE', 'SHARD_CERT_FILE', 'SHARD_KEY_FILE', 'SERVER_API_KEY', 'SILENCE_MS'],
+  ...['SHARD_CA_FILE', 'SHARD_CERT_FILE', 'SHARD_KEY_FILE'],
 ].map((name) => `ARGOSY_INFERENCE_${name}`);
 
 const withHelm = findHelm() === undefined ? describe.skip : describe;

@@ -47,5 +47,8 @@ four, since the models that we run have four key-value heads. `engineCommand` re
 - --max-running-requests={{ $adapter.running }}
 - --mem-fraction-static={{ $adapter.gpuMemoryFraction }}
 - --enable-metrics
+{{- if $adapter.serverKey.existingSecret }}
+- --api-key=$(VLLM_API_KEY)
+{{- end }}
 {{- end }}
 {{- end }}
