@@ -4,6 +4,7 @@ import { type Asked, useAsked, useEvery } from '../ui/asked.ts';
 import { timeOf } from '../ui/format.ts';
 import { At, Heading, Loaded } from '../ui/parts.tsx';
 import { Decisions } from './decisions.tsx';
+import { Groups } from './groups.tsx';
 import { OwnDays, Spending } from './spending.tsx';
 import { Faults, Queues, Workers } from './work.tsx';
 
@@ -31,6 +32,7 @@ function Whole({ fleet, scaling }: { fleet: FleetResource; scaling: Asked<Scalin
       <Queues queues={fleet.queues} />
       <Faults faults={fleet.faults} />
       <Workers workers={fleet.workers} />
+      <Groups />
       <Spending days={fleet.spending} />
       <Loaded of={scaling}>{(value) => <Decisions scaling={value} />}</Loaded>
     </div>
