@@ -27,7 +27,7 @@ export default {
       displayName: 'unit',
       testMatch: [
         '<rootDir>/{libs,apps}/**/*.spec.ts',
-        '<rootDir>/test/{architecture,kubernetes,support}/**/*.spec.ts',
+        '<rootDir>/test/{architecture,bench,kubernetes,support}/**/*.spec.ts',
       ],
       testPathIgnorePatterns: ['\\.(int|k8s)\\.spec\\.ts$', '/apps/console/e2e/'],
     },

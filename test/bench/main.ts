@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { InvalidInput } from '#errors';
 import { adapter } from './adapter.ts';
 import { autoscaling } from './autoscaling.ts';
 import { consoleBench } from './console.ts';
@@ -50,7 +51,12 @@ const machine = {
   node: process.version,
 };
 const at = new Date().toISOString();
-const result = { name, at, machine, ...(await benchmark((line) => console.error(line), values)) };
+const measured = await benchmark((line) => console.error(line), values).catch((error: unknown) => {
+  if (!(error instanceof InvalidInput)) throw error;
+  console.error(error.message);
+  process.exit(2);
+});
+const result = { name, at, machine, ...measured };
 const json = `${JSON.stringify(result, null, 2)}\n`;
 if (values.json !== undefined) await writeFile(values.json, json);
 process.stdout.write(json);

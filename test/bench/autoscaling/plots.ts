@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bestPeer, type Result } from './autoscaling-table.ts';
+import { bestOf, type Result } from './table.ts';
 
 const width = 900;
 const height = 360;
@@ -16,7 +16,10 @@ interface Line {
 export async function plot(folder: string, trace: string, results: readonly Result[]): Promise<void> {
   await mkdir(folder, { recursive: true });
   const name = trace.replaceAll(/[^a-z]+/g, '-');
-  const shown = [bestPeer(results), ...results.filter(({ contender }) => contender.name.startsWith('Argosy'))];
+  const shown = [
+    bestOf('hand-over', results),
+    ...results.filter(({ contender }) => contender.name.startsWith('Argosy')),
+  ];
   const stories = shown.filter((result) => result !== undefined);
   const demand = stories[0]?.story.line.map(([at, wanted]) => [at, wanted] as const) ?? [];
   const lines: Line[] = stories.map(({ contender, story }) => ({

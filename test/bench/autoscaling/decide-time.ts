@@ -1,5 +1,5 @@
 import { decide, type PoolState, tableOf, type Unit } from '#autoscaler';
-import { percentile, type Row, round } from './result.ts';
+import { percentile, type Row, round } from '../result.ts';
 
 /** What a decision on a large fleet takes: 5,000 units, and 5,000 in each pool. */
 export function decideRows(): Row[] {

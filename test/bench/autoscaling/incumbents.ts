@@ -1,4 +1,4 @@
-import type { PodSet, Scaler, Seen } from './autoscaling-cluster.ts';
+import type { PodSet, Scaler, Seen } from './pods.ts';
 
 /** The rules of the HorizontalPodAutoscaler (kubernetes 1.36, pkg/controller/podautoscaler) and of KEDA in front of it. */
 export interface Rules {
@@ -32,7 +32,7 @@ export class Horizontal implements Scaler {
     if (this.rules.deletionCost) for (const pod of set.pods) pod.cost = pod.jobs.length;
     if (set.replicas < this.rules.min) set.scale(this.rules.min, nowMs);
     if (seen === undefined) return;
-    const value = this.value(set, seen, nowMs);
+    const value = this.value(seen);
     if (value > 0) this.activeAtMs = nowMs;
     if (set.replicas === 0) {
       if (nowMs % pollMs === 0 && value > 0) set.scale(1, nowMs);
@@ -45,11 +45,14 @@ export class Horizontal implements Scaler {
     if (nowMs % syncMs === 0) set.scale(this.stabilised(set, value, nowMs), nowMs);
   }
 
-  private value(set: PodSet, seen: Seen, nowMs: number): number {
+  private value(seen: Seen): number {
     if (this.rules.metric === 'waiting') return seen.waiting;
     if (this.rules.metric === 'waiting-and-active') return seen.waiting + seen.active;
-    const ready = set.ready(nowMs);
-    return ready.reduce((sum, pod) => sum + pod.jobs.length / set.times.slots, 0);
+    return seen.fullPods;
+  }
+
+  level(set: PodSet): number {
+    return set.replicas;
   }
 
   private stabilised(set: PodSet, value: number, nowMs: number): number {
@@ -66,7 +69,7 @@ export class Horizontal implements Scaler {
   }
 }
 
-/** KEDA's ScaledJob with its default strategy: a pod of its own for each waiting job, which ends with it. */
+/** KEDA's ScaledJob with its default strategy: a pod of its own for each job in the queue or in work. */
 export class PodPerJob implements Scaler {
   private readonly max: number;
 
@@ -75,16 +78,12 @@ export class PodPerJob implements Scaler {
   }
 
   look(set: PodSet, seen: Seen | undefined, nowMs: number): void {
-    for (const pod of set.ready(nowMs)) {
-      if (pod.jobs.length > 0) pod.cost = 1;
-      else if (pod.cost === 1) {
-        set.end(pod, nowMs);
-        set.replicas--;
-      }
-    }
     if (seen === undefined || nowMs % pollMs !== 0) return;
-    const unused = set.pods.filter(({ cost, ending }) => cost === 0 && ending === undefined).length;
-    const more = Math.min(seen.waiting - unused, this.max - set.replicas);
-    if (more > 0) set.scale(set.replicas + more, nowMs);
+    const wanted = Math.min(seen.waiting + seen.active, this.max);
+    if (wanted > set.replicas) set.scale(wanted, nowMs);
+  }
+
+  level(set: PodSet): number {
+    return set.replicas;
   }
 }

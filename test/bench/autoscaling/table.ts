@@ -1,0 +1,91 @@
+import { percentile, type Row, round } from '../result.ts';
+import type { Story } from './books.ts';
+import { type Contender, contenders, slots, type Trouble, worldOf } from './contenders.ts';
+import { play } from './fleet.ts';
+import { type Arrivals, made } from './traces.ts';
+
+const seeds = [1, 2, 3];
+const hour = 3_600_000;
+const groupGpus = 4;
+
+export interface Course {
+  readonly trace: string;
+  readonly arrivals: Arrivals;
+  readonly trouble: Trouble;
+}
+
+/** One contender on one course, with the story of its first seed for the plots. */
+export interface Result {
+  readonly row: Row;
+  readonly contender: Contender;
+  readonly p95: number;
+  readonly podHours: number;
+  readonly story: Story;
+}
+
+export function courses(given: Arrivals | undefined): Course[] {
+  const plain = Object.entries(made).map(([trace, arrivals]) => ({ trace, arrivals, trouble: {} }));
+  if (given !== undefined) plain.push({ trace: 'given', arrivals: given, trouble: {} });
+  const outages = [[6 * hour, 6.5 * hour] as const, [11 * hour, 11.5 * hour] as const];
+  return [
+    ...plain,
+    { trace: 'diurnal, spot nodes lost', arrivals: made.diurnal, trouble: { spotPerHour: 0.2 } },
+    { trace: 'diurnal, metrics away twice', arrivals: made.diurnal, trouble: { outages } },
+  ];
+}
+
+/** All contenders on one course: of every number the median of three seeds; of a family its best alone. */
+export function run(course: Course): Result[] {
+  const results = contenders.map((contender) => resultOf(course, contender));
+  return results.filter((one) => {
+    const { family } = one.contender;
+    return family === undefined || one === bestOf(family, results);
+  });
+}
+
+/** The setting of a family for which wait times pod-hours is least on this course. */
+export function bestOf(family: Contender['family'], results: readonly Result[]): Result | undefined {
+  return results
+    .filter(({ contender }) => contender.family === family)
+    .reduce<Result | undefined>(
+      (best, one) => (best === undefined || one.p95 * one.podHours < best.p95 * best.podHours ? one : best),
+      undefined,
+    );
+}
+
+function resultOf({ trace, arrivals, trouble }: Course, contender: Contender): Result {
+  const world = worldOf(arrivals, contender, trouble);
+  const stories = seeds.map((seed) => play(world, contender.scalers(), seed));
+  const story = stories[0];
+  if (story === undefined) throw new Error('no seed');
+  const median = (of: (told: Story) => number, digits = 0): number => round(percentile(stories.map(of), 0.5), digits);
+  const wait = (share: number): number => median(({ waits }) => percentile(waits, share) / 1_000);
+  // A pod with one slot is a quarter of a worker with four.
+  const size = world.agents.slots / slots.agents;
+  const p95 = wait(0.95);
+  const podHours = median((told) => told.podHours * size, 1);
+  const row: Row = {
+    what: 'course',
+    trace,
+    scaler: contender.name,
+    jobs: median(({ done }) => done),
+    left: median(({ left }) => left),
+    wait_p50_s: wait(0.5),
+    wait_p95_s: p95,
+    wait_p99_s: wait(0.99),
+    slo_missed: median(({ missed }) => missed, 3),
+    pod_hours: podHours,
+    gpu_hours: median(({ groupHours }) => groupGpus * groupHours),
+    gpu_hours_ready: median(({ groupReadyHours }) => groupGpus * groupReadyHours),
+    slowed_hours: median(({ slowHours }) => slowHours),
+    cold_starts: median(({ coldStarts }) => coldStarts),
+    kills: median(({ kills }) => kills),
+    lost_hours: median(({ lostHours }) => lostHours, 1),
+    hand_overs: median(({ handOvers }) => handOvers),
+    refusals: median(({ refusals }) => refusals),
+    changes_per_hour: median(({ changesPerHour }) => changesPerHour, 1),
+    turns_in_window: Math.max(...stories.map(({ turns }) => turns)),
+    fairness: median(({ fairness }) => fairness, 2),
+  };
+  return { row, contender, p95, podHours, story };
+}
