@@ -21,7 +21,7 @@ async function buildSite() {
 const groups = {
   unit: { prepare: [], args: [] },
   // Jest leaves one core to whoever watches; these wait for stores and processes most of the time.
-  integration: { prepare: [], args: ['--maxWorkers=2'] },
+  integration: { prepare: [], args: ['--maxWorkers=3'] },
   chaos: { prepare: [buildDist], args: ['--maxWorkers=2'] },
   e2e: { prepare: [buildDist, buildSite, providePrometheus], args: ['--maxWorkers=2'] },
   kubernetes: { prepare: [], args: ['--runInBand'] },

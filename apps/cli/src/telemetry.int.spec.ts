@@ -148,6 +148,13 @@ describeOwn('a fleet that is measured (needs servers that may be killed)', () =>
 
   const scrape = async () => parsePrometheus(await (await fetch(new URL('/metrics', fleet.url))).text());
 
+  /** Waits until what is there of this metric is nothing. */
+  const settled = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<void> =>
+    await eventually(async () => {
+      const families = await scrape();
+      return families.has(name) && reading(families, name, labels) === 0 ? true : null;
+    }, `${name} to be 0`).then(() => undefined);
+
   it("carries the caller's trace into the rows, the rings and the logs, and gives each step one of its own", async () => {
     const runId = await research({ traceparent: header });
     const select = async (sql: string) => await rowsOf<Record<string, string>>(fleet.databaseUrl, sql);
@@ -320,21 +327,18 @@ describeOwn('a fleet that is measured (needs servers that may be killed)', () =>
   });
 
   it('says in its metrics how it stands', async () => {
+    // What is counted of the stores is as old as the last counting; what has ended for its client ends here soon after.
+    for (const state of ['waiting', 'running']) await settled('argosy_tool_calls', { kind: 'visit', state });
+    for (const name of ['argosy_runs_in_flight', 'argosy_tool_calls_in_flight', 'argosy_gateway_event_streams'])
+      await settled(name);
     const families = await scrape();
     expect(reading(families, 'argosy_dispatcher_leader')).toBe(1);
     expect(reading(families, 'argosy_workers', { role: 'agent-worker' })).toBe(1);
     expect(reading(families, 'argosy_worker_slots', { role: 'agent-worker' })).toBe(3);
     expect(reading(families, 'argosy_worker_slots', { role: 'tool-worker' })).toBe(2);
     for (const kind of toolKinds) expect(reading(families, 'argosy_tool_workers', { kind })).toBe(1);
-    for (const state of ['waiting', 'running'])
-      expect(reading(families, 'argosy_tool_calls', { kind: 'visit', state })).toBe(0);
     expect(reading(families, 'argosy_tool_calls_oldest_wait_seconds', { kind: 'visit' })).toBe(0);
     expect(families.get('argosy_runs')?.samples.map(({ labels }) => labels['state'])).toEqual(['queued', 'running']);
-    for (const name of ['argosy_runs_in_flight', 'argosy_tool_calls_in_flight', 'argosy_gateway_event_streams']) {
-      expect(families.has(name)).toBe(true);
-      // What has ended for its client comes to its end here, too.
-      await eventually(async () => (reading(await scrape(), name) === 0 ? true : null), `${name} to be 0`);
-    }
     for (const name of ['argosy_leases_lost_total', 'argosy_rings_lost_total', 'argosy_put_back_total']) {
       expect([name, families.has(name), reading(families, name)]).toEqual([name, true, 0]);
     }
