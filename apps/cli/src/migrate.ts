@@ -7,6 +7,8 @@ import { exitCodes, type Terminal } from './research.ts';
 import { parseFlags } from './research-options.ts';
 
 const mostWaitSeconds = 3_600;
+/** How long one try waits for the database; the next comes after `retryMs`. */
+const connectMs = 3_000;
 const retryMs = 2_000;
 
 /**
@@ -24,15 +26,16 @@ export async function migrate(args: readonly string[], config: Config, terminal:
   const deadline = performance.now() + waitSeconds * 1_000;
   for (;;) {
     try {
-      const { from, to } = await migrateFleet(databaseUrl);
+      const { from, to } = await migrateFleet(databaseUrl, connectMs);
       terminal.print(
         from === to ? `The schema is at version ${to} already.\n` : `The schema went from version ${from} to ${to}.\n`,
       );
       return exitCodes.ok;
     } catch (error) {
-      if (!(error instanceof Unavailable) || performance.now() > deadline || terminal.interrupted.aborted) throw error;
+      if (!(error instanceof Unavailable) || performance.now() > deadline) throw error;
       terminal.progress.note(`${messageOf(error)} Trying again.`);
       await pause(retryMs, undefined, { signal: terminal.interrupted }).catch(() => undefined);
+      if (terminal.interrupted.aborted) throw error;
     }
   }
 }

@@ -149,10 +149,14 @@ export async function awaitSchema(database: PgDatabase, limitMs = schemaMs): Pro
 
 /**
  * Brings the schema of a fleet up to date and leaves. @returns the versions before and after
+ * @param connectMs how long to wait for the database
  * @throws Unavailable, PostgresTooOld, RolesMissing, SchemaTooNew
  */
-export async function migrateFleet(databaseUrl: string): Promise<{ readonly from: number; readonly to: number }> {
-  const database = await PgDatabase.open(databaseUrl);
+export async function migrateFleet(
+  databaseUrl: string,
+  connectMs = 15_000,
+): Promise<{ readonly from: number; readonly to: number }> {
+  const database = await PgDatabase.open(databaseUrl, { connectMs });
   try {
     const { found } = await schemaVersions(database);
     return { from: found, to: await migrateOnce(database) };
