@@ -38,6 +38,13 @@ export class Refused extends ArgosyError {
   }
 }
 
+/** The server answered in a form of another release, or is no Argosy. */
+class NotUnderstood extends ArgosyError {
+  override readonly name = 'NotUnderstood';
+  readonly code = 'answer_not_understood';
+  readonly retryable = false;
+}
+
 /** A server-sent event; durable ones have an id. */
 export interface ClientEvent {
   readonly id: number | null;
@@ -72,33 +79,33 @@ export class Client {
   async create(body: ResearchBody, idempotencyKey: string): Promise<AcceptedResource> {
     const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey };
     const init = { method: 'POST', body: JSON.stringify(body), headers };
-    return acceptedResource.parse(await (await this.send('/v1/research', init)).json());
+    return await this.#read(acceptedResource, '/v1/research', init);
   }
 
   async get(runId: string): Promise<RunResource> {
-    return runResource.parse(await (await this.send(`/v1/research/${encodeURIComponent(runId)}`)).json());
+    return await this.#read(runResource, `/v1/research/${encodeURIComponent(runId)}`);
   }
 
   /** Newest first. */
   async list(limit: number): Promise<RunResource[]> {
-    return runPage.parse(await (await this.send(`/v1/research?limit=${limit}`)).json()).data;
+    return (await this.#read(runPage, `/v1/research?limit=${limit}`)).data;
   }
 
   /** Where its time went. */
   async explain(runId: string): Promise<ExplanationResource> {
     const path = `/v1/research/${encodeURIComponent(runId)}/explain`;
-    return explanationResource.parse(await (await this.send(path)).json());
+    return await this.#read(explanationResource, path);
   }
 
   /** What the caller's tenant has used, by the day, both included. */
   async usage({ from, to }: { readonly from: string; readonly to: string }): Promise<readonly object[]> {
     const path = `/v1/usage?${new URLSearchParams({ from, to })}`;
-    return usageResource.parse(await (await this.send(path)).json()).days;
+    return (await this.#read(usageResource, path)).days;
   }
 
   /** How the inference groups stand. */
   async inferenceGroups(): Promise<InferenceResource> {
-    return inferenceResource.parse(await (await this.send('/v1/admin/inference')).json());
+    return await this.#read(inferenceResource, '/v1/admin/inference');
   }
 
   async cancel(runId: string): Promise<void> {
@@ -108,7 +115,7 @@ export class Client {
   async createKey(wish: unknown): Promise<CreatedKeyResource> {
     const headers = { 'content-type': 'application/json' };
     const init = { method: 'POST', body: JSON.stringify(wish), headers };
-    return createdKeyResource.parse(await (await this.send('/v1/keys', init)).json());
+    return await this.#read(createdKeyResource, '/v1/keys', init);
   }
 
   /** All of the caller's tenant, newest first. */
@@ -116,7 +123,7 @@ export class Client {
     const keys: KeyResource[] = [];
     for (let before = ''; ; ) {
       const path = `/v1/keys?limit=100${before === '' ? '' : `&before=${before}`}`;
-      const { data, next } = keyPage.parse(await (await this.send(path)).json());
+      const { data, next } = await this.#read(keyPage, path);
       keys.push(...data);
       if (next === null) return keys;
       before = encodeURIComponent(next);
@@ -125,19 +132,19 @@ export class Client {
 
   async revokeKey(id: string): Promise<KeyResource> {
     const path = `/v1/keys/${encodeURIComponent(id)}`;
-    return keyResource.parse(await (await this.send(path, { method: 'DELETE' })).json());
+    return await this.#read(keyResource, path, { method: 'DELETE' });
   }
 
   /** In place of the one of that name. */
   async setSecret(name: string, value: string): Promise<SecretResource> {
     const headers = { 'content-type': 'application/json' };
     const init = { method: 'PUT', body: JSON.stringify({ value }), headers };
-    return secretResource.parse(await (await this.send(`/v1/secrets/${encodeURIComponent(name)}`, init)).json());
+    return await this.#read(secretResource, `/v1/secrets/${encodeURIComponent(name)}`, init);
   }
 
   /** By their names; what they hold is not told. */
   async listSecrets(): Promise<SecretResource[]> {
-    return secretList.parse(await (await this.send('/v1/secrets')).json()).data;
+    return (await this.#read(secretList, '/v1/secrets')).data;
   }
 
   async deleteSecret(name: string): Promise<void> {
@@ -208,6 +215,16 @@ export class Client {
       ? parsed.data.error
       : { code: 'http', message: `${this.url}${path} answered ${response.status}` };
     throw new Refused(response.status, code, message, retryAfterMs(response));
+  }
+
+  async #read<T>(schema: z.ZodType<T>, path: string, init: RequestInit = {}): Promise<T> {
+    const parsed = schema.safeParse(await (await this.send(path, init)).json().catch(() => undefined));
+    if (parsed.success) return parsed.data;
+    const [{ path: place, message } = { path: [], message: 'nothing' }] = parsed.error.issues;
+    const what = `${place.join('.') || 'the whole'}: ${message}`;
+    throw new NotUnderstood(
+      `${this.url}${path} answered in a form that this argosy does not read (${what}). Ask with the argosy of the server's release.`,
+    );
   }
 }
 

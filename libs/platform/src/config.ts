@@ -40,8 +40,8 @@ function dated(form: RegExp, needs: string) {
     if (parts.some(([, , value = '']) => !form.test(value))) fault(needs);
     const days = parts.slice(1).map(([, day = '']) => day);
     if (parts[0]?.[1] !== undefined) fault('begins with what has held before all days: VALUE;2026-07-01:VALUE');
-    const strange = days.find((day) => !z.iso.date().safeParse(day).success);
-    if (strange !== undefined) fault(`${JSON.stringify(strange)} is no day: VALUE;2026-07-01:VALUE`);
+    const [strange] = parts.slice(1).find(([, day]) => !z.iso.date().safeParse(day).success) ?? [];
+    if (strange !== undefined) fault(`${JSON.stringify(strange.trim())} begins with no day: VALUE;2026-07-01:VALUE`);
     if (new Set(days).size < days.length) fault('names a day twice');
   });
 }
