@@ -82,7 +82,7 @@ export function foreignKinds() {
 
 /**
  * Starts etcd and an API server with all rights for who has the token. Only after {@link provideKubernetes}.
- * @returns {Promise<{ url: string, token: string, certificate: string, stop(): Promise<void> }>}
+ * @returns {Promise<import('./kubernetes.mjs').ApiServer>}
  */
 export async function startApiServer() {
   const user = ordinaryUser(['etcd', 'nobody']);
@@ -163,7 +163,10 @@ async function startServer(etcdUrl) {
     answers: async () => await isReady(url, token, certificate()),
   });
   await server.start();
-  return { url, token, certificate: certificate(), stop: () => server.stop() };
+  return {
+    ...{ url, token, certificate: certificate() },
+    ...{ kill: () => server.kill(), startAgain: () => server.start(), stop: () => server.stop() },
+  };
 }
 
 function isReady(url, token, ca) {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isAllowed, type Rule, type Wanted } from './access-rules.ts';
 
 interface Stored {
   metadata: {
@@ -44,10 +45,15 @@ const kinds: Readonly<Record<string, string>> = {
   'apis/apps/v1/deployments': 'Deployment',
   'apis/apps/v1/statefulsets': 'StatefulSet',
   'apis/coordination.k8s.io/v1/leases': 'Lease',
+  'apis/rbac.authorization.k8s.io/v1/roles': 'Role',
+  'apis/rbac.authorization.k8s.io/v1/rolebindings': 'RoleBinding',
   'apis/autoscaling/v2/horizontalpodautoscalers': 'HorizontalPodAutoscaler',
 };
 
+/** Of somebody who may do everything. */
 export const fakeToken = 'the-right-one';
+/** Begins the token of a ServiceAccount, which is followed by its namespace and name. */
+const accountToken = 'account:';
 
 /** Keeps objects with versions, and tells watchers of every change. */
 export class FakeApiServer {
@@ -81,8 +87,10 @@ export class FakeApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      if (request.headers.authorization !== `Bearer ${fakeToken}`) throw new Refusal(401, 'Unauthorized');
+      const token = /^Bearer (.*)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+      if (token !== fakeToken && !this.#isAccount(token)) throw new Refusal(401, 'Unauthorized');
       const asked = await askedOf(request);
+      if (token !== fakeToken) this.#authorize(token, asked);
       if (request.url === '/api/v1/namespaces') reply(response, 201, {});
       else if (asked.query.get('watch') === 'true') this.#watch(asked, response);
       else reply(response, asked.method === 'POST' ? 201 : 200, this.#act(asked));
@@ -93,12 +101,38 @@ export class FakeApiServer {
     }
   }
 
+  #isAccount(token: string): boolean {
+    return token.startsWith(accountToken) && this.#objects.has(`${kindOf('ServiceAccount')}/${token.split(':')[1]}`);
+  }
+
+  /** By the Roles that are bound to a ServiceAccount in its namespace. */
+  #authorize(token: string, asked: Asked): void {
+    const [, account = ''] = token.split(':');
+    const [namespace = '', name = ''] = account.split('/');
+    const bindings = [...this.#objects].filter(([key]) => key.startsWith(`${kindOf('RoleBinding')}/${namespace}/`));
+    const rules = bindings.flatMap(([, binding]) => {
+      const { roleRef, subjects } = binding as unknown as Binding; // of its kind
+      const role = this.#objects.get(`${kindOf('Role')}/${namespace}/${roleRef.name}`);
+      const isBound = subjects.some((subject) => subject.kind === 'ServiceAccount' && subject.name === name);
+      return isBound ? ((role?.['rules'] ?? []) as readonly Rule[]) : []; // a Role's
+    });
+    const wanted = wantedBy(asked);
+    if (asked.namespace === namespace && isAllowed(rules, wanted)) return;
+    const what = `cannot ${wanted.verb} resource "${wanted.resource}" in API group "${wanted.group}"`;
+    throw new Refusal(
+      403,
+      `User "system:serviceaccount:${namespace}:${name}" ${what} in the namespace "${asked.namespace}"`,
+    );
+  }
+
   #act(asked: Asked): object {
     if (kinds[asked.kind] === undefined) throw new Refusal(404, 'the server could not find the requested resource');
     if (asked.name === undefined) return asked.method === 'POST' ? this.#create(asked) : this.#list(asked);
     const found = this.#objects.get(keyOf(asked));
     if (found === undefined) throw new Refusal(404, `${asked.kind} "${asked.name}" not found`);
     switch (asked.method) {
+      case 'POST':
+        return { kind: 'TokenRequest', status: { token: `${accountToken}${asked.namespace}/${asked.name}` } };
       case 'PUT':
         return asked.part === 'scale' ? this.#putScale(asked, found) : this.#put(asked, found);
       case 'PATCH':
@@ -195,6 +229,26 @@ async function askedOf(request: IncomingMessage): Promise<Asked> {
   for await (const chunk of request.setEncoding('utf8')) text += chunk;
   const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>); // an object of the API
   return { method: request.method ?? 'GET', kind: `${head}/${plural}`, namespace, name, part, query, body };
+}
+
+interface Binding {
+  readonly roleRef: { readonly name: string };
+  readonly subjects: readonly { readonly kind: string; readonly name: string }[];
+}
+
+const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+
+function wantedBy({ method, kind, name, part, query }: Asked): Wanted {
+  const [group = ''] = kind.startsWith('apis/') ? kind.slice('apis/'.length).split('/') : [''];
+  const plural = kind.replace(/^.*\//, '');
+  const looks = query.get('watch') === 'true' ? 'watch' : name === undefined ? 'list' : 'get';
+  const resource = part === undefined ? plural : `${plural}/${part}`;
+  return { verb: verbs[method] ?? looks, group, resource, object: name };
+}
+
+/** The path of a kind. */
+function kindOf(wanted: string): string {
+  return Object.entries(kinds).find(([, kind]) => kind === wanted)?.[0] ?? '';
 }
 
 function reply(response: ServerResponse, status: number, body: object): void {

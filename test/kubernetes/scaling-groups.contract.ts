@@ -1,15 +1,17 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Autoscaler, Leadership } from '#autoscaler';
 import { plainPolicy } from '../support/toy-pool.ts';
+import { chartRules, withName } from './access-rules.ts';
 import { FakeKubelet } from './fake-kubelet.ts';
 import { HandGroups } from './hand-groups.ts';
 import { HandWork } from './hand-work.ts';
-import { deployment, type Scene, slots, until } from './scaling-scene.ts';
+import { deployment, leaseName, type Scene, slots, until } from './scaling-scene.ts';
 
 /** A pool of inference groups, on whatever API server the scene has. */
 export function describeGroups(scene: Scene): void {
   describe('a pool of inference groups', () => {
-    const names = ['group-0', 'group-1', 'group-2'];
+    const names = ['argosy-adapter-0', 'argosy-adapter-1', 'argosy-adapter-2'];
+    const [first = '', second = '', third = ''] = names;
     let groups: HandGroups;
     let kubelet: FakeKubelet;
     const record = new HandWork(slots);
@@ -27,11 +29,12 @@ export function describeGroups(scene: Scene): void {
     };
 
     beforeEach(async () => {
+      await scene.allow(withName(chartRules('gpu-a100-2'), second, third));
       groups = new HandGroups();
       for (const name of names) {
         const labels = { group: name };
         const template = { metadata: { labels }, spec: { containers: [{ name: 'inference', image: 'none' }] } };
-        const replicas = name === 'group-0' ? 2 : 0;
+        const replicas = name === first ? 2 : 0;
         const spec = {
           replicas,
           serviceName: name,
@@ -53,7 +56,7 @@ export function describeGroups(scene: Scene): void {
 
     function scale(): void {
       const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
-      const leadership = new Leadership(scene.cluster, { name: 'scaler', holder: 'one' }, clocks, scene.pace.lease);
+      const leadership = new Leadership(scene.cluster, { name: leaseName, holder: 'one' }, clocks, scene.pace.lease);
       const scaling = {
         work: async () => await groups.work(),
         workers: async () => [],
@@ -88,13 +91,13 @@ export function describeGroups(scene: Scene): void {
       scale();
       groups.waiting = 6;
       await until(async () => await allReady(names));
-      groups.hold('group-0', 2, 500);
-      groups.hold('group-1', 1, 900);
-      groups.hold('group-2', 1, 50);
+      groups.hold(first, 2, 500);
+      groups.hold(second, 1, 900);
+      groups.hold(third, 1, 50);
       await heard();
       groups.waiting = 0;
       await until(() => groups.draining.length === 1);
-      expect(groups.draining).toEqual(['group-2']);
+      expect(groups.draining).toEqual([third]);
       groups.waiting = 2;
       await until(() => groups.draining.length === 0);
       expect([groups.up, kubelet.ended]).toEqual([names, []]);
@@ -105,18 +108,18 @@ export function describeGroups(scene: Scene): void {
       await until(() => record.decided.length > rounds + 6);
       expect(await sizeOf(leaving)).toBe(2);
       groups.hold(leaving, 0, 0);
-      groups.hold('group-1', 2, 950);
+      groups.hold(second, 2, 950);
       await until(() => groups.up.length === 2);
-      expect([groups.up, groups.broken, await sizeOf(leaving)]).toEqual([['group-0', 'group-1'], [], 0]);
+      expect([groups.up, groups.broken, await sizeOf(leaving)]).toEqual([[first, second], [], 0]);
       expect([...kubelet.sizes].filter((size) => !/ [02]$/.test(size))).toEqual([]);
     });
 
     it('makes a group whole that somebody took apart', async () => {
       scale();
-      await until(async () => await allReady(['group-0']));
-      groups.hold('group-0', 2, 500);
-      await scene.api.ask('PATCH', `${sets()}/group-0`, { spec: { replicas: 1 } });
-      await until(async () => (await sizeOf('group-0')) === 2);
+      await until(async () => await allReady([first]));
+      groups.hold(first, 2, 500);
+      await scene.api.ask('PATCH', `${sets()}/${first}`, { spec: { replicas: 1 } });
+      await until(async () => (await sizeOf(first)) === 2);
       expect(groups.broken).toEqual([]);
     });
   });

@@ -1,20 +1,20 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { type Cluster, openCluster } from '#autoscaler';
+import { ArgosyError } from '#errors';
+import { account, chartRules, type Rule } from './access-rules.ts';
 import { type ApiAddress, ApiClient, kubeconfigOf } from './api-client.ts';
 
 /** An API server, opened for a suite. */
 export interface OpenServer {
   readonly address: ApiAddress;
-  /** Goes away and comes back; absent where a test cannot have that. */
-  readonly outage?: { begin(): Promise<void>; end(): Promise<void> };
+  /** Goes away, and comes back with what it had. */
+  readonly outage: { begin(): Promise<void>; end(): Promise<void> };
   close(): Promise<void>;
 }
 
 /** How often an autoscaler looks, in ms; a server that takes longer to answer needs a longer lease. */
 export interface Pace {
-  /** The server can go away and come back. */
-  readonly stops: boolean;
   readonly roundMs: number;
   readonly renewMs: number;
   readonly lease: { readonly durationMs: number; readonly limitMs: number };
@@ -22,8 +22,12 @@ export interface Pace {
 
 /** Runs that one worker or group takes. */
 export const slots = 2;
-export const deployment = 'agents';
+/** Names as the chart gives them, for its Role is of these. */
+export const deployment = 'argosy-agent-worker';
 export const target = { kind: 'Deployment', name: deployment } as const;
+export const leaseName = account;
+
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
 
 /** Long enough for any machine; a wait that goes on after its test would hold up the others. */
 const patienceMs = 150_000;
@@ -74,15 +78,55 @@ export class Scene {
     this.#namespace = `scaling-${process.pid}-${++this.#count}`;
     const metadata = { name: this.#namespace };
     await this.api.ask('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata });
-    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
-    await this.api.ask('POST', `/api/v1/namespaces/${this.#namespace}/serviceaccounts`, account, [409]);
-    const labels = { app: deployment };
+    for (const name of ['default', account])
+      await this.#make('/api/v1', 'serviceaccounts', { kind: 'ServiceAccount', metadata: { name } }, [409]);
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: account };
+    const subjects = [{ kind: 'ServiceAccount', name: account, namespace: this.#namespace }];
+    await this.#make(rbac, 'roles', { kind: 'Role', metadata: { name: account }, rules: chartRules('production') });
+    await this.#make(rbac, 'rolebindings', { kind: 'RoleBinding', metadata: { name: account }, roleRef, subjects });
+    await this.deploy(deployment, 1);
+    this.#cluster = await this.clusterAs(await this.accountAddress());
+    await until(async () => await this.#holds(async () => await this.cluster.read(target)));
+  }
+
+  /** Makes a Deployment. */
+  async deploy(name: string, replicas: number): Promise<void> {
+    const labels = { app: name };
     const template = { metadata: { labels }, spec: { containers: [{ name: 'worker', image: 'none' }] } };
-    const spec = { replicas: 1, selector: { matchLabels: labels }, template };
-    await this.api.ask('POST', `/apis/apps/v1/namespaces/${this.#namespace}/deployments`, {
-      ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: deployment }, spec },
+    const spec = { replicas, selector: { matchLabels: labels }, template };
+    await this.#make('/apis/apps/v1', 'deployments', { kind: 'Deployment', metadata: { name }, spec });
+  }
+
+  /** The server, for the ServiceAccount that the chart gives the autoscaler. */
+  async accountAddress(): Promise<ApiAddress> {
+    const path = `/api/v1/namespaces/${this.#namespace}/serviceaccounts/${account}/token`;
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3_600 } };
+    const { status } = await this.api.ask<{ status: { token: string } }>('POST', path, body);
+    return { ...this.server.address, token: status.token };
+  }
+
+  /** Gives that account these rights instead of those it has. */
+  async allow(rules: readonly Rule[]): Promise<void> {
+    const path = `${rbac}/namespaces/${this.#namespace}/roles/${account}`;
+    await this.api.ask('PUT', path, {
+      ...{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: account }, rules },
     });
-    this.#cluster = await this.clusterAs(this.server.address);
+  }
+
+  async #make(base: string, plural: string, object: object, wanted: readonly number[] = []): Promise<void> {
+    const whole = { apiVersion: base.replace(/^\/apis?\//, ''), ...object };
+    await this.api.ask('POST', `${base}/namespaces/${this.#namespace}/${plural}`, whole, wanted);
+  }
+
+  async #holds(look: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await look();
+      return true;
+    } catch (error) {
+      // A Role binds a moment after it was made.
+      if (error instanceof ArgosyError && error.code === 'cluster_forbids') return false;
+      throw error;
+    }
   }
 
   async end(): Promise<void> {
@@ -100,8 +144,8 @@ export class Scene {
   async owned(): Promise<void> {
     const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: deployment };
     const spec = { scaleTargetRef, minReplicas: 1, maxReplicas: 9 };
-    const whole = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: { name: 'theirs' }, spec };
-    await this.api.ask('POST', `/apis/autoscaling/v2/namespaces/${this.#namespace}/horizontalpodautoscalers`, whole);
+    const whole = { kind: 'HorizontalPodAutoscaler', metadata: { name: 'theirs' }, spec };
+    await this.#make('/apis/autoscaling/v2', 'horizontalpodautoscalers', whole);
   }
 }
 

@@ -3,10 +3,7 @@ import { Autoscaler, type Cluster, type Decision, Leadership } from '#autoscaler
 import { plainPolicy } from '../support/toy-pool.ts';
 import { FakeKubelet } from './fake-kubelet.ts';
 import { HandWork } from './hand-work.ts';
-import { deployment, type Pace, type Scene, slots, target, until } from './scaling-scene.ts';
-
-/** For servers that a test may stop and start. */
-const whereItMayStop = (pace: Pace): typeof it | typeof it.skip => (pace.stops ? it : it.skip);
+import { deployment, leaseName, type Scene, slots, target, until } from './scaling-scene.ts';
 
 /** A pool of workers, on whatever API server the scene has. */
 export function describeWorkers(scene: Scene): void {
@@ -34,11 +31,11 @@ export function describeWorkers(scene: Scene): void {
     });
 
     /** An autoscaler at work, which ends with the test. */
-    function scale(holder = 'one', through: Cluster = scene.cluster): Autoscaler {
+    function scale(holder = 'one', through: Cluster = scene.cluster): { readonly leadership: Leadership } {
       const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
-      const leadership = new Leadership(through, { name: 'scaler', holder }, clocks, scene.pace.lease);
+      const leadership = new Leadership(through, { name: leaseName, holder }, clocks, scene.pace.lease);
       const logger = {
-        log: (_level: string, _event: string, fields?: object) => faults.push(JSON.stringify(fields)),
+        log: (_level: string, event: string, fields?: object) => faults.push(`${event} ${JSON.stringify(fields)}`),
       };
       const around = { cluster: through, scaling: work, leadership, tls: null, logger, now: () => Date.now() };
       const settings = {
@@ -48,7 +45,7 @@ export function describeWorkers(scene: Scene): void {
       const autoscaler = new Autoscaler(around, { settings, roundMs: scene.pace.roundMs, renewMs: scene.pace.renewMs });
       autoscaler.start();
       scene.closing.push(async () => await autoscaler.stop());
-      return autoscaler;
+      return { leadership };
     }
 
     const pods = (): string[] => [...work.present.keys()];
@@ -95,7 +92,7 @@ export function describeWorkers(scene: Scene): void {
       work.arrive(10);
       await until(() => decisions().length > 2);
       expect(decisions().at(-1)).toMatchObject({ alarms: ['second-owner'], actions: [] });
-      expect(decisions().at(-1)?.reasons[0]).toMatch(/HorizontalPodAutoscaler theirs scales agents, too/);
+      expect(decisions().at(-1)?.reasons[0]).toMatch(/HorizontalPodAutoscaler theirs scales argosy-agent-worker, too/);
       expect((await scene.cluster.read(target)).replicas).toBe(1);
     });
 
@@ -118,23 +115,26 @@ export function describeWorkers(scene: Scene): void {
       cut = true;
       work.arrive(6);
       await until(() => pods().length === 5 && work.waiting === 0);
-      expect((await scene.cluster.readLease('scaler'))?.holder).toBe('second');
+      expect((await scene.cluster.readLease(leaseName))?.holder).toBe('second');
       expect(work.handedOver).toBe(0);
     });
 
-    whereItMayStop(scene.pace)('holds while the API server is away, and goes on when it is back', async () => {
+    it('loses the lead while the API server is away, holds, and goes on when it is back', async () => {
       const { outage } = scene.server;
-      if (outage === undefined) throw new Error('it does not stop');
-      scale();
+      const { leadership } = scale();
       work.arrive(4);
-      await until(() => pods().length === 2);
+      await until(() => pods().length === 2 && work.waiting === 0);
       await outage.begin();
       work.arrive(4);
       await until(() => faults.some((message) => /Nothing is scaled until it answers/.test(message)));
-      expect(pods()).toHaveLength(2);
+      await until(() => !leadership.leads);
+      const rounds = decisions().length;
+      await until(() => faults.some((message) => /lost the lead/.test(message)));
+      expect([pods().length, kubelet.ended, decisions().length]).toEqual([2, [], rounds]);
       await outage.end();
       await until(() => pods().length === 4 && work.waiting === 0);
-      expect(work.handedOver).toBe(0);
+      expect([leadership.leads, work.handedOver, kubelet.ended]).toEqual([true, 0, []]);
+      expect(decisions().length).toBeGreaterThan(rounds);
     });
   });
 }

@@ -3,7 +3,7 @@ import { Leadership } from '#autoscaler';
 import { FakeKubelet } from './fake-kubelet.ts';
 import { HandWork } from './hand-work.ts';
 import { describeGroups } from './scaling-groups.contract.ts';
-import { type OpenServer, type Pace, slots, target, until, useScene } from './scaling-scene.ts';
+import { leaseName, type OpenServer, type Pace, slots, target, until, useScene } from './scaling-scene.ts';
 import { describeWorkers } from './scaling-workers.contract.ts';
 
 /** What the autoscaler needs of a cluster, and does with it; the same on every API server. */
@@ -36,11 +36,11 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
       });
 
       it('says what is missing, who is refused and who does not answer', async () => {
-        await expect(scene.cluster.read({ kind: 'StatefulSet', name: 'nobody' })).rejects.toThrow(
-          /There is no StatefulSet nobody/,
+        await expect(scene.cluster.read({ kind: 'Deployment', name: 'argosy-tool-visit' })).rejects.toThrow(
+          /There is no Deployment argosy-tool-visit/,
         );
         const stranger = await scene.clusterAs({ ...scene.server.address, token: 'wrong' });
-        await expect(stranger.read(target)).rejects.toThrow(/Its Role must allow that/);
+        await expect(stranger.read(target)).rejects.toThrow(/does not know the account that was to read argosy-agent/);
         const nowhere = await scene.clusterAs({ url: 'http://127.0.0.1:9', token: 'any' });
         await expect(nowhere.read(target)).rejects.toThrow(/Nothing is scaled until it answers/);
       });
@@ -62,7 +62,7 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
       let nowMs = 0;
       const candidate = (holder: string, aheadMs = 0): Leadership => {
         const clocks = { steadyMs: () => nowMs, date: () => new Date(Date.now() + aheadMs) };
-        return new Leadership(scene.cluster, { name: 'scaler', holder }, clocks, times);
+        return new Leadership(scene.cluster, { name: leaseName, holder }, clocks, times);
       };
 
       it('goes to one of two that strive for it at once, and to the other when that one falls silent', async () => {

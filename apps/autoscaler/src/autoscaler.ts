@@ -1,12 +1,12 @@
 import { messageOf } from '#errors';
 import type { GrpcTls } from '#model';
 import type { LogFields, Logger } from '#platform';
-import type { Cluster } from './cluster/cluster.ts';
+import { type Cluster, Overtaken } from './cluster/cluster.ts';
 import { decide } from './core/decide.ts';
 import type { Action, Decision, FleetState, PoolMemory, Purse } from './core/state.ts';
 import { GroupPool } from './groups/group-pool.ts';
 import { actionsTaken, stating } from './instruments.ts';
-import type { Leadership } from './leadership.ts';
+import { type Leadership, LeadLost, whileLeading } from './leadership.ts';
 import { type Pool, readPool, type ScaleRecord } from './pool.ts';
 import type { ScaleSettings } from './settings.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -53,8 +53,11 @@ export class Autoscaler {
   constructor(around: ScalerSurroundings, options: AutoscalerOptions) {
     this.#around = around;
     this.#options = options;
+    const cluster = whileLeading(around.cluster, around.leadership);
     this.#pools = options.settings.pools.map((pool) =>
-      pool.role === 'inference' ? new GroupPool(pool, around) : new WorkerPool(pool, around.cluster, around.scaling),
+      pool.role === 'inference'
+        ? new GroupPool(pool, { ...around, cluster })
+        : new WorkerPool(pool, cluster, around.scaling),
     );
   }
 
@@ -88,14 +91,16 @@ export class Autoscaler {
   async #renewOnce(): Promise<void> {
     const { leadership, logger } = this.#around;
     try {
-      const leads = await leadership.strive();
-      if (leads !== this.#led) logger.log('info', leads ? 'took the lead' : 'lost the lead');
-      if (leads && !this.#led) this.#recalled = false;
-      this.#led = leads;
-      if (leads && !this.#recalled) this.#round();
+      await leadership.strive();
     } catch (error) {
       this.#complain(messageOf(error));
     }
+    // Also where the API server is away, and the lead has run out.
+    const { leads } = leadership;
+    if (leads !== this.#led) logger.log('info', leads ? 'took the lead' : 'lost the lead');
+    if (leads && !this.#led) this.#recalled = false;
+    this.#led = leads;
+    if (leads && !this.#recalled) this.#round();
   }
 
   #round(): void {
@@ -117,9 +122,10 @@ export class Autoscaler {
       const { budgets } = this.#options.settings;
       const state: FleetState = { nowMs, pools, budgets, ...(this.#purse === undefined ? {} : { purse: this.#purse }) };
       const { decisions, purse } = decide(state);
-      for (const decision of decisions) await this.#act(decision);
+      const acted: Decision[] = [];
+      for (const decision of decisions) acted.push(await this.#act(decision));
       if (!this.#around.leadership.leads) return;
-      await this.#keep(decisions, purse);
+      await this.#keep(acted, purse);
       this.#complain('');
     } catch (error) {
       // The stores or the API server may be away for a moment: nothing moves, and the next round finds out anew.
@@ -127,21 +133,25 @@ export class Autoscaler {
     }
   }
 
-  async #act({ pool: name, actions, reasons }: Decision): Promise<void> {
+  /** @returns the decision, with what stood in its way */
+  async #act(decision: Decision): Promise<Decision> {
     const { leadership, logger } = this.#around;
+    const { pool: name, actions, alarms, reasons } = decision;
     const pool = this.#pools.find(({ policy }) => policy.name === name);
     for (const action of actions) {
-      if (pool === undefined || !leadership.leads) return;
+      if (pool === undefined || !leadership.leads) return decision;
       try {
         await pool.perform(action);
         actionsTaken.add(1, { pool: name, kind: action.kind });
         logger.log('info', 'scaled', { ...told(action), why: reasons.join('; ') });
       } catch (error) {
-        // What it rests on has changed, or cannot be had: the rest of this pool waits for the next round.
+        // The rest of this pool waits for the next round.
         logger.log('warn', 'not scaled', { ...told(action), message: messageOf(error) });
-        return;
+        if (error instanceof Overtaken || error instanceof LeadLost) return decision;
+        return { ...decision, alarms: [...alarms, 'not-done'], reasons: [...reasons, messageOf(error)] };
       }
     }
+    return decision;
   }
 
   /** What another learned before. */

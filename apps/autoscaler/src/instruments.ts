@@ -5,7 +5,7 @@ const autoscalers = new Instruments('autoscaler');
 const pool = namesOf('a pool');
 const alarm = [
   ...(['pool-missing', 'second-owner', 'signals-missing', 'signals-stale', 'signals-absurd', 'clock-skew'] as const),
-  ...(['never-ready', 'gpu-budget', 'money-budget', 'at-max'] as const),
+  ...(['never-ready', 'not-done', 'gpu-budget', 'money-budget', 'at-max'] as const),
 ] as const satisfies Alarm[];
 
 export const actionsTaken = autoscalers.counter('argosy_scale_actions_total', 'What was done to pools.', {

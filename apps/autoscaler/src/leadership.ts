@@ -1,3 +1,4 @@
+import { ArgosyError } from '#errors';
 import { type Cluster, type LeaseView, Overtaken } from './cluster/cluster.ts';
 
 /** Times of a leadership, in ms. `limitMs` after its last renewal a leader stops acting, `durationMs` after it another may begin. */
@@ -7,6 +8,8 @@ export interface LeaseTimes {
 }
 
 const usualLease: LeaseTimes = { durationMs: 30_000, limitMs: 20_000 };
+/** Nobody is waited for longer, whatever a Lease says. */
+const mostMs = 600_000;
 
 /** What leadership needs to know of time: one that only grows, and one for others to read. */
 export interface Clocks {
@@ -70,7 +73,9 @@ export class Leadership {
     const nowMs = this.#clocks.steadyMs();
     if (this.#seen?.version !== lease.version) this.#seen = { version: lease.version, atMs: nowMs };
     if (lease.holder === this.#holder || lease.holder === '') return true;
-    return nowMs - this.#seen.atMs >= lease.durationMs;
+    // A Lease that does not say how long it is, of another form than ours, is taken for one as long as ours.
+    const durationMs = lease.durationMs > 0 ? lease.durationMs : this.#times.durationMs;
+    return nowMs - this.#seen.atMs >= Math.min(durationMs, mostMs);
   }
 
   async #write(holder: string, found: LeaseView | undefined): Promise<void> {
@@ -78,4 +83,35 @@ export class Leadership {
     const lease = { holder, durationMs: this.#times.durationMs, renewedAt };
     await this.#cluster.writeLease(this.#name, lease, found?.version);
   }
+}
+
+/** The lead was over before something was done. */
+export class LeadLost extends ArgosyError {
+  override readonly name = 'LeadLost';
+  readonly code = 'lead_lost';
+  readonly retryable = true;
+  constructor(what: string) {
+    super(`The lead was over before this process could ${what}. Whoever has it decides anew.`);
+  }
+}
+
+/** A cluster that nothing is changed in once the lead is over, also in the middle of an action. */
+export function whileLeading(cluster: Cluster, leadership: Pick<Leadership, 'leads'>): Cluster {
+  const insist = (what: string): void => {
+    if (!leadership.leads) throw new LeadLost(what);
+  };
+  return {
+    read: async (target) => await cluster.read(target),
+    otherOwners: async () => await cluster.otherOwners(),
+    readLease: async (name) => await cluster.readLease(name),
+    writeLease: async (name, lease, version) => await cluster.writeLease(name, lease, version),
+    async writeScale(target, replicas, version) {
+      insist(`scale ${target.name}`);
+      await cluster.writeScale(target, replicas, version);
+    },
+    async setCost(pod, cost) {
+      insist(`annotate pod ${pod}`);
+      await cluster.setCost(pod, cost);
+    },
+  };
 }

@@ -41,7 +41,7 @@ export interface LeaseClaim {
 /** Tells who else scales a target. */
 export type OtherOwners = (target: ScaleTarget) => string | undefined;
 
-/** The part of a cluster that an autoscaler needs, in one namespace. Every call has a deadline. */
+/** The part of a cluster that an autoscaler needs, in one namespace. Every call has a deadline, and may throw AccountUnknown. */
 export interface Cluster {
   /** @throws PoolMissing, Forbidden, ClusterAway */
   read(target: ScaleTarget): Promise<TargetView>;
@@ -76,13 +76,46 @@ export class Overtaken extends ArgosyError {
   }
 }
 
+/** A right of an account, in the words of a Role. */
+export interface Right {
+  readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch';
+  /** Plural, with the subresource where it is of one: `deployments/scale`. */
+  readonly resource: string;
+  /** The API group; empty for the core's. */
+  readonly group: string;
+  /** The object, where it has a name. */
+  readonly object?: string;
+}
+
 /** The API server refuses the account of this process. */
 export class Forbidden extends ArgosyError {
   override readonly name = 'Forbidden';
   readonly code = 'cluster_forbids';
   readonly retryable = true;
+  constructor(what: string, right: Right, namespace: string, options?: ErrorOptions) {
+    super(
+      `The cluster forbids this account to ${what}. Its Role in ${namespace} must allow ${inWords(right)}.`,
+      options,
+    );
+  }
+}
+
+function inWords({ verb, resource, group, object }: Right): string {
+  const of = group === '' ? '' : ` (API group ${group})`;
+  const named = object === undefined ? '' : `, also where rules name objects: for ${object}`;
+  return `the verb ${verb} on ${resource}${of}${named}`;
+}
+
+/** The API server does not know who this process is. */
+export class AccountUnknown extends ArgosyError {
+  override readonly name = 'AccountUnknown';
+  readonly code = 'cluster_account_unknown';
+  readonly retryable = true;
   constructor(what: string, options?: ErrorOptions) {
-    super(`The cluster forbids this account to ${what}. Its Role must allow that.`, options);
+    super(
+      `The cluster does not know the account that was to ${what}: its token is wrong or out of date. Mount the token of its ServiceAccount into the pod, or name a kubeconfig in ARGOSY_KUBECONFIG.`,
+      options,
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import type {
 } from '@kubernetes/client-node';
 import { messageOf } from '#errors';
 import {
+  AccountUnknown,
   type Cluster,
   ClusterAway,
   Forbidden,
@@ -17,6 +18,7 @@ import {
   Overtaken,
   type PodView,
   PoolMissing,
+  type Right,
   type ScaleTarget,
   type TargetView,
 } from './cluster.ts';
@@ -57,6 +59,8 @@ class KubernetesCluster implements Cluster {
   readonly #leases: CoordinationV1Api;
   readonly #hpas: InstanceType<Client['AutoscalingV2Api']>;
   readonly #custom: CustomObjectsApi;
+  /** Leases as they were last read. */
+  readonly #found = new Map<string, V1Lease>();
 
   constructor(client: Client, config: InstanceType<Client['KubeConfig']>, namespace: string) {
     this.#client = client;
@@ -72,7 +76,11 @@ class KubernetesCluster implements Cluster {
     const at = { name, namespace: this.#namespace };
     const call =
       kind === 'Deployment' ? this.#apps.readNamespacedDeployment(at) : this.#apps.readNamespacedStatefulSet(at);
-    const { spec, metadata } = await this.#asked<Selecting>(`read ${name}`, call, `${kind} ${name}`);
+    const right = { verb: 'get', resource: pluralOf[kind], group: 'apps', object: name } as const;
+    const { spec, metadata } = await this.#asked<Selecting>(
+      { what: `read ${name}`, right, of: `${kind} ${name}` },
+      call,
+    );
     const pods = await this.#pods(name, spec?.selector.matchLabels ?? {});
     return { replicas: spec?.replicas ?? 1, version: metadata?.resourceVersion ?? '', pods };
   }
@@ -85,7 +93,8 @@ class KubernetesCluster implements Cluster {
       kind === 'Deployment'
         ? this.#apps.replaceNamespacedDeploymentScale({ name, namespace, body })
         : this.#apps.replaceNamespacedStatefulSetScale({ name, namespace, body });
-    await this.#asked(`scale ${name}`, call, `${kind} ${name}`);
+    const right = { verb: 'update', resource: `${pluralOf[kind]}/scale`, group: 'apps', object: name } as const;
+    await this.#asked({ what: `scale ${name}`, right, of: `${kind} ${name}` }, call);
   }
 
   /** As they are now: what a round does to them is worked out from what it reads, and never from what it was told before. */
@@ -98,7 +107,8 @@ class KubernetesCluster implements Cluster {
     do {
       const page = { namespace: this.#namespace, labelSelector, limit: pageSize };
       const call = this.#core.listNamespacedPod({ ...page, ...(next === undefined ? {} : { _continue: next }) });
-      const { items, metadata } = await this.#asked(`list the pods of ${name}`, call);
+      const right = { verb: 'list', resource: 'pods', group: '' } as const;
+      const { items, metadata } = await this.#asked({ what: `list the pods of ${name}`, right }, call);
       found.push(...items.filter(lives).map(podView));
       next = metadata?._continue === '' ? undefined : metadata?._continue;
     } while (next !== undefined);
@@ -110,14 +120,16 @@ class KubernetesCluster implements Cluster {
     const { setHeaderOptions, PatchStrategy } = this.#client;
     const merge = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
     const call = this.#core.patchNamespacedPod({ name, namespace: this.#namespace, body }, merge);
-    await this.#asked(`annotate pod ${name}`, call);
+    const right = { verb: 'patch', resource: 'pods', group: '' } as const;
+    await this.#asked({ what: `annotate pod ${name}`, right }, call);
   }
 
   async otherOwners(): Promise<OtherOwners> {
     const namespace = this.#namespace;
     const hpas = this.#hpas.listNamespacedHorizontalPodAutoscaler({ namespace });
+    const right = { verb: 'list', resource: 'horizontalpodautoscalers', group: 'autoscaling' } as const;
     const [{ items }, scaledObjects] = await Promise.all([
-      this.#asked('list HorizontalPodAutoscalers', hpas),
+      this.#asked({ what: 'list HorizontalPodAutoscalers', right }, hpas),
       this.#scaledObjects(),
     ]);
     const owners = new Map<string, string>();
@@ -140,8 +152,9 @@ class KubernetesCluster implements Cluster {
       ...kind,
       namespace: this.#namespace,
     });
+    const right = { verb: 'list', resource: kind.plural, group: kind.group } as const;
     try {
-      return (await this.#asked('list ScaledObjects', call, kind.plural)).items ?? [];
+      return (await this.#asked({ what: 'list ScaledObjects', right, of: kind.plural }, call)).items ?? [];
     } catch (error) {
       if (error instanceof PoolMissing) return [];
       throw error;
@@ -150,8 +163,11 @@ class KubernetesCluster implements Cluster {
 
   async readLease(name: string): Promise<LeaseView | undefined> {
     const call = this.#leases.readNamespacedLease({ name, namespace: this.#namespace });
+    const right = { verb: 'get', ...leaseKind, object: name } as const;
     try {
-      return leaseView(await this.#asked(`read the Lease ${name}`, call, name));
+      const lease = await this.#asked({ what: `read the Lease ${name}`, right, of: name }, call);
+      this.#found.set(name, lease);
+      return leaseView(lease);
     } catch (error) {
       if (error instanceof PoolMissing) return undefined;
       throw error;
@@ -160,45 +176,69 @@ class KubernetesCluster implements Cluster {
 
   async writeLease(name: string, lease: LeaseClaim, version: string | undefined): Promise<void> {
     const namespace = this.#namespace;
-    const { V1MicroTime } = this.#client;
-    const body: V1Lease = {
-      metadata: { name, namespace, ...(version === undefined ? {} : { resourceVersion: version }) },
-      spec: {
-        holderIdentity: lease.holder,
-        leaseDurationSeconds: Math.ceil(lease.durationMs / 1_000),
-        renewTime: new V1MicroTime(lease.renewedAt),
-      },
+    const found = this.#found.get(name);
+    const before = found?.metadata?.resourceVersion === version ? found : undefined;
+    const body = this.#claimed(before, lease);
+    body.metadata = {
+      ...body.metadata,
+      name,
+      namespace,
+      ...(version === undefined ? {} : { resourceVersion: version }),
     };
-    const call =
+    const [call, right] =
       version === undefined
-        ? this.#leases.createNamespacedLease({ namespace, body })
-        : this.#leases.replaceNamespacedLease({ name, namespace, body });
-    await this.#asked(`write the Lease ${name}`, call, name);
+        ? [this.#leases.createNamespacedLease({ namespace, body }), { verb: 'create', ...leaseKind } as const]
+        : [
+            this.#leases.replaceNamespacedLease({ name, namespace, body }),
+            { verb: 'update', ...leaseKind, object: name } as const,
+          ];
+    await this.#asked({ what: `write the Lease ${name}`, right, of: name }, call);
   }
 
-  /** @param object what a 404 says is missing */
-  async #asked<T>(what: string, call: Promise<T>, object?: string): Promise<T> {
+  /** What others keep in it, another release for one, stays there. */
+  #claimed(before: V1Lease | undefined, { holder, durationMs, renewedAt }: LeaseClaim): V1Lease {
+    const at = new this.#client.V1MicroTime(renewedAt);
+    const spec = before?.spec ?? {};
+    const leaseTransitions = (spec.leaseTransitions ?? 0) + 1;
+    const taken = holder === '' || spec.holderIdentity === holder ? {} : { acquireTime: at, leaseTransitions };
+    const claim = { holderIdentity: holder, leaseDurationSeconds: Math.ceil(durationMs / 1_000), renewTime: at };
+    return { ...before, spec: { ...spec, ...taken, ...claim } };
+  }
+
+  async #asked<T>(question: Question, call: Promise<T>): Promise<T> {
+    const { what } = question;
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(new ClusterAway(what, `no answer within ${limitMs} ms`)), limitMs);
     call.catch(() => undefined);
     try {
       return await Promise.race([call, late.promise]);
     } catch (cause) {
-      throw this.#fault(what, cause, object);
+      throw this.#fault(question, cause);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #fault(what: string, cause: unknown, object: string | undefined): unknown {
+  #fault({ what, right, of }: Question, cause: unknown): unknown {
     if (cause instanceof ClusterAway) return cause;
     const code = cause instanceof this.#client.ApiException ? (cause as ApiException<unknown>).code : 0;
-    if (code === 404 && object !== undefined) return new PoolMissing(object, this.#namespace, { cause });
-    if (code === 409) return new Overtaken(object ?? what, { cause });
-    if (code === 401 || code === 403) return new Forbidden(what, { cause });
+    if (code === 404 && of !== undefined) return new PoolMissing(of, this.#namespace, { cause });
+    if (code === 409) return new Overtaken(of ?? what, { cause });
+    if (code === 401) return new AccountUnknown(what, { cause });
+    if (code === 403) return new Forbidden(what, right, this.#namespace, { cause });
     return new ClusterAway(what, code === 0 ? messageOf(cause) : `it answered ${code}`, { cause });
   }
 }
+
+/** What is asked of the API server, and as what right; `of`: what a 404 says is missing. */
+interface Question {
+  readonly what: string;
+  readonly right: Right;
+  readonly of?: string;
+}
+
+const pluralOf = { Deployment: 'deployments', StatefulSet: 'statefulsets' } as const;
+const leaseKind = { resource: 'leases', group: 'coordination.k8s.io' } as const;
 
 interface ScaledObject {
   readonly metadata?: { readonly name?: string };

@@ -106,6 +106,7 @@ export type Alarm =
   | 'signals-absurd'
   | 'clock-skew'
   | 'never-ready'
+  | 'not-done'
   | 'gpu-budget'
   | 'money-budget'
   | 'at-max';
