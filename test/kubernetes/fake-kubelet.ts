@@ -39,6 +39,7 @@ export class FakeKubelet {
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #ending = new AbortController();
   #born = 0;
+  #held = Promise.resolve();
   #living: Promise<void> = Promise.resolve();
   /** Names of pods in the order in which they were told to end. */
   readonly ended: string[] = [];
@@ -53,6 +54,13 @@ export class FakeKubelet {
 
   begin(): void {
     this.#living = this.#live();
+  }
+
+  /** From now on nothing is done about what is asked for. @returns ends that; to be called before the end */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = promise;
+    return resolve;
   }
 
   /** Ends all programs; objects stay. */
@@ -76,6 +84,7 @@ export class FakeKubelet {
 
   async #live(): Promise<void> {
     while (!this.#ending.signal.aborted) {
+      await this.#held;
       // A server that is away is asked again.
       await this.#look().catch(() => undefined);
       await pause(lookMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);

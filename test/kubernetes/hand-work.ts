@@ -17,15 +17,30 @@ export class HandWork implements Programs {
   handedOver = 0;
   readonly present = new Map<string, HandWorker>();
   readonly decided: Decided[] = [];
+  /** What is read instead of what is true. */
+  misread: Partial<Work> = {};
+  /** How far its clock is ahead of this machine's, in ms. */
+  aheadMs = 0;
   readonly #slots: number;
-  #records: PoolRecord[] = [];
+  readonly #role: ScaledRole;
+  #records: readonly PoolRecord[] = [];
+  #hung = Promise.withResolvers<void>();
 
-  constructor(slots: number) {
+  constructor(slots: number, role: ScaledRole = 'agent-worker') {
     this.#slots = slots;
+    this.#role = role;
+    this.#hung.resolve();
+  }
+
+  /** From now on no pod becomes ready. @returns ends that, also for those that wait */
+  hang(): () => void {
+    this.#hung = Promise.withResolvers();
+    return this.#hung.resolve;
   }
 
   async start(pod: string): Promise<void> {
-    const workerId = `agent-worker-${pod}-1-00000000-1`;
+    await this.#hung.promise;
+    const workerId = `${this.#role}-${pod}-1-00000000-1`;
     this.present.set(pod, { workerId, slots: this.#slots, busy: 0, drainsSinceMs: null });
     this.#begin();
   }
@@ -58,7 +73,8 @@ export class HandWork implements Programs {
     const flow = { arrived: this.arrived, finished: this.finished };
     this.arrived = 0;
     this.finished = 0;
-    return { atMs: Date.now(), waiting: this.waiting, active, oldestWaitMs: 0, ...flow };
+    const atMs = Date.now() + this.aheadMs;
+    return { atMs, waiting: this.waiting, active, oldestWaitMs: 0, ...flow, ...this.misread };
   }
 
   async workers(_role: ScaledRole): Promise<readonly BusyWorker[]> {

@@ -29,6 +29,11 @@ export const leaseName = account;
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
 
+export interface Lease {
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
 /** Long enough for any machine; a wait that goes on after its test would hold up the others. */
 const patienceMs = 150_000;
 
@@ -111,6 +116,13 @@ export class Scene {
     await this.api.ask('PUT', path, {
       ...{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: account }, rules },
     });
+  }
+
+  /** The Lease as the server has it, or as it is made. */
+  async lease(made?: Lease): Promise<Lease> {
+    const leases = '/apis/coordination.k8s.io/v1';
+    if (made !== undefined) await this.#make(leases, 'leases', { kind: 'Lease', ...made });
+    return await this.api.ask('GET', `${leases}/namespaces/${this.#namespace}/leases/${leaseName}`);
   }
 
   async #make(base: string, plural: string, object: object, wanted: readonly number[] = []): Promise<void> {

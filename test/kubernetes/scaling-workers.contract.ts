@@ -1,56 +1,27 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Autoscaler, type Cluster, type Decision, Leadership } from '#autoscaler';
-import { plainPolicy } from '../support/toy-pool.ts';
+import type { Decision } from '#autoscaler';
 import { FakeKubelet } from './fake-kubelet.ts';
+import { agents, decisionsOn, type HandScaler, type HandScaling, startScaler } from './hand-scaler.ts';
 import { HandWork } from './hand-work.ts';
-import { deployment, leaseName, type Scene, slots, target, until } from './scaling-scene.ts';
+import { leaseName, type Scene, slots, target, until } from './scaling-scene.ts';
 
 /** A pool of workers, on whatever API server the scene has. */
 export function describeWorkers(scene: Scene): void {
   describe('a pool', () => {
     let work: HandWork;
     let kubelet: FakeKubelet;
-    let faults: string[] = [];
-    const policy = {
-      ...plainPolicy,
-      name: 'agents',
-      min: 1,
-      max: 6,
-      slots,
-      windowMs: 500,
-      coldStartMs: 100,
-      deadBand: 0,
-    };
 
     beforeEach(() => {
       work = new HandWork(slots);
-      faults = [];
       kubelet = new FakeKubelet(scene.api, scene.namespace, work);
       kubelet.begin();
       scene.closing.push(async () => await kubelet.end());
     });
 
-    /** An autoscaler at work, which ends with the test. */
-    function scale(holder = 'one', through: Cluster = scene.cluster): { readonly leadership: Leadership } {
-      const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
-      const leadership = new Leadership(through, { name: leaseName, holder }, clocks, scene.pace.lease);
-      const logger = {
-        log: (_level: string, event: string, fields?: object) => faults.push(`${event} ${JSON.stringify(fields)}`),
-      };
-      const around = { cluster: through, scaling: work, leadership, tls: null, logger, now: () => Date.now() };
-      const settings = {
-        pools: [{ policy, role: 'agent-worker' as const, deployment }],
-        budgets: { gpus: 0, gpusByTenant: {}, moneyPerDay: 0 },
-      };
-      const autoscaler = new Autoscaler(around, { settings, roundMs: scene.pace.roundMs, renewMs: scene.pace.renewMs });
-      autoscaler.start();
-      scene.closing.push(async () => await autoscaler.stop());
-      return { leadership };
-    }
-
+    const scale = (given: Partial<HandScaling> = {}): HandScaler =>
+      startScaler(scene, { pools: [agents], scaling: work, ...given });
     const pods = (): string[] => [...work.present.keys()];
-    const decisions = (): Decision[] =>
-      work.decided.filter(({ pool }) => pool === 'agents').map(({ decision }) => decision as Decision); // as it was made
+    const decisions = (): readonly Decision[] => decisionsOn(agents, work);
 
     it('grows with its backlog, shrinks by what holds nothing, and takes work from nobody', async () => {
       scale();
@@ -74,6 +45,27 @@ export function describeWorkers(scene: Scene): void {
       work.arrive(2);
       await until(() => work.waiting === 0);
       expect([pods(), kubelet.ended]).toEqual([[first, second], []]);
+    });
+
+    it('asks for nothing twice while the cluster is slow to remove what it was asked to', async () => {
+      scale();
+      work.arrive(10);
+      await until(() => pods().length === 5 && work.waiting === 0);
+      const [kept = '', ...others] = pods();
+      const release = kubelet.hold();
+      scene.closing.push(release);
+      for (const pod of others) work.finish(pod, slots);
+      await until(async () => (await scene.cluster.read(target)).replicas === 1);
+      const rounds = decisions().length;
+      await until(() => decisions().length > rounds + 4);
+      expect(
+        decisions()
+          .slice(rounds + 1, rounds + 5)
+          .flatMap(({ actions }) => actions),
+      ).toEqual([]);
+      release();
+      await until(() => pods().length === 1);
+      expect([pods(), work.handedOver, kubelet.ended.toSorted()]).toEqual([[kept], 0, others.toSorted()]);
     });
 
     it('comes back to its level when a node is lost', async () => {
@@ -107,9 +99,9 @@ export function describeWorkers(scene: Scene): void {
           };
         },
       });
-      scale('first', severed);
+      scale({ holder: 'first', through: severed });
       await until(() => decisions().length > 0);
-      scale('second');
+      scale({ holder: 'second' });
       work.arrive(4);
       await until(() => pods().length === 2);
       cut = true;
@@ -121,15 +113,15 @@ export function describeWorkers(scene: Scene): void {
 
     it('loses the lead while the API server is away, holds, and goes on when it is back', async () => {
       const { outage } = scene.server;
-      const { leadership } = scale();
+      const { leadership, told } = scale();
       work.arrive(4);
       await until(() => pods().length === 2 && work.waiting === 0);
       await outage.begin();
       work.arrive(4);
-      await until(() => faults.some((message) => /Nothing is scaled until it answers/.test(message)));
+      await until(() => told.some((message) => /Nothing is scaled until it answers/.test(message)));
       await until(() => !leadership.leads);
       const rounds = decisions().length;
-      await until(() => faults.some((message) => /lost the lead/.test(message)));
+      await until(() => told.some((message) => /lost the lead/.test(message)));
       expect([pods().length, kubelet.ended, decisions().length]).toEqual([2, [], rounds]);
       await outage.end();
       await until(() => pods().length === 4 && work.waiting === 0);

@@ -2,7 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { Leadership } from '#autoscaler';
 import { FakeKubelet } from './fake-kubelet.ts';
 import { HandWork } from './hand-work.ts';
+import { describeFaults } from './scaling-faults.contract.ts';
 import { describeGroups } from './scaling-groups.contract.ts';
+import { describeReleases } from './scaling-releases.contract.ts';
+import { describeRights } from './scaling-rights.contract.ts';
 import { leaseName, type OpenServer, type Pace, slots, target, until, useScene } from './scaling-scene.ts';
 import { describeWorkers } from './scaling-workers.contract.ts';
 
@@ -60,25 +63,32 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
     describe('the lead', () => {
       const times = { durationMs: 3_000, limitMs: 2_000 };
       let nowMs = 0;
+      /** @param aheadMs of its clock; what it counts from is its own, too */
       const candidate = (holder: string, aheadMs = 0): Leadership => {
-        const clocks = { steadyMs: () => nowMs, date: () => new Date(Date.now() + aheadMs) };
+        const clocks = { steadyMs: () => nowMs + 3 * aheadMs, date: () => new Date(Date.now() + aheadMs) };
         return new Leadership(scene.cluster, { name: leaseName, holder }, clocks, times);
       };
 
-      it('goes to one of two that strive for it at once, and to the other when that one falls silent', async () => {
-        nowMs = 0;
-        const both = [candidate('a', 86_400_000), candidate('b')];
-        await Promise.all(both.map((one) => one.strive()));
-        expect(both.filter(({ leads }) => leads)).toHaveLength(1);
-        const [leader, other] = both[0]?.leads ? both : both.toReversed();
-        nowMs = 1_999;
-        expect([leader?.leads, await other?.strive()]).toEqual([true, false]);
-        nowMs = 2_000;
-        expect([leader?.leads, await other?.strive()]).toEqual([false, false]);
-        nowMs = 5_000;
-        expect(await other?.strive()).toBe(true);
-        expect(await leader?.strive()).toBe(false);
-      });
+      it.each([
+        ['one clock', 0],
+        ['clocks a day apart', 86_400_000],
+      ])(
+        'goes to one of two that strive for it at once, and to the other when that is silent: %s',
+        async (_, aheadMs) => {
+          nowMs = 0;
+          const both = [candidate('a', aheadMs), candidate('b', -aheadMs)];
+          await Promise.all(both.map((one) => one.strive()));
+          expect(both.filter(({ leads }) => leads)).toHaveLength(1);
+          const [leader, other] = both[0]?.leads ? both : both.toReversed();
+          nowMs = 1_999;
+          expect([leader?.leads, await other?.strive()]).toEqual([true, false]);
+          nowMs = 2_000;
+          expect([leader?.leads, await other?.strive()]).toEqual([false, false]);
+          nowMs = 5_000;
+          expect(await other?.strive()).toBe(true);
+          expect(await leader?.strive()).toBe(false);
+        },
+      );
 
       it('is kept by renewing it, and given up at once', async () => {
         nowMs = 0;
@@ -89,9 +99,34 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
         await first.resign();
         expect([first.leads, await second.strive()]).toEqual([false, true]);
       });
+
+      it.each([
+        ['that does not say for how long', {}, times.durationMs],
+        ['for longer than ours', { leaseDurationSeconds: 60 }, 60_000],
+        ['for a thousand years', { leaseDurationSeconds: 2_000_000_000 }, 600_000],
+      ])('of another release is respected, and what that keeps with it stays: %s', async (_, spec, untilMs) => {
+        nowMs = 0;
+        const annotations = { 'argosy.dev/form': '2' };
+        await scene.lease({ metadata: { name: leaseName, annotations }, spec: { holderIdentity: 'other', ...spec } });
+        const ours = candidate('ours');
+        expect(await ours.strive()).toBe(false);
+        nowMs = untilMs - 1;
+        expect(await ours.strive()).toBe(false);
+        nowMs = untilMs;
+        expect(await ours.strive()).toBe(true);
+        const { metadata, spec: kept } = await scene.lease();
+        expect([metadata.annotations, kept]).toEqual([
+          annotations,
+          expect.objectContaining({ holderIdentity: 'ours' }),
+        ]);
+        expect(kept).toMatchObject({ leaseDurationSeconds: 3, leaseTransitions: 1, acquireTime: kept['renewTime'] });
+      });
     });
 
     describeWorkers(scene);
+    describeRights(scene);
+    describeFaults(scene);
+    describeReleases(scene);
     describeGroups(scene);
   });
 }

@@ -8,6 +8,7 @@ import { GroupPool } from './groups/group-pool.ts';
 import { actionsTaken, stating } from './instruments.ts';
 import { type Leadership, LeadLost, whileLeading } from './leadership.ts';
 import { type Pool, readPool, type ScaleRecord } from './pool.ts';
+import { purseName, recalled } from './recall.ts';
 import type { ScaleSettings } from './settings.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -29,16 +30,13 @@ export interface ScalerSurroundings {
   readonly now: () => number;
 }
 
-/** What a purse is kept as, among the pools. */
-const purseName = '(purse)';
-
 /** Sizes pools in rounds, while it has the lead: reads, decides, acts, and leaves in the record why. */
 export class Autoscaler {
   readonly #around: ScalerSurroundings;
   readonly #options: AutoscalerOptions;
   readonly #pools: readonly Pool[];
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #memories = new Map<string, PoolMemory>();
+  #memories = new Map<string, PoolMemory>();
   #purse: Purse | undefined;
   /** What was learned before this process had the lead has been read. */
   #recalled = false;
@@ -156,11 +154,11 @@ export class Autoscaler {
 
   /** What another learned before. */
   async #recall(): Promise<void> {
-    for (const { pool, memory } of await this.#around.scaling.pools()) {
-      // Written by decide() of a release whose memory has this form, or it would have another name.
-      if (pool === purseName) this.#purse = memory as Purse;
-      else if (memory !== null) this.#memories.set(pool, memory as PoolMemory);
-    }
+    const { memories, purse, unreadable } = recalled(await this.#around.scaling.pools());
+    this.#memories = new Map(memories);
+    this.#purse = purse;
+    const message = 'What another autoscaler learned is not of a form that this release knows.';
+    for (const pool of unreadable) this.#around.logger.log('warn', 'learns anew', { pool, message });
     this.#recalled = true;
   }
 

@@ -56,6 +56,23 @@ describe('reconcile', () => {
     expect(actionsFor(units, 1)).toEqual([{ kind: 'scale', pool, from: 3, to: 2, retire: ['u2'] }]);
   });
 
+  it('asks a set that is slow to remove units for nothing twice, and keeps it from those that are taken back', () => {
+    const units = [unit(0, 'ready', 4), unit(1, 'draining'), unit(2, 'draining'), unit(3, 'draining')];
+    expect(actionsFor(units, 1, { replicas: 1 })).toEqual([]);
+    expect(actionsFor([unit(0, 'ready', 4), unit(1, 'starting'), unit(2, 'starting')], 1, { replicas: 1 })).toEqual([]);
+    const back = actionsFor(units, 3, { replicas: 1 });
+    expect(back.filter(({ kind }) => kind === 'undrain')).toHaveLength(2);
+    expect(back.at(-1)).toEqual({ kind: 'scale', pool, from: 1, to: 3, retire: [expect.any(String)] });
+    expect(actionsFor(units, 6, { replicas: 1 }).at(-1)).toEqual({ kind: 'scale', pool, from: 1, to: 6, retire: [] });
+  });
+
+  it('does not take the pods that a rollout has beside the others for its own, nor asks for them', () => {
+    const units = [unit(0, 'ready', 4), unit(1, 'ready', 4), unit(2, 'starting')];
+    expect(actionsFor(units, 2, { replicas: 2 })).toEqual([]);
+    const ready = [unit(0, 'ready', 4), unit(1, 'ready', 4), unit(2, 'ready')];
+    expect(actionsFor(ready, 2, { replicas: 2 })).toEqual([{ kind: 'drain', pool, unit: 'u2' }]);
+  });
+
   it('removes nothing while another is on its way, which the set would take instead', () => {
     const units = [unit(0, 'starting'), unit(1, 'draining', 0), unit(2, 'ready', 1)];
     expect(actionsFor(units, 2, { policy: { victims: 'last' } })).toEqual([{ kind: 'undrain', pool, unit: 'u1' }]);

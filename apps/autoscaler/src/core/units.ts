@@ -27,7 +27,8 @@ export function censusOf({ replicas, units: { phases } }: PoolState): Census {
  * asked for, counting those on their way; what is too much is taken from those on their way, and then drained. Units
  * leave the pool when they hold nothing any more, one round or more after they were told to take nothing new; those that
  * still hold something after the limit leave, too, and hand it over as whoever ends them makes them. Actions of one kind
- * have no order. Cost O(units).
+ * have no order. What is asked for is worked out from the units that there are: a set that has not yet removed what it was
+ * asked to, or is rolled out and has more for a while, is not asked for that again. Cost O(units).
  */
 export function reconcile(pool: PoolState, census: Census, target: number, nowMs: number): readonly Action[] {
   const { policy, replicas, units } = pool;
@@ -38,7 +39,7 @@ export function reconcile(pool: PoolState, census: Census, target: number, nowMs
   const actions = back.map((index) => unitAction('undrain', pool, index));
   const started = starting === 0 ? [] : inPhase(units, 'starting');
   const supply = serving + back.length + starting + unborn;
-  if (supply < target) return [...actions, ...mended(pool, []), scale(pool, replicas + target - supply, [])];
+  if (supply < target) return [...actions, ...mended(pool, []), scale(pool, target, [])];
   const surplus = Math.max(0, serving + back.length - target);
   if (surplus > 0)
     for (const index of leastBy(keys, inPhase(units, 'ready'), surplus)[0])
@@ -48,7 +49,8 @@ export function reconcile(pool: PoolState, census: Census, target: number, nowMs
   const cancelled = Math.min(cancellable(pool, started) + unborn, supply - target);
   // A set removes what is not ready before it looks at any mark, so the marked wait until nothing is on its way.
   const retire = starting + unborn > cancelled ? [] : retirable(pool, going);
-  const to = replicas - cancelled - retire.length;
+  const present = serving + starting + census.draining + unborn;
+  const to = Math.min(present - cancelled - retire.length, Math.max(replicas, target));
   return to === replicas ? actions : [...actions, scale(pool, to, retire)];
 }
 
