@@ -65,6 +65,8 @@ describeOwn('the metrics of a process (needs servers that may be killed)', () =>
       ARGOSY_INFERENCE_THREADS: '1',
       ARGOSY_INFERENCE_COMBINE: 'deterministic',
       ARGOSY_INFERENCE_WIRE: 'f32',
+      // What its processors are taken for: it computes nothing on them.
+      ARGOSY_INFERENCE_GPUS: '2',
     };
     const shards = await Promise.all(
       [0, 1].map(async (number) => {
@@ -177,13 +179,44 @@ describeOwn('the metrics of a process (needs servers that may be killed)', () =>
     180_000,
   );
 
-  /** One run with a model of the group, and a search in a corpus. */
+  it('count the time of GPUs that runs took, which is in their usage and among the work of their group', async () => {
+    await research();
+    const { stdout } = await argosy(['usage', '--csv'], { cwd: folder, env: gateway() });
+    const [columns = [], ...days] = stdout.split('\r\n').map((line) => line.split(','));
+    const told = days.slice(0, -1).map((day) => Number(day[columns.indexOf('gpu_seconds')]));
+    const used = told.reduce((sum, seconds) => sum + seconds, 0);
+    expect(used).toBeGreaterThan(0);
+    expect(reading(await scrape('agent-worker'), 'argosy_gpu_seconds_total')).toBeCloseTo(used, 6);
+    const group = await scrape('coordinator');
+    expect(reading(group, 'argosy_inference_gpus')).toBe(2);
+    const replies = reading(group, 'argosy_inference_generations_total', { reason: 'stop' });
+    // Each reply is told in whole ms.
+    const worked = reading(group, 'argosy_inference_gpu_seconds_total');
+    expect(Math.abs(worked - used)).toBeLessThan(0.001 * replies + 1e-6);
+    const { stdout: explained } = await argosy(['runs', 'explain', await newestRun()], { cwd: folder, env: gateway() });
+    expect(explained).toMatch(/[\d.]+ GPU seconds/);
+  });
+
+  const gateway = () => ({ ARGOSY_URL: `http://127.0.0.1:${ports.get('gateway')}` });
+
+  async function newestRun(): Promise<string> {
+    const { stdout } = await argosy(['runs', 'list'], { cwd: folder, env: gateway() });
+    return /run_\w+/.exec(stdout)?.[0] ?? stdout;
+  }
+
+  let researched: Promise<void> | null = null;
+
+  /** One run with a model of the group, and a search in a corpus; of all tests together. */
   async function research(): Promise<void> {
+    researched ??= runOnce();
+    await researched;
+  }
+
+  async function runOnce(): Promise<void> {
     const question = 'When was the lighthouse of Orn Skerry lit for the first time?';
-    const env = { ARGOSY_URL: `http://127.0.0.1:${ports.get('gateway')}` };
     const { exitCode, stderr } = await argosy(['research', question, '--corpus', join(tiny, 'corpus')], {
       cwd: folder,
-      env,
+      env: gateway(),
     });
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
   }

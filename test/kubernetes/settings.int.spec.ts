@@ -82,6 +82,7 @@ const bySetting: Readonly<Record<string, Set>> = {
   ARGOSY_INFERENCE_RUNNING: ['adapter-0', adapter],
   ARGOSY_INFERENCE_SILENCE_MS: ['adapter-0', [...adapter, 'inference.adapter.silenceSeconds=11']],
   ARGOSY_INFERENCE_SERVER_API_KEY: ['adapter-0', [...adapter, 'inference.adapter.serverKey.existingSecret="engine"']],
+  ARGOSY_INFERENCE_GPUS: ['adapter-0', adapter],
 };
 
 /** Said on the command line of a pod: which role a process of a group has depends on its place in it. */
@@ -135,6 +136,13 @@ withHelm(`the settings of pods${reason}`, () => {
     expect(set).not.toBe('[]');
     const isUsual = values.length === 0 || component.startsWith('group') || component.startsWith('adapter');
     if (!isUsual) expect(settingOf(component, [], setting)).not.toBe(set);
+  });
+
+  it("tells a group's GPUs as all its pods together ask for them, and says nothing of those that ask for none", () => {
+    const cards = `inference.builtin.resources={"limits":{"nvidia.com/gpu":2,"memory":"96Gi"}}`;
+    const set = settingOf('group-0', [...group, 'inference.builtin.shards=3', cards], 'ARGOSY_INFERENCE_GPUS');
+    expect(JSON.parse(set)).toEqual([{ name: 'ARGOSY_INFERENCE_GPUS', value: '8' }]);
+    expect(settingOf('group-0', group, 'ARGOSY_INFERENCE_GPUS')).toBe('[]');
   });
 
   it('leaves the schema to the first process where no Job is wanted', () => {

@@ -78,6 +78,7 @@ export function say(
   call: Call,
   text: string,
   reason: inference.FinishReason = inference.FinishReason.FINISH_REASON_STOP,
+  took: inference.Usage = usage,
 ): void {
   let seq = 0;
   const put = (event: inference.GenerateResponse['event']) => call.write({ seq: seq++, event });
@@ -85,7 +86,7 @@ export function say(
   for (let at = 0; at < text.length; at += 3) {
     put({ $case: 'delta', value: { text: text.slice(at, at + 3), tokenIds: [1], channel: 2, logprobs: [] } });
   }
-  put({ $case: 'finished', value: { reason, usage, stop: '' } });
+  put({ $case: 'finished', value: { reason, usage: took, stop: '' } });
   call.end();
 }
 

@@ -33,6 +33,9 @@ export interface Stage {
 interface Serving extends Pick<ServerOptions, 'keepalive'> {
   readonly contextTokens?: number;
   readonly kvTokens?: number;
+  readonly gpus?: number;
+  /** Milliseconds, never running backwards. Default: the machine's. */
+  readonly now?: () => number;
 }
 
 export interface ToyGroup {
@@ -67,9 +70,9 @@ export function useToyGroup(): ToyGroup {
     vocabulary: () => vocabulary,
     end: () => end,
     closing: (close) => closing.push(close),
-    async stage(options = {}, { contextTokens = toyContextTokens, kvTokens = 4_000, ...serving } = {}) {
+    async stage(options = {}, serving = {}) {
       const model = toyModel({ vocabulary, ...options });
-      const engine = engineOf(model, tokenizer, { vocabulary, end, contextTokens, kvTokens });
+      const engine = engineOf(model, tokenizer, { vocabulary, end, ...serving });
       const tls = { cert: undefined, key: undefined, ca: undefined };
       const quiet = { log: () => undefined };
       const server = await InferenceServer.start(engine, { listen: '127.0.0.1:0', tls, ...serving }, quiet);
@@ -84,7 +87,9 @@ export function useToyGroup(): ToyGroup {
   };
 }
 
-interface ToyFacts extends Required<Pick<Serving, 'contextTokens' | 'kvTokens'>> {
+const usualNow = (): number => performance.now();
+
+interface ToyFacts extends Serving {
   readonly vocabulary: number;
   readonly end: number;
 }
@@ -92,7 +97,7 @@ interface ToyFacts extends Required<Pick<Serving, 'contextTokens' | 'kvTokens'>>
 function engineOf(
   model: ToyModel,
   tokenizer: Tokenizer,
-  { vocabulary, end, contextTokens, kvTokens }: ToyFacts,
+  { vocabulary, end, contextTokens = toyContextTokens, kvTokens = 4_000, gpus = 0, now = usualNow }: ToyFacts,
 ): Engine {
   const speech = {
     model: 'toy',
@@ -101,11 +106,11 @@ function engineOf(
     contextTokens,
   };
   return {
-    generator: new Generator(model, speech, { ...toyLimits, kvTokens }, () => performance.now()),
+    generator: new Generator(model, speech, { ...toyLimits, kvTokens }, now),
     guides: new Guides({ size: vocabulary, ...speech }),
     tokenizer,
     vocabulary,
-    now: () => performance.now(),
+    now,
     defaults: () => ({
       temperature: 0,
       topP: 1,
@@ -123,6 +128,7 @@ function engineOf(
       engine: 'argosy-ep',
       contextTokens,
       kvTotalTokens: kvTokens,
+      gpus,
       combineMode: inference.CombineMode.COMBINE_MODE_DETERMINISTIC,
     }),
   };

@@ -39,7 +39,7 @@ const spent = agents.counter(
 
 const gpuTime = agents.counter(
   'argosy_gpu_seconds_total',
-  'Time of GPUs that committed steps took, where inference groups report it; none does yet.',
+  'Time of GPUs that committed steps took, as far as inference groups tell it.',
   { model },
 );
 

@@ -24,6 +24,7 @@ export async function startCoordinator({ config, logger, keep }: ServiceSurround
       limits: limitsOf(config),
       name: config.ARGOSY_INFERENCE_NAME ?? null,
       version: '0.1.0',
+      gpus: config.ARGOSY_INFERENCE_GPUS,
       now: () => performance.now(),
       seed: () => randomInt(2 ** 48 - 1),
       ...(group && { group }),

@@ -21,6 +21,13 @@ adapter beside it in the pod.
 {{ join "," $addresses }}
 {{- end }}
 
+{{/* GPUs that a container asks for by its resources, whoever's they are: `nvidia.com/gpu`, `amd.com/gpu`. */}}
+{{- define "argosy.gpusOf" -}}
+{{- $gpus := 0 -}}
+{{- range $name, $count := .limits }}{{- if hasSuffix "/gpu" $name }}{{- $gpus = add $gpus (int $count) }}{{- end }}{{- end -}}
+{{ $gpus }}
+{{- end }}
+
 {{/* Card, tolerations and runtime of pods with GPUs. */}}
 {{- define "argosy.gpuPlacement" -}}
 {{- with .gpu }}

@@ -49,7 +49,10 @@ const sums = {
     description: 'Billionths of a USD, whole: those of the steps add up to their run, of the runs to their day.',
   }),
   fees_nano_usd: count.meta({ description: 'Of these, the fees of tools.' }),
-  gpu_seconds: limit.meta({ description: 'As inference groups estimate it; null where none has said.' }),
+  gpu_seconds: limit.meta({
+    description:
+      'Of each moment of a reply, the GPUs of its group divided by the replies that shared them; null where no group tells it.',
+  }),
   lost_model_calls: count.meta({ description: 'Replies that were lost with a worker and bought again, not charged.' }),
   lost_prompt_tokens: count.meta({ description: 'An estimate of their prompts.' }),
   lost_nano_usd: count.meta({ description: 'What those would have cost.' }),

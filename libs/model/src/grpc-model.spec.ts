@@ -68,6 +68,18 @@ describe('a model behind an inference group', () => {
     expect(pieces.length).toBeGreaterThan(5);
   });
 
+  it('counts the time of GPUs of all tries that told it, and none where no group has', async () => {
+    const { FINISH_REASON_ABORTED, FINISH_REASON_STOP } = inference.FinishReason;
+    const told = await groupThat((call, index) => {
+      const took = { ...usage, gpuMs: index === 0 ? 400 : 1_500 };
+      say(call, answer, index === 0 ? FINISH_REASON_ABORTED : FINISH_REASON_STOP, took);
+    });
+    const { usage: used, times } = await modelAt(told, { clock: patient() }).reply(requestOf(), never);
+    expect({ used, times }).toMatchObject({ used: { ...usage, gpuMs: 1_900 }, times: { tries: 2 } });
+    const silent = await groupThat((call) => say(call, answer));
+    expect((await modelAt(silent).reply(requestOf(), never)).usage).toEqual(usage);
+  });
+
   it('holds replies to the form of its profile where it is told to, and reads none as whole that was cut short', async () => {
     const FinishReason = inference.FinishReason;
     const group = await groupThat((call, index) => {

@@ -35,6 +35,8 @@ export interface Call {
   readonly random: () => number;
   /** Token ids of a reply that a group began and did not end; the next one goes on from there. */
   begun: readonly number[];
+  /** Time of GPUs that its tries took, as far as groups have told. */
+  gpuMs?: number;
 }
 
 export interface Received extends Generated {
@@ -130,14 +132,22 @@ async function receive(place: Place, call: Call, { over, silence, seeded }: List
     }
   } finally {
     over.removeEventListener('abort', leave);
-    if (finished !== undefined) call.begun = [];
-    else if (ids.length > call.begun.length) call.begun = ids;
+    leaveTrace(call, ids, finished);
   }
   telling.push(output.flush());
   const read = readEnd(output, finished, endpointOf(place, options));
   if (!read.ok) return read;
   const isCutShort = options.isHeld === true && read.value.finish === 'length';
-  return { ...read, value: { ...read.value, queuedMs, ...(isCutShort ? { isCutShort } : {}) } };
+  const usage = call.gpuMs === undefined ? read.value.usage : { ...read.value.usage, gpuMs: call.gpuMs };
+  return { ...read, value: { ...read.value, usage, queuedMs, ...(isCutShort ? { isCutShort } : {}) } };
+}
+
+/** What a try leaves to those behind it, and to the account of its call. */
+function leaveTrace(call: Call, ids: readonly number[], finished: inference.Finished | undefined): void {
+  const gpuMs = finished?.usage?.gpuMs;
+  if (gpuMs !== undefined) call.gpuMs = (call.gpuMs ?? 0) + gpuMs;
+  if (finished !== undefined) call.begun = [];
+  else if (ids.length > call.begun.length) call.begun = ids;
 }
 
 export function messagesOf({ messages }: Prompt) {

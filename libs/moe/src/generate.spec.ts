@@ -97,6 +97,7 @@ describe('a generation', () => {
       promptTokens: 6,
       cachedTokens: 0,
       completionTokens: 6,
+      shareMs: 0,
     });
   });
 

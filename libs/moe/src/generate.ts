@@ -10,6 +10,7 @@ import type { Model } from './model.ts';
 import type { GenerationEvent } from './outbox.ts';
 import { PageCache } from './page-cache.ts';
 import { type Part, Scheduler } from './scheduler.ts';
+import { SharedTime } from './shared-time.ts';
 
 /** What one group can hold and do at once. */
 export interface GroupLimits {
@@ -46,6 +47,8 @@ export interface Load {
   readonly promptTokens: number;
   /** Of these, what was kept from before. */
   readonly cachedTokens: number;
+  /** How long anything was in the batch, so far. */
+  readonly busyMs: number;
 }
 
 const usualSessionIdleMs = 900_000;
@@ -62,6 +65,7 @@ export class Generator {
   readonly #cache: PageCache;
   readonly #scheduler: Scheduler<Job>;
   readonly #admission: Admission;
+  readonly #time: SharedTime;
   #loop: Promise<void> | null = null;
   #draining = false;
   #promptTokens = 0;
@@ -74,6 +78,7 @@ export class Generator {
     this.#speech = { ...speech, contextTokens: Math.min(speech.contextTokens, this.#cache.totalTokens) };
     this.#limits = limits;
     this.#now = now;
+    this.#time = new SharedTime(now);
     this.#admission = new Admission({
       totalTokens: this.#cache.totalTokens,
       idleMs: limits.sessionIdleMs ?? usualSessionIdleMs,
@@ -123,6 +128,7 @@ export class Generator {
       preemptions,
       promptTokens: this.#promptTokens,
       cachedTokens: this.#cachedTokens,
+      busyMs: this.#time.busyMs,
     };
   }
 
@@ -211,8 +217,8 @@ export class Generator {
     job.cachedTokens = Math.min(cachedTokens, job.generation.promptTokens);
     this.#promptTokens += job.generation.promptTokens;
     this.#cachedTokens += job.cachedTokens;
-    const queueMs = Math.round(this.#now() - job.since);
-    job.outbox.put({ kind: 'accepted', queueMs, cachedTokens: job.cachedTokens });
+    job.share = this.#time.begin();
+    job.outbox.put({ kind: 'accepted', queueMs: Math.round(this.#now() - job.since), cachedTokens: job.cachedTokens });
     this.#tell(job, job.begin);
   }
 
@@ -251,7 +257,8 @@ export class Generator {
     this.#scheduler.remove(job, request.session);
     this.#leave(job, over.reason === 'aborted' && generation.completionTokens === 0 ? null : job.tokens.length);
     const { promptTokens, completionTokens } = generation;
-    outbox.put({ kind: 'finished', ...over, promptTokens, cachedTokens: cachedTokens ?? 0, completionTokens });
+    const counts = { promptTokens, cachedTokens: cachedTokens ?? 0, completionTokens };
+    outbox.put({ kind: 'finished', ...over, ...counts, shareMs: job.share() });
   }
 
   /** Ends a generation whose step failed. @param error null where nobody wanted it any more */
@@ -264,6 +271,7 @@ export class Generator {
   #fail(job: Job, error: unknown): void {
     this.#scheduler.remove(job, null);
     this.#leave(job, null);
+    job.share();
     job.outbox.fail(error);
   }
 

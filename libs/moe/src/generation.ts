@@ -31,6 +31,8 @@ export interface Finished {
   /** Of the prompt, what need not be computed. */
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Of the time from its place in the batch to its end, its part: each moment is shared by all that are in the batch. */
+  readonly shareMs: number;
 }
 
 /** What a token, or the end of the reply, brought. */

@@ -34,6 +34,7 @@ export {
 export { type ExpertDemand, type PlacementLimits, placeOrphans, planPlacement, TooFewSlots } from './placement-plan.ts';
 export { plainBackend } from './plain-backend.ts';
 export { type Sampling, samplingOf } from './sampling.ts';
+export { SharedTime } from './shared-time.ts';
 export { cacheBytesPerToken, fitOn, sizesOf } from './sizes.ts';
 export { StopFinder } from './stop.ts';
 export { threadBackend } from './thread-backend.ts';

@@ -36,6 +36,8 @@ export class Job implements Task {
   readonly begin: Progress;
   /** Of the prompt. Null until it has had a place. */
   cachedTokens: number | null = null;
+  /** Ends its share of the group's time, in ms; before it has a place, there is none. */
+  share: () => number = () => 0;
 
   constructor(request: GenerationRequest, speech: Speech, since: number) {
     this.request = request;

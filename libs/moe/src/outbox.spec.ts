@@ -3,7 +3,14 @@ import { type GenerationEvent, Outbox } from './outbox.ts';
 
 const delta = (id: number) =>
   ({ kind: 'delta', text: `${id} `, tokenIds: [id], channel: 'content', logprobs: [] }) as const;
-const finished = { reason: 'stop', stop: null, promptTokens: 1, cachedTokens: 0, completionTokens: 1 } as const;
+const finished = {
+  reason: 'stop',
+  stop: null,
+  promptTokens: 1,
+  cachedTokens: 0,
+  completionTokens: 1,
+  shareMs: 0,
+} as const;
 
 it('joins what a slow reader has not taken, to messages that pass: nothing is lost, and none is large', async () => {
   const outbox = new Outbox();

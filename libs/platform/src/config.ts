@@ -159,6 +159,7 @@ const schema = z.object({
   ARGOSY_INFERENCE_SERVER: address(['http:', 'https:'], 'http://127.0.0.1:8000').optional(),
   ARGOSY_INFERENCE_SERVER_API_KEY: secret,
   ARGOSY_INFERENCE_SILENCE_MS: milliseconds(1).default(120_000),
+  ARGOSY_INFERENCE_GPUS: z.coerce.number().int().min(0).max(65_536).default(0),
   ARGOSY_INFERENCE_REPLICAS: positive.max(64).default(1),
   ARGOSY_INFERENCE_REDUNDANT: z.coerce.number().int().min(0).max(65_536).default(0),
   ARGOSY_INFERENCE_COMBINE: z.enum(['deterministic', 'reduced']).default('reduced'),

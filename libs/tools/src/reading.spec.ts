@@ -49,7 +49,7 @@ class Reader implements PageReader {
   }
   async read(reading: PageReading, _signal: AbortSignal) {
     this.asked.push(reading);
-    return { quotes: this.quotes, usage };
+    return { quotes: this.quotes, usage: { ...usage, gpuMs: 250 } };
   }
 }
 
@@ -82,7 +82,7 @@ describe('Readings', () => {
       expect([headings, sha256]).toEqual([['Locks'], opened.source.sha256]);
     }
     expect(passages[1]?.score).toBeGreaterThan(passages[0]?.score ?? Infinity);
-    expect(readings.usage).toEqual({ ...usage, calls: 1 });
+    expect(readings.usage).toEqual({ ...usage, gpuMs: 250, calls: 1 });
     expect(reader.asked[0]).toMatchObject({ goal, title: 'Locks', parts: [opened.page.text], model: 'scripted' });
   });
 
@@ -104,7 +104,7 @@ describe('Readings', () => {
     expect(all.map(({ chosen }) => chosen?.by)).toEqual(['model', 'model', 'words']);
     expect(all[2]?.chosen).toMatchObject({ because: expect.stringMatching(/budget/) });
     expect(new Set(reader.asked.map(({ session }) => session)).size).toBe(2);
-    expect(readings.usage).toMatchObject({ calls: 2, promptTokens: 140 });
+    expect(readings.usage).toMatchObject({ calls: 2, promptTokens: 140, gpuMs: 500 });
   });
 
   it('leaves the choice to words, without a word about it, in a run whose model reads no pages', async () => {

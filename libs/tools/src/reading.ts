@@ -135,6 +135,7 @@ export class Readings {
       cachedTokens: before.cachedTokens + usage.cachedTokens,
       completionTokens: before.completionTokens + usage.completionTokens,
       ...(usage.estimated ? { estimated: true as const } : {}),
+      ...(usage.gpuMs === undefined ? {} : { gpuMs: (before.gpuMs ?? 0) + usage.gpuMs }),
     };
   }
 }

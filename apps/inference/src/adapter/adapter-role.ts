@@ -22,6 +22,7 @@ export async function startAdapter({ config, logger, keep }: ServiceSurroundings
     most: running + waiting,
     retryAfterMs,
     silenceMs: config.ARGOSY_INFERENCE_SILENCE_MS,
+    gpus: config.ARGOSY_INFERENCE_GPUS,
     now: () => performance.now(),
   };
   const { engine, watch } = await openAdapter(server, options, logger);

@@ -8,6 +8,7 @@ import { loadTokenizer, type Tokenizer } from '#tokens';
 import { type TokenizerFiles, tokenizerFiles, tokenizerFolder } from '../../../../test/support/tokenizer-folder.ts';
 import { type VllmFault, type VllmOptions, VllmServer } from '../../../../test/support/vllm-server.ts';
 import { asServiceError, replyOf, requestOf, retryMsOf, sessionOf, Target } from '../conformance/target.ts';
+import type { Replies } from '../service/engine.ts';
 import { InferenceServer } from '../service/server.ts';
 import { EngineServer } from './engine-server.ts';
 import { type AdapterOptions, openAdapter } from './open-adapter.ts';
@@ -36,6 +37,7 @@ async function checkpointFolder(changes?: Partial<TokenizerFiles>): Promise<stri
 interface Staged {
   readonly server: VllmServer;
   readonly target: Target;
+  readonly replies: Replies;
 }
 
 type Changes = Partial<VllmOptions> & { readonly adapter?: Partial<AdapterOptions>; readonly key?: string };
@@ -62,7 +64,7 @@ async function stage({ adapter, key, ...shape }: Changes = {}): Promise<Staged> 
     () => serving.stop(0),
     () => target.close(),
   );
-  return { server, target };
+  return { server, target, replies: opened.engine.generator };
 }
 
 describe('what the server is asked for', () => {
@@ -163,6 +165,29 @@ describe('a reply that nobody wants', () => {
       details: expect.stringMatching(/said nothing for 300/),
     });
     await server.until(() => server.abandoned === 1);
+  });
+});
+
+describe('the time of GPUs', () => {
+  it('is shared by the calls that are at the server together, from when they are sent', async () => {
+    let ms = 0;
+    const { server, target, replies } = await stage({ adapter: { gpus: 4, now: () => ms } });
+    // In whole numbers for two.
+    server.gate = async () => {
+      ms += 12;
+    };
+    const both = await Promise.all([target.reply(), target.reply({ sampling: { maxTokens: 9 } })]);
+    const took = both.map(({ finished }) => finished.usage?.gpuMs ?? 0);
+    expect(Math.min(...took)).toBeGreaterThan(0);
+    const busyMs = replies.load.busyMs ?? 0;
+    expect(took.reduce((sum, one) => sum + one)).toBe(4 * busyMs);
+    ms += 10_000;
+    server.faults.push({ kind: 'cut', afterTokens: 3 });
+    await target.failure(requestOf());
+    const { finished } = await target.reply();
+    const { busyMs: after = 0 } = replies.load;
+    expect(after - busyMs).toBe((finished.usage?.gpuMs ?? 0) / 4 + 3 * 12);
+    expect((await target.info()).gpus).toBe(4);
   });
 });
 

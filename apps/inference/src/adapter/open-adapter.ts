@@ -19,6 +19,8 @@ export interface AdapterOptions {
   readonly most: number;
   readonly retryAfterMs: number;
   readonly silenceMs: number;
+  /** That the server computes on; absent: not told. */
+  readonly gpus?: number;
   readonly times?: WatchTimes;
   readonly now: () => number;
 }
@@ -71,7 +73,7 @@ function incomplete(folder: string, cause: unknown): InvalidInput {
 
 function infoOf(
   { model, dialect, version, contextTokens }: ServerIdentity,
-  { name }: AdapterOptions,
+  { name, gpus = 0 }: AdapterOptions,
   files: Pick<inference.GetInfoResponse, 'checkpointSha256' | 'tokenizerSha256' | 'vocabularySize'>,
 ): inference.GetInfoResponse {
   return {
@@ -85,6 +87,7 @@ function infoOf(
     kvTotalTokens: 0,
     combineMode: inference.CombineMode.COMBINE_MODE_UNSPECIFIED,
     draining: false,
+    gpus,
   };
 }
 

@@ -98,7 +98,7 @@ export class ServerReply {
   }
 
   /** The rest of a reply that the server, or somebody before that, has brought to its end. */
-  end(broken: 'aborted' | 'deadline' | null): (Delta | Finished)[] {
+  end(broken: 'aborted' | 'deadline' | null, shareMs: number): (Delta | Finished)[] {
     const rest = this.#stop === null ? this.#rest() : '';
     const deltas = this.#told([...this.#channels.push(rest), ...this.#channels.end()]);
     if (this.#untold.ids.length > 0) deltas.push(this.#delta(this.#channels.channel, ''));
@@ -110,6 +110,7 @@ export class ServerReply {
       promptTokens: this.#usage === null ? promptTokens : this.#usage.promptTokens - this.#resumed,
       cachedTokens: Math.min(promptTokens, this.#usage?.cachedTokens ?? 0),
       completionTokens: this.#usage === null ? this.#tokens : this.#usage.completionTokens + this.#resumed,
+      shareMs,
     };
     return [...deltas, finished];
   }

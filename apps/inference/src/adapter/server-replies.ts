@@ -1,7 +1,16 @@
 /** Replies that a server generates. */
 import { Aborted, DeadlineExceeded } from '#errors';
 import { type SilenceWatch, silenceWatch, sseData, systemClock } from '#model';
-import { Admission, type BytesOf, Draining, type GenerationEvent, NoRoom, PromptTooLong, SessionsFull } from '#moe';
+import {
+  Admission,
+  type BytesOf,
+  Draining,
+  type GenerationEvent,
+  NoRoom,
+  PromptTooLong,
+  SessionsFull,
+  SharedTime,
+} from '#moe';
 import type { Replies, ReplyRequest } from '../service/engine.ts';
 import { readChunk } from './completion-chunk.ts';
 import { completionRequest, type Wanted } from './completion-request.ts';
@@ -39,6 +48,8 @@ interface Call {
   readonly silence: SilenceWatch;
   /** Whether the server has begun with it. */
   begun: boolean;
+  /** Ends its share of the server's time, in ms. */
+  share: () => number;
 }
 
 export class ServerReplies implements Replies {
@@ -46,12 +57,14 @@ export class ServerReplies implements Replies {
   readonly #sessions: RecentSessions;
   readonly #underWay = new Set<Call>();
   readonly #admission: Admission;
+  readonly #time: SharedTime;
   /** As the server told last; as long as it has not, nothing is refused for want of it. */
   #kvTokens = Infinity;
   draining = false;
 
   constructor(options: ServerRepliesOptions) {
     this.#options = options;
+    this.#time = new SharedTime(options.now);
     this.#sessions = new RecentSessions(options.now);
     const totalTokens = () => this.#capacity();
     this.#admission = new Admission({
@@ -68,7 +81,12 @@ export class ServerReplies implements Replies {
 
   get load(): Replies['load'] {
     const { kvTotalTokens: _, ...load } = this.#options.load();
-    return { ...load, residentSessions: this.#sessions.count, reservedTokens: this.#reserved };
+    return {
+      ...load,
+      residentSessions: this.#sessions.count,
+      reservedTokens: this.#reserved,
+      busyMs: this.#time.busyMs,
+    };
   }
 
   release(session: string): number {
@@ -89,7 +107,13 @@ export class ServerReplies implements Replies {
     if (this.#underWay.size >= most) throw new NoRoom(this.#underWay.size, retryAfterMs);
     this.#admit(request);
     this.#sessions.note(session);
-    const call = { request, since: now(), silence: silenceWatch(systemClock, firstSilences * silenceMs), begun: false };
+    const call = {
+      request,
+      since: now(),
+      silence: silenceWatch(systemClock, firstSilences * silenceMs),
+      begun: false,
+      share: () => 0,
+    };
     this.#underWay.add(call);
     return this.#events(call);
   }
@@ -104,11 +128,12 @@ export class ServerReplies implements Replies {
       yield* this.#broken(call, reply, error);
       return;
     } finally {
+      call.share();
       call.silence.end();
       this.#underWay.delete(call);
       this.#left(call, reply);
     }
-    yield* reply.end(null);
+    yield* reply.end(null, call.share());
   }
 
   /** @throws SessionsFull */
@@ -143,6 +168,8 @@ export class ServerReplies implements Replies {
     }
     const signal = AbortSignal.any([request.abort, request.deadline, silence.signal]);
     const body = completionRequest(request, wanted);
+    // When it leaves the server's queue is not told: that is a part of it.
+    call.share = this.#time.begin();
     const bytes = await server.stream('/v1/completions', body, request.message.requestId, signal);
     for await (const data of sseData(bytes)) {
       if (data === '[DONE]') break;
@@ -166,12 +193,12 @@ export class ServerReplies implements Replies {
   }
 
   /** What somebody ended ends in order when it had begun. @throws the fault, where it was one */
-  *#broken({ request, silence, begun }: Call, reply: ServerReply, error: unknown): Generator<GenerationEvent> {
+  *#broken({ request, silence, begun, share }: Call, reply: ServerReply, error: unknown): Generator<GenerationEvent> {
     const { abort, deadline } = request;
     if (abort.aborted && !begun) throw new Aborted('the reply was called off before its first token');
-    if (abort.aborted) yield* reply.end('aborted');
+    if (abort.aborted) yield* reply.end('aborted', share());
     else if (deadline.aborted && !begun) throw new DeadlineExceeded('the server', Number(deadline.reason));
-    else if (deadline.aborted) yield* reply.end('deadline');
+    else if (deadline.aborted) yield* reply.end('deadline', share());
     else
       throw silence.signal.aborted
         ? silent(this.#options.server.address, silence.signal)

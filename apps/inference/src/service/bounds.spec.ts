@@ -125,7 +125,7 @@ describe('keepalive', () => {
       if (!signal.aborted) await once(signal, 'abort');
       broken.resolve();
     };
-    const { server, engine } = await group.stage({ during }, { keepalive: { everyMs: 100, limitMs: 200 } });
+    const { server, engine } = await group.stage({ during }, { keepalive: { everyMs: 100, limitMs: 2_000 } });
     const relay = await relayTo(server.port);
     group.closing(() => relay.close());
     const call = clientAt(relay.address).generate(ask({ sampling: { maxTokens: 1_900 } }));

@@ -64,6 +64,8 @@ export interface EngineOptions {
   readonly name: string | null;
   /** Of the engine. */
   readonly version: string;
+  /** That the group holds, its shards' included; absent: none. */
+  readonly gpus?: number;
   readonly now: () => number;
   /** Whole numbers below 2^53, for requests without a seed. */
   readonly seed: () => number;
@@ -114,6 +116,7 @@ export async function openEngine(checkpoint: Checkpoint, model: Model, options: 
       kvTotalTokens: limits.kvTokens,
       combineMode: facts.combineMode,
       draining: false,
+      gpus: options.gpus ?? 0,
     },
   };
 }

@@ -60,7 +60,7 @@ export class GenerateCalls {
    * @throws while iterating, whatever the call is to fail with
    */
   async *generate(request: Request, left: AbortSignal, span: OpenSpan): AsyncGenerator<inference.GenerateResponse> {
-    const { generator, guides, tokenizer, defaults, vocabulary, now } = this.#engine;
+    const { generator, guides, tokenizer, defaults, vocabulary, now, info } = this.#engine;
     const asked = askedOf(request, defaults(), vocabulary);
     if (this.#running.has(asked.requestId)) throw new AlreadyRunning(asked.requestId);
     const abort = new AbortController();
@@ -87,7 +87,7 @@ export class GenerateCalls {
         if (event.kind === 'finished') this.#note(idsOf(request, span), event, now() - since);
         const isBrokenOff = event.kind === 'finished' && event.reason === 'aborted' && !abort.signal.aborted;
         if (isBrokenOff && this.#stopping.signal.aborted) throw new GoingAway();
-        yield responseOf(event, seq++);
+        yield responseOf(event, seq++, info.gpus);
       }
     } catch (error) {
       this.#noteFailure(idsOf(request, span), error);
@@ -100,7 +100,12 @@ export class GenerateCalls {
   }
 
   #note(ids: LogFields, finished: Finished, ms: number): void {
-    this.#logger.log('info', 'generated', { ...ids, ...finished, ms: Math.round(ms) });
+    this.#logger.log('info', 'generated', {
+      ...ids,
+      ...finished,
+      shareMs: Math.round(finished.shareMs),
+      ms: Math.round(ms),
+    });
   }
 
   #noteFailure(ids: LogFields, error: unknown): void {

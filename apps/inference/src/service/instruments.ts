@@ -59,6 +59,14 @@ const preemptions = serving.observedCounter(
   'argosy_inference_preemptions_total',
   'How often a reply gave up its keys and values for others, and was computed anew.',
 );
+const gpus = serving.gauge(
+  'argosy_inference_gpus',
+  'GPUs that the group holds; absent where it has none or was not told.',
+);
+const gpuTime = serving.observedCounter(
+  'argosy_inference_gpu_seconds_total',
+  'GPUs times the time in which a reply was under way: what `argosy_gpu_seconds_total` adds up to, failed replies apart.',
+);
 const sessions = serving.gauge('argosy_inference_sessions', 'Sessions whose keys and values are held.');
 
 /** Measures one reply by its events, each with the milliseconds since its request arrived. */
@@ -102,11 +110,17 @@ export function stating({ generator, group, info }: Pick<Engine, 'generator' | '
     capacity.from(() => known(group().kvTotalTokens ?? (info.kvTotalTokens || undefined), {})),
     backlog.from(() => known(generator.load.prefillBacklogTokens, {})),
     preemptions.from(() => known(generator.load.preemptions, {})),
+    gpus.from(() => known(info.gpus || undefined, {})),
+    gpuTime.from(() => known(gpuSeconds(generator.load.busyMs, info.gpus), {})),
     sessions.from(() => known(generator.load.residentSessions, {})),
   ];
   return () => {
     for (const end of ends) end();
   };
+}
+
+function gpuSeconds(busyMs: number | undefined, gpus: number): number | undefined {
+  return busyMs === undefined || gpus === 0 ? undefined : (busyMs * gpus) / 1000;
 }
 
 function known<L>(value: number | undefined, labels: L): { readonly value: number; readonly labels: L }[] {

@@ -15,7 +15,8 @@ const channels = {
   content: inference.Channel.CHANNEL_CONTENT,
 } as const satisfies Record<Delta['channel'], inference.Channel>;
 
-export function responseOf(event: GenerationEvent, seq: number): inference.GenerateResponse {
+/** @param gpus of the group; 0: of their time nothing is said */
+export function responseOf(event: GenerationEvent, seq: number, gpus: number): inference.GenerateResponse {
   switch (event.kind) {
     case 'accepted': {
       const { queueMs, cachedTokens } = event;
@@ -24,7 +25,7 @@ export function responseOf(event: GenerationEvent, seq: number): inference.Gener
     case 'delta':
       return { seq, event: { $case: 'delta', value: deltaOf(event) } };
     case 'finished':
-      return { seq, event: { $case: 'finished', value: finishedOf(event) } };
+      return { seq, event: { $case: 'finished', value: finishedOf(event, gpus) } };
   }
 }
 
@@ -37,6 +38,8 @@ function deltaOf({ text, tokenIds, channel, logprobs }: Delta): inference.Delta 
   };
 }
 
-function finishedOf({ reason, stop, promptTokens, cachedTokens, completionTokens }: Finished): inference.Finished {
-  return { reason: reasons[reason], usage: { promptTokens, cachedTokens, completionTokens }, stop: stop ?? '' };
+function finishedOf({ reason, stop, ...took }: Finished, gpus: number): inference.Finished {
+  const { promptTokens, cachedTokens, completionTokens, shareMs } = took;
+  const gpuMs = gpus === 0 ? undefined : Math.round(shareMs * gpus);
+  return { reason: reasons[reason], usage: { promptTokens, cachedTokens, completionTokens, gpuMs }, stop: stop ?? '' };
 }

@@ -318,13 +318,19 @@ export interface ToolCallDelta {
   tokenIds: number[];
 }
 
-/** Tokens of one generation. */
+/** What one generation took. */
 export interface Usage {
   /** cached ones included */
   promptTokens: number;
   cachedTokens: number;
   /** reasoning included */
   completionTokens: number;
+  /**
+   * Time of GPUs: of each moment from its place in the batch to its end, the group's GPUs divided by the generations that
+   * shared them. Those of all generations add up to the time in which there were any. Absent where the group has no GPUs
+   * or was not told how many, which is not zero.
+   */
+  gpuMs?: number | undefined;
 }
 
 /** The last event. */
@@ -381,6 +387,8 @@ export interface GetInfoResponse {
   kvTotalTokens: number;
   combineMode: CombineMode;
   draining: boolean;
+  /** that it holds, its shards' included; 0: none, or it was not told */
+  gpus: number;
 }
 
 /** How often to tell. */
@@ -2189,7 +2197,7 @@ export const ToolCallDelta: MessageFns<ToolCallDelta> = {
 };
 
 function createBaseUsage(): Usage {
-  return { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+  return { promptTokens: 0, cachedTokens: 0, completionTokens: 0, gpuMs: undefined };
 }
 
 export const Usage: MessageFns<Usage> = {
@@ -2202,6 +2210,9 @@ export const Usage: MessageFns<Usage> = {
     }
     if (message.completionTokens !== 0) {
       writer.uint32(24).uint32(message.completionTokens);
+    }
+    if (message.gpuMs !== undefined) {
+      writer.uint32(32).uint64(message.gpuMs);
     }
     return writer;
   },
@@ -2243,6 +2254,14 @@ export const Usage: MessageFns<Usage> = {
             message.completionTokens = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.gpuMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2263,6 +2282,7 @@ export const Usage: MessageFns<Usage> = {
     message.promptTokens = object.promptTokens ?? 0;
     message.cachedTokens = object.cachedTokens ?? 0;
     message.completionTokens = object.completionTokens ?? 0;
+    message.gpuMs = object.gpuMs ?? undefined;
     return message;
   },
 };
@@ -2648,6 +2668,7 @@ function createBaseGetInfoResponse(): GetInfoResponse {
     kvTotalTokens: 0,
     combineMode: 0,
     draining: false,
+    gpus: 0,
   };
 }
 
@@ -2685,6 +2706,9 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     }
     if (message.draining !== false) {
       writer.uint32(88).bool(message.draining);
+    }
+    if (message.gpus !== 0) {
+      writer.uint32(96).uint32(message.gpus);
     }
     return writer;
   },
@@ -2790,6 +2814,14 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
             message.draining = reader.bool();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2818,6 +2850,7 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     message.kvTotalTokens = object.kvTotalTokens ?? 0;
     message.combineMode = object.combineMode ?? 0;
     message.draining = object.draining ?? false;
+    message.gpus = object.gpus ?? 0;
     return message;
   },
 };
