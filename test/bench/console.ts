@@ -42,6 +42,8 @@ function playing(go: AbortSignal): Runs {
     acceptedAt: at,
     startedAt: at,
     endedAt: null,
+    budget: {},
+    corpora: [],
   };
   const played = {
     get: async () => ({ ...run, queuePosition: null, metadata: {}, report: null }),

@@ -86,23 +86,29 @@ function Elapsed({ startedAt, endedAt, limitSeconds }: Span) {
 const Sources = memo(SourceList, (was, is) => was.log === is.log && was.size === is.size);
 
 function SourceList({ log }: { log: RunLog; size: number }) {
-  const sources = [...log.sources].reverse();
+  const [most, setMost] = useState(firstShown);
+  const sources = [...log.sources].slice(-most).reverse();
+  const before = log.sources.size - sources.length;
   return (
     <section>
       <h2>Sources</h2>
       {sources.length === 0 && <p class="quiet">None yet. Each appears here as it is read.</p>}
       <ol class="sources">
-        {sources.slice(0, mostShown).map(([uri, step]) => (
+        {sources.map(([uri, step]) => (
           <li key={uri}>
             <SourceName uri={uri} />
             <span class="quiet">step {step + 1}</span>
           </li>
         ))}
       </ol>
-      {sources.length > mostShown && <p class="quiet">and {count(sources.length - mostShown)} before them</p>}
+      {before > 0 && (
+        <button type="button" class="plain" onClick={() => setMost(log.sources.size)}>
+          {count(before)} before them
+        </button>
+      )}
     </section>
   );
 }
 
-/** Sources in view; the report lists those that count. */
-const mostShown = 100;
+/** Newest sources, more than are in sight at first. */
+const firstShown = 40;

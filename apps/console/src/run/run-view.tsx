@@ -25,7 +25,7 @@ export function RunView({ runId }: { runId: string }) {
       document.title = 'Argosy';
     };
   }, [question]);
-  if (fault !== null && run === null) return <Trouble message={fault} />;
+  if (fault !== null && run === null && log.last === 0) return <Trouble message={fault} />;
   return (
     <article class="run">
       <header class="run-head">
@@ -37,6 +37,7 @@ export function RunView({ runId }: { runId: string }) {
         </p>
         <Actions followed={followed} />
       </header>
+      {fault !== null && run === null && <Trouble message={fault} />}
       {report !== null && <Faces shown={shown} onChoose={setFace} />}
       {shown === 'report' && report !== null ? (
         <Report report={report} corpora={run?.corpora ?? []} />

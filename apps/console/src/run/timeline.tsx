@@ -1,3 +1,4 @@
+import type { RefObject } from 'preact';
 import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { compact, count, timeOf } from '../ui/format.ts';
@@ -20,27 +21,20 @@ interface TimelineProps {
 /** Every step, call and event of a run. Only what is in sight is drawn; it keeps to the end while the reader is there. */
 export function Timeline({ rows, chosen, onChoose, ended }: TimelineProps) {
   const box = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ top: 0, height: 600 });
-  const [atEnd, setAtEnd] = useState(!ended);
-  const look = (): void => {
-    const { scrollTop: top = 0, clientHeight: height = 600, scrollHeight = 0 } = box.current ?? {};
-    setView((was) => (was.top === top && was.height === height ? was : { top, height }));
-    setAtEnd(scrollHeight - top - height < 2 * rowHeight);
-  };
-  useEffect(() => {
-    const watcher = new ResizeObserver(look);
-    if (box.current !== null) watcher.observe(box.current);
-    return () => watcher.disconnect();
-  }, []);
+  const { view, atEnd, look } = useSight(box, !ended);
+  const follows = atEnd && !ended;
+  const length = rows.length * rowHeight;
   useLayoutEffect(() => {
-    if (atEnd && !ended && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  }, [rows.length, atEnd, ended]);
-  const { first, end } = windowOf(rows.length, { ...view, rowHeight });
+    if (follows && box.current !== null) box.current.scrollTop = length;
+  }, [length, follows]);
+  // Where the box will be scrolled to, so that nothing is drawn that is out of sight a moment later.
+  const top = follows ? Math.max(0, length - view.height) : view.top;
+  const { first, end } = windowOf(rows.length, { top, height: view.height, rowHeight });
   const toEnd = (): void => box.current?.scrollTo({ top: box.current.scrollHeight });
   return (
     <section class="timeline" aria-label="Timeline">
       <div class="scroll" ref={box} onScroll={look} role="region" aria-label={`${count(rows.length)} entries`}>
-        <ol style={{ height: `${rows.length * rowHeight}px` }}>
+        <ol style={{ height: `${length}px` }}>
           {rows.slice(first, end).map((row, at) => (
             <Line
               key={row.seq}
@@ -57,6 +51,23 @@ export function Timeline({ rows, chosen, onChoose, ended }: TimelineProps) {
       )}
     </section>
   );
+}
+
+/** What of a box is in sight, in pixels, and whether that is its end. */
+function useSight(box: RefObject<HTMLDivElement | null>, startsAtEnd: boolean) {
+  const [view, setView] = useState({ top: 0, height: 600 });
+  const [atEnd, setAtEnd] = useState(startsAtEnd);
+  const look = (): void => {
+    const { scrollTop: top = 0, clientHeight: height = 600, scrollHeight = 0 } = box.current ?? {};
+    setView((was) => (was.top === top && was.height === height ? was : { top, height }));
+    setAtEnd(scrollHeight - top - height < 2 * rowHeight);
+  };
+  useEffect(() => {
+    const watcher = new ResizeObserver(look);
+    if (box.current !== null) watcher.observe(box.current);
+    return () => watcher.disconnect();
+  }, []);
+  return { view, atEnd, look };
 }
 
 interface LineProps {

@@ -27,7 +27,7 @@ export function useRun(runId: string): Followed {
 
   useEffect(() => {
     const left = new AbortController();
-    const schedule = inNextFrame(() => draw((n) => n + 1));
+    const schedule = onceAFrame(() => draw((n) => n + 1));
     const onLine = (now: Line): void => {
       if (now === 'live') log.forgetWriting();
       setLine(now);
@@ -54,15 +54,28 @@ export function useRun(runId: string): Followed {
   return { log, line, run, fault, again: () => setRound((n) => n + 1) };
 }
 
-/** Many calls before the next frame are one. A page in the background has no frames, and catches up with its first. */
-function inNextFrame(act: () => void): () => void {
-  let due = false;
-  return () => {
-    if (due) return;
-    due = true;
+/**
+ * The first call is at once, and many in one frame are one in the next. A page in the background has no frames, and catches
+ * up with its first.
+ */
+function onceAFrame(act: () => void): () => void {
+  let [resting, due] = [false, false];
+  const rest = (): void => {
+    resting = true;
     requestAnimationFrame(() => {
+      resting = false;
+      if (!due) return;
       due = false;
       act();
+      rest();
     });
+  };
+  return () => {
+    if (resting) {
+      due = true;
+      return;
+    }
+    act();
+    rest();
   };
 }
