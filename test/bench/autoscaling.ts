@@ -3,9 +3,10 @@ import { coldStartMs, slots } from './autoscaling/contenders.ts';
 import { decideRows } from './autoscaling/decide-time.ts';
 import { plot } from './autoscaling/plots.ts';
 import { printed } from './autoscaling/printed.ts';
-import { bestOf, courses, type Result, run } from './autoscaling/table.ts';
+import { courses, run, shown } from './autoscaling/table.ts';
 import { recorded } from './autoscaling/traces.ts';
-import { type Benchmark, type Row, round } from './result.ts';
+import { verdicts } from './autoscaling/verdict.ts';
+import type { Benchmark, Row } from './result.ts';
 
 /**
  * Our decisions against models of the HPA and KEDA on the same jobs: made traces, and the arrivals of `--trace FILE`. Discrete
@@ -17,9 +18,13 @@ export const autoscaling: Benchmark = async (say, { trace, plots }) => {
   const ratios: Record<string, number> = {};
   for (const course of courses(trace === undefined ? undefined : await recorded(trace))) {
     const results = run(course);
-    rows.push(...results.map(({ row }) => row));
-    say(`\n${course.trace}\n${printed(results.map(({ row: { what, trace, ...numbers } }) => numbers))}`);
-    compare(course.trace, results, ratios);
+    const beside = verdicts(course.trace, results);
+    rows.push(...results.map(({ row }) => row), ...beside);
+    say(`\n${course.trace}\n${table(shown(results).map(({ row }) => row))}\n${table(beside)}`);
+    for (const { scaler, wait, pod_hours } of beside) {
+      ratios[`${course.trace}: p95 wait, ${scaler} by best KEDA`] = Number(wait);
+      ratios[`${course.trace}: pod-hours, ${scaler} by best KEDA`] = Number(pod_hours);
+    }
     if (plots !== undefined) await plot(plots, course.trace, results);
   }
   return {
@@ -29,14 +34,6 @@ export const autoscaling: Benchmark = async (say, { trace, plots }) => {
   };
 };
 
-/** Ours by the best setting of the incumbent that has our hand-over, and what each of its ends is. */
-function compare(trace: string, results: readonly Result[], ratios: Record<string, number>): void {
-  const peer = bestOf('hand-over', results);
-  if (peer === undefined) throw new Error('nothing to compare with');
-  for (const short of ['reactive', 'predictive', 'defaults']) {
-    const ours = results.find(({ contender }) => contender.name === `Argosy, ${short}`);
-    if (ours === undefined) throw new Error(`${short} did not run`);
-    ratios[`${trace}: p95 wait, ${short} by ${peer.contender.name}`] = round(ours.p95 / Math.max(1, peer.p95));
-    ratios[`${trace}: pod-hours, ${short} by ${peer.contender.name}`] = round(ours.podHours / peer.podHours);
-  }
+function table(rows: readonly Row[]): string {
+  return printed(rows.map(({ what, trace, ...numbers }) => numbers));
 }

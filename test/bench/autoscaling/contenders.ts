@@ -19,8 +19,8 @@ export interface Contender {
   readonly name: string;
   readonly graceMs: number;
   readonly handsOver: boolean;
-  /** Of settings that are alike but for a number or two, the best on a course stands for all: the name of these. */
-  readonly family?: 'job cap' | 'hand-over';
+  /** Settings that are alike but for a number or two. */
+  readonly family?: 'job cap' | 'hand-over' | 'ours';
   readonly podPerJob?: boolean;
   readonly scalers: () => Scalers;
 }
@@ -36,10 +36,13 @@ function keda(agents: Partial<Rules>, more: Partial<Rules> = {}): () => Scalers 
   });
 }
 
-/** What apps/autoscaler reads from its file of pools, with its defaults; lead times are its guess until they are measured. */
+/**
+ * What apps/autoscaler reads from its file of pools, with its defaults but for two: all slots are planned for, and a worker hands
+ * over after a minute. Lead times are its guess until they are measured.
+ */
 function argosy(given: Partial<PoolPolicy>): () => Scalers {
-  const common = { windowMs: 300_000, deadBand: 0.1, fill: 0.9, foresight: 0.5, costPerUnitHour: 0, weight: 1 };
-  const waits = { waitLimitMs: 2 * minute, drainLimitMs: 10 * minute };
+  const common = { windowMs: 300_000, deadBand: 0.1, fill: 1, foresight: 0.5, costPerUnitHour: 0, weight: 1 };
+  const waits = { waitLimitMs: 2 * minute, drainLimitMs: minute };
   const agents: PoolPolicy = {
     ...{ name: 'agents', min: 0, max: most.agents, slots: slots.agents, coldStartMs: minute, gpusPerUnit: 0 },
     ...{ ...common, ...waits, victims: 'any', ...given },
@@ -52,6 +55,7 @@ function argosy(given: Partial<PoolPolicy>): () => Scalers {
 }
 
 const handsOver = { graceMs: 10 * minute, handsOver: true } as const;
+const ours = { ...handsOver, family: 'ours' } as const;
 
 /** The incumbent at its best, once as it is, and once with pods that hand over as ours do. */
 const tuned = windowsMs.flatMap((windowMs) =>
@@ -89,9 +93,10 @@ export const contenders: readonly Contender[] = [
     scalers: () => ({ agents: new PodPerJob(most.agents * slots.agents), groups: keda({})().groups }),
   },
   ...tuned,
-  { name: 'Argosy, reactive', ...handsOver, scalers: argosy({ foresight: 0, fill: 1, drainLimitMs: minute }) },
-  { name: 'Argosy, predictive', ...handsOver, scalers: argosy({ fill: 1, drainLimitMs: minute }) },
-  { name: 'Argosy, defaults', ...handsOver, scalers: argosy({}) },
+  { name: 'Argosy, reactive', ...ours, scalers: argosy({ foresight: 0, deadBand: 0 }) },
+  { name: 'Argosy, lean', ...ours, scalers: argosy({ foresight: 0.5, deadBand: 0, windowMs: 2 * minute }) },
+  { name: 'Argosy, predictive', ...ours, scalers: argosy({ foresight: 1 }) },
+  { name: 'Argosy, defaults', ...ours, scalers: argosy({ fill: 0.9, drainLimitMs: 10 * minute }) },
 ];
 
 /** What goes wrong besides the arrivals. */

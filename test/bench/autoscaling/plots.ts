@@ -12,15 +12,13 @@ interface Line {
   readonly points: readonly (readonly [number, number])[];
 }
 
-/** Two pictures of a course: demand and pods over time, and what each contender pays for its wait. */
+/** Two pictures of a course: demand and pods over time, and what the incumbent with our hand-over and we pay for the wait. */
 export async function plot(folder: string, trace: string, results: readonly Result[]): Promise<void> {
   await mkdir(folder, { recursive: true });
   const name = trace.replaceAll(/[^a-z]+/g, '-');
-  const shown = [
-    bestOf('hand-over', results),
-    ...results.filter(({ contender }) => contender.name.startsWith('Argosy')),
-  ];
-  const stories = shown.filter((result) => result !== undefined);
+  const best = bestOf('hand-over', results);
+  const ours = results.filter(({ contender }) => contender.family === 'ours');
+  const stories = best === undefined ? ours : [best, ...ours];
   const demand = stories[0]?.story.line.map(([at, wanted]) => [at, wanted] as const) ?? [];
   const lines: Line[] = stories.map(({ contender, story }) => ({
     name: contender.name,
@@ -28,12 +26,13 @@ export async function plot(folder: string, trace: string, results: readonly Resu
   }));
   const overTime = chart({ title: trace, x: 'hours', y: 'pods' }, [{ name: 'demand', points: demand }, ...lines], true);
   await writeFile(join(folder, `${name}-pods.svg`), overTime);
-  const marks = results.map(({ contender, p95, podHours }) => ({
-    name: contender.name,
-    points: [[podHours, p95]] as const,
-  }));
-  const paid = chart({ title: trace, x: 'pod-hours', y: 'p95 wait in s' }, marks, false);
+  const marks = [...ours, ...results.filter(({ contender }) => contender.family === 'hand-over')];
+  const paid = chart({ title: trace, x: 'pod-hours', y: 'p95 wait in s' }, marks.map(markOf), false);
   await writeFile(join(folder, `${name}-cost.svg`), paid);
+}
+
+function markOf({ contender, p95, podHours }: Result): Line {
+  return { name: contender.name.replace('KEDA, hand-over, ', ''), points: [[podHours, p95]] };
 }
 
 function chart(labels: { title: string; x: string; y: string }, lines: readonly Line[], joined: boolean): string {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { plainPolicy, type Round, ToyPool, unbounded } from '../../../../test/support/toy-pool.ts';
 import { decide } from './decide.ts';
+import { rateOf } from './learning.ts';
 import type { Decision, PoolPolicy, PoolState, Signals } from './state.ts';
 import { tableOf, type Unit } from './unit-table.ts';
 
@@ -115,10 +116,33 @@ describe('the level', () => {
     expect(learned).toBeLessThan(35);
   });
 
-  it('adds a unit when a job waits for too long', () => {
-    const state = poolOf({ units: serving([4, 4]), signals: { waiting: 1, active: 4, oldestWaitMs: 11 * minute } });
-    expect(only(state).wanted).toBe(3);
-    expect(only({ ...state, signals: { ...still, waiting: 1, active: 4, oldestWaitMs: minute } }).wanted).toBe(2);
+  it('adds a unit when a job waits for longer than its limit and a start', () => {
+    const wanted = (oldestWaitMs: number) =>
+      only(poolOf({ units: serving([4, 4]), signals: { waiting: 1, active: 4, oldestWaitMs } })).wanted;
+    expect(wanted(12 * minute)).toBe(3);
+    expect(wanted(10.5 * minute)).toBe(2);
+  });
+
+  it('asks for no start for what will have ended by then, and yet gives up nothing that a job waits for', () => {
+    // Mean service time is 4 minutes, a start takes 8: of 40 jobs 35 will have ended, and nobody comes.
+    const learned = { fast: 0, slow: 0, finished: 100, busyMs: 400 * minute, readyMs: [], readySeenMs: 1 };
+    const at = (units: number, foresight: number): Decision => {
+      const state = poolOf({ units: serving(Array(units).fill(4)), policy: { foresight, coldStartMs: 8 * minute } });
+      const signals = { ...still, waiting: 8, active: 40 };
+      const memory = { ...learned, target: units, seen: signals, wanted: [] };
+      return only({ ...state, signals, memory });
+    };
+    expect(at(10, 0).target).toBe(12);
+    expect(at(10, 1)).toMatchObject({ target: 10, wanted: 10 });
+    expect(at(14, 1).target).toBe(12);
+  });
+
+  it('takes no single arrival for a rate, and a burst for one', () => {
+    const memory = only(poolOf({})).memory;
+    if (memory === undefined) throw new Error('nothing was learned');
+    const perMs = (arrived: number): number => rateOf({ ...memory, fast: arrived / minute, slow: 0.5 / minute });
+    expect(perMs(1) * minute).toBe(0.5);
+    expect(perMs(18) * minute).toBeCloseTo(12);
   });
 });
 

@@ -3,6 +3,8 @@ import { at, inPhase, type UnitTable } from './unit-table.ts';
 
 const fastMs = 60_000;
 const slowMs = 600_000;
+/** Standard deviations by which a burst must stand out of the slow average. */
+const doubt = 2;
 /** Slot time after which what was learned of service times counts for 1/e. */
 const serviceMemoryJobs = 200;
 /** Ready latencies that are kept. */
@@ -87,6 +89,14 @@ export function leadMs(memory: PoolMemory | undefined, policy: PoolPolicy): numb
   if (known.length < latenciesNeeded) return policy.coldStartMs;
   const sorted = known.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.9))] ?? policy.coldStartMs;
+}
+
+/**
+ * Arrivals per ms to count on: those of the slow average, or what of the fast one is no chance. A count over a time has its own
+ * root as its standard deviation, and an average that fades with a time is worth a count over twice that.
+ */
+export function rateOf({ fast, slow }: PoolMemory): number {
+  return Math.max(slow, fast - doubt * Math.sqrt(fast / (2 * fastMs)));
 }
 
 /** Mean time that a job holds a slot, learned; 0 while no job has finished. */

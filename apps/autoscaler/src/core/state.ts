@@ -9,13 +9,13 @@ export interface PoolPolicy {
   readonly slots: number;
   /** Share of the slots that the level plans to fill, above 0 to 1. */
   readonly fill: number;
-  /** How much of the arrivals expected within the lead time is provided for, 0 (none) to 1 (all). */
+  /** How much of the change expected within the lead time, and of one standard deviation of it, is provided for: 0 (none) to 1. */
   readonly foresight: number;
   /** A level falls to the highest of those wanted within this time. */
   readonly windowMs: number;
   /** A level that would fall by no more than this share stays. */
   readonly deadBand: number;
-  /** A job that waits longer adds a unit. */
+  /** A job that waits for longer than this and a start adds a unit. */
   readonly waitLimitMs: number;
   /** Lead time until enough units were seen to become ready. */
   readonly coldStartMs: number;
@@ -57,7 +57,7 @@ export interface PoolMemory {
   /** How long the last units took to become ready, oldest first. */
   readonly readyMs: readonly number[];
   readonly readySeenMs: number;
-  /** Levels wanted within the window; each is below the one before. */
+  /** Levels that were to be kept within the window; each is below the one before. */
   readonly wanted: readonly Wanted[];
 }
 
