@@ -11,6 +11,12 @@ export interface Rule {
   readonly verbs: readonly string[];
 }
 
+/** A RoleBinding. */
+export interface Binding {
+  readonly roleRef: { readonly name: string };
+  readonly subjects: readonly { readonly kind: string; readonly name: string }[];
+}
+
 interface Document {
   readonly kind: string;
   readonly metadata: { readonly name: string };
@@ -36,7 +42,7 @@ export function withName(rules: readonly Rule[], like: string, more: string): re
 }
 
 /** What somebody wants to do. */
-export interface Wanted {
+interface Wanted {
   readonly verb: string;
   readonly group: string;
   /** With the subresource, if it is of one. */
@@ -53,4 +59,22 @@ export function isAllowed(rules: readonly Rule[], { verb, group, resource, objec
       verbs.includes(verb) &&
       (resourceNames === undefined || (object !== undefined && resourceNames.includes(object))),
   );
+}
+
+const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+
+/** What a request wants. @param kind path of its kind, such as `apis/apps/v1/deployments` */
+export function wantedBy(request: {
+  readonly method: string;
+  readonly kind: string;
+  readonly name: string | undefined;
+  readonly part: string | undefined;
+  readonly query: URLSearchParams;
+}): Wanted {
+  const { method, kind, name, part, query } = request;
+  const [, group = ''] = /^apis\/([^/]+)\//.exec(kind) ?? [];
+  const plural = kind.replace(/^.*\//, '');
+  const looks = query.get('watch') === 'true' ? 'watch' : name === undefined ? 'list' : 'get';
+  const resource = part === undefined ? plural : `${plural}/${part}`;
+  return { verb: verbs[method] ?? looks, group, resource, object: name };
 }

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isAllowed, type Rule, type Wanted } from './access-rules.ts';
+import { type Binding, isAllowed, type Rule, wantedBy } from './access-rules.ts';
+import type { OpenServer } from './scaling-scene.ts';
 
 interface Stored {
   metadata: {
@@ -221,6 +222,17 @@ export class FakeApiServer {
   }
 }
 
+/** One that is open, for a scene. */
+export async function openFake(): Promise<OpenServer> {
+  const server = new FakeApiServer();
+  await server.open();
+  return {
+    address: { url: server.url, token: fakeToken },
+    outage: { begin: async () => await server.close(), end: async () => await server.open() },
+    close: async () => await server.close(),
+  };
+}
+
 async function askedOf(request: IncomingMessage): Promise<Asked> {
   const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://fake');
   const [, head = '', namespace = '', plural = '', name, part] =
@@ -229,21 +241,6 @@ async function askedOf(request: IncomingMessage): Promise<Asked> {
   for await (const chunk of request.setEncoding('utf8')) text += chunk;
   const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>); // an object of the API
   return { method: request.method ?? 'GET', kind: `${head}/${plural}`, namespace, name, part, query, body };
-}
-
-interface Binding {
-  readonly roleRef: { readonly name: string };
-  readonly subjects: readonly { readonly kind: string; readonly name: string }[];
-}
-
-const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
-
-function wantedBy({ method, kind, name, part, query }: Asked): Wanted {
-  const [group = ''] = kind.startsWith('apis/') ? kind.slice('apis/'.length).split('/') : [''];
-  const plural = kind.replace(/^.*\//, '');
-  const looks = query.get('watch') === 'true' ? 'watch' : name === undefined ? 'list' : 'get';
-  const resource = part === undefined ? plural : `${plural}/${part}`;
-  return { verb: verbs[method] ?? looks, group, resource, object: name };
 }
 
 /** The path of a kind. */

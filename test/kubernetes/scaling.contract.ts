@@ -6,11 +6,18 @@ import { describeFaults } from './scaling-faults.contract.ts';
 import { describeGroups } from './scaling-groups.contract.ts';
 import { describeReleases } from './scaling-releases.contract.ts';
 import { describeRights } from './scaling-rights.contract.ts';
-import { leaseName, type OpenServer, type Pace, slots, target, until, useScene } from './scaling-scene.ts';
+import { leaseName, type OpenServer, type Pace, type Scene, slots, target, until, useScene } from './scaling-scene.ts';
 import { describeWorkers } from './scaling-workers.contract.ts';
 
+interface Place {
+  readonly open: () => Promise<OpenServer>;
+  readonly pace: Pace;
+  /** Further tests on the same server. */
+  readonly more?: (scene: Scene) => void;
+}
+
 /** What the autoscaler needs of a cluster, and does with it; the same on every API server. */
-export function describeScaling(name: string, open: () => Promise<OpenServer>, pace: Pace): void {
+export function describeScaling(name: string, { open, pace, more }: Place): void {
   describe(`scaling on ${name}`, () => {
     const scene = useScene(open, pace);
 
@@ -128,5 +135,6 @@ export function describeScaling(name: string, open: () => Promise<OpenServer>, p
     describeFaults(scene);
     describeReleases(scene);
     describeGroups(scene);
+    more?.(scene);
   });
 }

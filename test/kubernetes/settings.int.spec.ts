@@ -96,10 +96,13 @@ const ofOtherPlaces: Readonly<Record<string, string>> = {
 };
 
 /** For the value `extraEnv` of a group: of use to who tunes one. */
-const byExtraEnv = [
+const ofGroups = [
   ...['STEP_TOKENS', 'WAITING', 'SESSION_IDLE_MS', 'WEIGHTS', 'THREADS', 'REDUNDANT', 'COMBINE', 'WIRE', 'PATIENCE_MS'],
   ...['SHARD_CA_FILE', 'SHARD_CERT_FILE', 'SHARD_KEY_FILE'],
 ].map((name) => `ARGOSY_INFERENCE_${name}`);
+
+/** For the value `extraEnv` of their roles. */
+const byExtraEnv = [...ofGroups, 'ARGOSY_SCALE_LEASE_MS'];
 
 const withHelm = findHelm() === undefined ? describe.skip : describe;
 const reason = findHelm() === undefined ? ' [needs helm 3.10 or later]' : '';

@@ -50,6 +50,8 @@ export interface ServerTurn {
   readonly eventCharacters?: number;
   /** Bytes in one write, so that events, lines and UTF-8 characters are split. Default: whole events. */
   readonly writeBytes?: number;
+  /** The reply begins, and nothing of its text comes before this. */
+  readonly after?: Promise<unknown>;
   /** Wait before each write. Default 0. */
   readonly delayMs?: number;
   /** Default: characters / 4. `none`: as a server without usage. */
@@ -158,6 +160,10 @@ async function play(turn: ServerTurn, body: ChatBody, response: ServerResponse):
   if (body.stream !== true) return sendJson(response, 200, wholeReply(turn, body));
   const endsAt = fault && 'afterBytes' in fault ? (fault.afterBytes ?? 0) : Infinity;
   response.writeHead(200, { 'content-type': 'text/event-stream' });
+  if (turn.after !== undefined) {
+    response.flushHeaders();
+    await turn.after;
+  }
   let sent = 0;
   for (const piece of pieces(eventsOf(turn, body), turn.writeBytes)) {
     const rest = endsAt - sent;

@@ -7,7 +7,19 @@ export interface LeaseTimes {
   readonly limitMs: number;
 }
 
-const usualLease: LeaseTimes = { durationMs: 30_000, limitMs: 20_000 };
+/** Every time that follows from how long a Lease is. */
+export interface LeadTimes extends LeaseTimes {
+  /** Between two renewals. */
+  readonly renewMs: number;
+  /** Longest wait for the API server: what was begun before the limit is over before another begins. */
+  readonly answerMs: number;
+}
+
+export function leadTimes(leaseMs: number): LeadTimes {
+  return { durationMs: leaseMs, limitMs: (leaseMs * 2) / 3, renewMs: leaseMs / 6, answerMs: leaseMs / 3 };
+}
+
+const usualLease = leadTimes(30_000);
 /** Nobody is waited for longer, whatever a Lease says. */
 const mostMs = 600_000;
 
@@ -30,7 +42,12 @@ export class Leadership {
   #seen: { readonly version: string; readonly atMs: number } | undefined;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(cluster: Cluster, identity: { name: string; holder: string }, clocks: Clocks, times = usualLease) {
+  constructor(
+    cluster: Cluster,
+    identity: { name: string; holder: string },
+    clocks: Clocks,
+    times: LeaseTimes = usualLease,
+  ) {
     this.#cluster = cluster;
     this.#name = identity.name;
     this.#holder = identity.holder;

@@ -123,6 +123,7 @@ const schema = z.object({
     .string()
     .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not the name of a Lease')
     .default('argosy-autoscaler'),
+  ARGOSY_SCALE_LEASE_MS: milliseconds(3_000).default(30_000),
   ARGOSY_KUBECONFIG: z.string().min(1).optional(),
   ARGOSY_MODEL_TRACE: z.enum(['on', 'off']).default('off'),
   ARGOSY_MODEL_TLS_CA_FILE: z.string().min(1).optional(),

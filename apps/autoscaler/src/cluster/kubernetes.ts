@@ -30,16 +30,17 @@ export interface ClusterAddress {
   /** A kubeconfig; without one, the account that the cluster gave this pod. */
   readonly kubeconfigFile?: string;
   readonly namespace: string;
+  /** An answer that comes later is none; 10 s where it is not said. */
+  readonly answerMs?: number;
 }
 
-/** An answer later than this is none. */
-const limitMs = 10_000;
+const usualAnswerMs = 10_000;
 /** Pods of one page: a list of thousands must not be one answer. */
 const pageSize = 500;
 const costKey = 'controller.kubernetes.io/pod-deletion-cost';
 
 /** Loads the client, which is large, only where it is needed. @throws ClusterAway where there is no cluster to speak to */
-export async function openCluster({ kubeconfigFile, namespace }: ClusterAddress): Promise<Cluster> {
+export async function openCluster({ kubeconfigFile, ...where }: ClusterAddress): Promise<Cluster> {
   const client = await import('@kubernetes/client-node');
   const config = new client.KubeConfig();
   try {
@@ -48,12 +49,13 @@ export async function openCluster({ kubeconfigFile, namespace }: ClusterAddress)
   } catch (cause) {
     throw new ClusterAway('let this process in', messageOf(cause), { cause });
   }
-  return new KubernetesCluster(client, config, namespace);
+  return new KubernetesCluster(client, config, where);
 }
 
 class KubernetesCluster implements Cluster {
   readonly #client: Client;
   readonly #namespace: string;
+  readonly #answerMs: number;
   readonly #apps: AppsV1Api;
   readonly #core: InstanceType<Client['CoreV1Api']>;
   readonly #leases: CoordinationV1Api;
@@ -62,7 +64,12 @@ class KubernetesCluster implements Cluster {
   /** Leases as they were last read. */
   readonly #found = new Map<string, V1Lease>();
 
-  constructor(client: Client, config: InstanceType<Client['KubeConfig']>, namespace: string) {
+  constructor(
+    client: Client,
+    config: InstanceType<Client['KubeConfig']>,
+    { namespace, answerMs = usualAnswerMs }: Omit<ClusterAddress, 'kubeconfigFile'>,
+  ) {
+    this.#answerMs = answerMs;
     this.#client = client;
     this.#namespace = namespace;
     this.#apps = config.makeApiClient(client.AppsV1Api);
@@ -199,7 +206,7 @@ class KubernetesCluster implements Cluster {
   #claimed(before: V1Lease | undefined, { holder, durationMs, renewedAt }: LeaseClaim): V1Lease {
     const at = new this.#client.V1MicroTime(renewedAt);
     const spec = before?.spec ?? {};
-    const leaseTransitions = (spec.leaseTransitions ?? 0) + 1;
+    const leaseTransitions = before === undefined ? 0 : (spec.leaseTransitions ?? 0) + 1;
     const taken = holder === '' || spec.holderIdentity === holder ? {} : { acquireTime: at, leaseTransitions };
     const claim = { holderIdentity: holder, leaseDurationSeconds: Math.ceil(durationMs / 1_000), renewTime: at };
     return { ...before, spec: { ...spec, ...taken, ...claim } };
@@ -208,7 +215,8 @@ class KubernetesCluster implements Cluster {
   async #asked<T>(question: Question, call: Promise<T>): Promise<T> {
     const { what } = question;
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new ClusterAway(what, `no answer within ${limitMs} ms`)), limitMs);
+    const ms = this.#answerMs;
+    const timer = setTimeout(() => late.reject(new ClusterAway(what, `no answer within ${ms} ms`)), ms);
     call.catch(() => undefined);
     try {
       return await Promise.race([call, late.promise]);
