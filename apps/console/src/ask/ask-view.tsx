@@ -86,7 +86,8 @@ function Question({ draft, onChange, onStart }: QuestionProps) {
 
 /** Who will work on it: said before the start, because it decides what comes out. */
 function Engine({ models, chosen }: { models: Asked<ModelList>; chosen: string }) {
-  if (models.state !== 'ready') return null;
+  if (models.state === 'failed') return <Trouble message={models.message} />;
+  if (models.state === 'loading') return null;
   const model = models.value.data.find(({ id, argosy }) => (chosen === '' ? argosy.default : id === chosen));
   if (model === undefined) return null;
   if (model.argosy.language_model) return <p class="quiet">Written by {model.id}, every claim quoted and checked.</p>;

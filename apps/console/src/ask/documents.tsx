@@ -32,6 +32,9 @@ export function Documents({ chosen, onChange }: DocumentsProps) {
       <legend>Documents</legend>
       <DropPlace onFiles={(files) => void take(files)} busy={note} />
       {fault !== null && <Trouble message={fault} />}
+      {corpora.state === 'failed' && (
+        <Trouble message={`Documents that were sent before cannot be listed: ${corpora.message}`} />
+      )}
       {ready.map((corpus) => (
         <Choice key={corpus.id} corpus={corpus} {...{ chosen, onChange }} />
       ))}

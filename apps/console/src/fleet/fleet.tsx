@@ -9,13 +9,16 @@ import { OwnDays, Spending } from './spending.tsx';
 import { Faults, Queues, Workers } from './work.tsx';
 
 const refreshMs = 3_000;
+/** The autoscaler decides as often. */
+const scalingMs = 15_000;
 
 /** How the fleet stands: what waits, who works, what failed, what it cost, and why it is as large as it is. */
 export function Fleet() {
   const [fleet, again] = useAsked((signal) => ask<FleetResource>('/v1/admin/fleet', { signal }), []);
-  const [scaling] = useAsked((signal) => ask<ScalingResource>('/v1/admin/scaling', { signal }), []);
+  const [scaling, scalingAgain] = useAsked((signal) => ask<ScalingResource>('/v1/admin/scaling', { signal }), []);
   useEvery(refreshMs, again);
-  if (fleet.state === 'failed') return <OwnPart reason={fleet.message} />;
+  useEvery(scalingMs, scalingAgain);
+  if (fleet.state === 'failed' && fleet.isForbidden) return <OwnPart reason={fleet.message} />;
   return (
     <section class="fleet">
       <Heading title="Fleet">

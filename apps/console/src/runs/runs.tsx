@@ -1,10 +1,13 @@
 import { useState } from 'preact/hooks';
 import { ask, post } from '../api/client.ts';
 import type { RunList, RunResource } from '../libs.ts';
-import { useAsked, wordsOf } from '../ui/asked.ts';
+import { useAsked, useEvery, wordsOf } from '../ui/asked.ts';
 import { dayOf, lasting } from '../ui/format.ts';
 import { At, Empty, Heading, Link, Loaded, Status, Trouble } from '../ui/parts.tsx';
 import { type Filter, noFilter, queryOf } from './filter.ts';
+
+/** Runs come, go on and end while somebody looks. */
+const refreshMs = 5_000;
 
 /** All runs, newest first. */
 export function Runs() {
@@ -12,6 +15,7 @@ export function Runs() {
   const [before, setBefore] = useState<string | null>(null);
   const path = `/v1/research?${queryOf(filter, before)}`;
   const [list, again] = useAsked((signal) => ask<RunList>(path, { signal }), [path]);
+  useEvery(refreshMs, again);
   const change = (part: Partial<Filter>): void => {
     setBefore(null);
     setFilter((was) => ({ ...was, ...part }));
@@ -27,7 +31,7 @@ export function Runs() {
       <Loaded of={list}>
         {({ data, next }) => (
           <>
-            <Table runs={data} onChanged={again} isFiltered={filter !== noFilter} />
+            <Table runs={data} onChanged={again} isFiltered={queryOf(filter, null) !== queryOf(noFilter, null)} />
             <nav class="pages" aria-label="Pages">
               {before !== null && (
                 <button type="button" onClick={() => setBefore(null)}>

@@ -3,7 +3,7 @@ import { ask, post } from '../api/client.ts';
 import type { CreatedKeyResource, KeyList } from '../libs.ts';
 import { useAsked, wordsOf } from '../ui/asked.ts';
 import { dayOf } from '../ui/format.ts';
-import { At, Trouble } from '../ui/parts.tsx';
+import { At, Loaded, Trouble } from '../ui/parts.tsx';
 
 /** Keys of this API. A new one is shown once. */
 export function Keys() {
@@ -19,20 +19,17 @@ export function Keys() {
   return (
     <section>
       <h2>API keys</h2>
+      {/* Where a server asks for no keys, it says so, and nothing is wrong. */}
       {keys.state === 'failed' && <p class="quiet">{keys.message}</p>}
-      {keys.state === 'ready' && (
-        <>
-          <ul class="table">
-            {keys.value.data.map((one) => (
-              <Key
-                key={one.id}
-                known={one}
-                onRevoke={() => void act(post(`/v1/keys/${one.id}`, undefined, 'DELETE'))}
-              />
-            ))}
-          </ul>
-          <NewKey onCreate={create} />
-        </>
+      {keys.state !== 'failed' && (
+        <Loaded of={keys}>
+          {({ data }) => (
+            <>
+              <List keys={data} onRevoke={(id) => void act(post(`/v1/keys/${id}`, undefined, 'DELETE'))} />
+              <NewKey onCreate={create} />
+            </>
+          )}
+        </Loaded>
       )}
       {made !== null && (
         <p class="notice" role="status">
@@ -41,6 +38,17 @@ export function Keys() {
       )}
       {fault !== null && <Trouble message={fault} />}
     </section>
+  );
+}
+
+function List({ keys, onRevoke }: { keys: KeyList['data']; onRevoke: (id: string) => void }) {
+  if (keys.length === 0) return <p class="quiet">None yet.</p>;
+  return (
+    <ul class="table">
+      {keys.map((one) => (
+        <Key key={one.id} known={one} onRevoke={() => onRevoke(one.id)} />
+      ))}
+    </ul>
   );
 }
 

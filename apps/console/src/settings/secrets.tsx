@@ -20,15 +20,18 @@ export function Secrets() {
       <p class="quiet">Your own keys, used for your runs alone. They can be replaced and deleted, and never read.</p>
       <Loaded of={secrets}>
         {({ data }) => (
-          <ul class="table">
-            {data.map((secret) => (
-              <Secret
-                key={secret.name}
-                secret={secret}
-                onDelete={() => void act(post(`/v1/secrets/${secret.name}`, undefined, 'DELETE'))}
-              />
-            ))}
-          </ul>
+          <>
+            {data.length === 0 && <p class="quiet">None yet: the server's own are used where it has any.</p>}
+            <ul class="table">
+              {data.map((secret) => (
+                <Secret
+                  key={secret.name}
+                  secret={secret}
+                  onDelete={() => void act(post(`/v1/secrets/${secret.name}`, undefined, 'DELETE'))}
+                />
+              ))}
+            </ul>
+          </>
         )}
       </Loaded>
       <NewSecret onSet={(name, value) => void act(post(`/v1/secrets/${encodeURIComponent(name)}`, { value }, 'PUT'))} />
