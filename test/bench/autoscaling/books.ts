@@ -19,6 +19,10 @@ export interface Story {
   /** Jain's index of the tenants' mean waits: 1 when all wait alike, 1 by their number when one alone waits. */
   readonly fairness: number;
   readonly podHours: number;
+  /** Of the pod-hours, by looks at every round: those of pods that start, of slots without a job, of pods that drain or end. */
+  readonly startHours: number;
+  readonly idleHours: number;
+  readonly leavingHours: number;
   /** Hours of groups from their creation to their end, and of those in which they served. */
   readonly groupHours: number;
   readonly groupReadyHours: number;
@@ -50,6 +54,7 @@ export class Books {
   private level = 0;
   private isFalling = false;
   private podMs = 0;
+  private readonly spent = { starting: 0, idle: 0, leaving: 0, rounds: 0 };
   private groupMs = 0;
   private groupReadyMs = 0;
   private kills = 0;
@@ -81,14 +86,26 @@ export class Books {
       this.turnsAtMs.push(nowMs);
     }
     this.level = level;
+    this.look(nowMs);
     if (nowMs % drawnEveryMs !== 0) return;
     const { pods, times } = this.sets.agents;
     const demand = pods.reduce((sum, { jobs }) => sum + jobs.length, waiting) / times.slots;
     this.line.push([nowMs / hour, demand, pods.length]);
   }
 
+  private look(nowMs: number): void {
+    const { pods, times } = this.sets.agents;
+    this.spent.rounds++;
+    for (const { readyAtMs, ending, drainingSinceMs, jobs } of pods) {
+      if (ending !== undefined || drainingSinceMs !== undefined) this.spent.leaving++;
+      else if (readyAtMs > nowMs) this.spent.starting++;
+      else this.spent.idle += 1 - jobs.length / times.slots;
+    }
+  }
+
   close(nowMs: number): Story {
     const { agents, groups } = this.sets;
+    const roundHours = nowMs / hour / Math.max(1, this.spent.rounds);
     const done = this.jobs.filter(({ state }) => state === 'done');
     return {
       done: done.length,
@@ -97,6 +114,9 @@ export class Books {
       missed: done.filter(({ waitedMs }) => waitedMs > sloMs).length / Math.max(1, done.length),
       fairness: fairnessOf(done),
       podHours: this.podMs / hour,
+      startHours: this.spent.starting * roundHours,
+      idleHours: this.spent.idle * roundHours,
+      leavingHours: this.spent.leaving * roundHours,
       groupHours: this.groupMs / hour,
       groupReadyHours: this.groupReadyMs / hour,
       workHours: done.reduce((sum, { workMs }) => sum + workMs, 0) / hour,
