@@ -8,12 +8,16 @@ import { readConfig, startTelemetry } from '#platform';
 import { openFleet, type Runs } from '#runs';
 import { modelName, withSimulatedTools } from './fleet-load.ts';
 
+/** Metrics alone are not sent: they are there to be read. */
+export type Measured = 'nothing' | 'metrics' | 'everything';
+
 export interface TelemetryOrder {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly modelUrl: string;
-  /** Where spans and metrics are sent; null: nothing is measured. */
-  readonly otlpUrl: string | null;
+  readonly measured: Measured;
+  /** Where spans and metrics are sent, where that is everything. */
+  readonly otlpUrl: string;
   readonly concurrency: number;
 }
 
@@ -25,7 +29,8 @@ export interface Used {
 
 const order = JSON.parse(process.argv[2] ?? '') as TelemetryOrder;
 const silent = { log: () => undefined };
-if (order.otlpUrl !== null) await startTelemetry('bench', readConfig({ ARGOSY_OTLP_URL: order.otlpUrl }), silent);
+const sent = order.measured === 'everything' ? { ARGOSY_OTLP_URL: order.otlpUrl } : {};
+if (order.measured !== 'nothing') await startTelemetry('bench', readConfig(sent), silent);
 const { runs } = await openFleet(order);
 const { byName: models } = await configuredModels(
   readConfig({ ARGOSY_MODEL: `openai:${order.modelUrl}#${modelName}` }),

@@ -6,13 +6,14 @@ import { loadavg } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Dispatcher } from '#dispatcher';
-import { openFleet } from '#runs';
+import { newTraceparent } from '#platform';
+import { openFleet, type Runs } from '#runs';
 import { type ModelServer, startModelServer } from '../support/model-server.ts';
-import { acceptMany, modelName } from './fleet-load.ts';
+import { acceptMany, modelName, withMethods } from './fleet-load.ts';
 import { type Stage, Stages } from './fleet-stage.ts';
 import { prose } from './loop-steps.ts';
 import { type Benchmark, percentile, type Row, round } from './result.ts';
-import type { TelemetryOrder, Used } from './telemetry-worker.ts';
+import type { Measured, TelemetryOrder, Used } from './telemetry-worker.ts';
 
 const pairs = 20;
 const runs = 12;
@@ -29,32 +30,37 @@ const mostMib = 64;
 type Receiver = 'takes all' | 'says nothing' | 'is not there';
 
 /**
- * The processor time of an agent worker's step with spans and metrics sent, every trace of them, against without any: the
- * model over HTTP, streamed, the tools simulated. And the memory of a worker whose receiver is dead. Two workers on stages
+ * The processor time of an agent worker's step with spans and metrics sent, every trace of them, against without any, and
+ * with metrics alone, as Prometheus reads them: the model over HTTP, streamed, the tools simulated. And the memory of a worker whose receiver is dead. Two workers on stages
  * of their own do the same in turn; what each used is read when both have.
  */
 export const telemetry: Benchmark = async (say) => {
   const [one, other] = [await Stages.open(), await Stages.open()];
   const model = await startModelServer(play, { model: modelName, purpose: 'benchmark' });
   try {
-    const { on, off } = await bothOn(
-      one,
-      other,
-      model,
-      'takes all',
-      async (workers) => await interleaved(workers, say),
-    );
-    const rows: Row[] = [stepRow('nothing is measured', off), stepRow('spans and metrics are sent', on)];
+    const rows: Row[] = [];
+    const ratios: Record<string, number> = {};
+    for (const [measured, what, bound] of arms) {
+      const how = { model, receiver: 'takes all', measured } as const;
+      const { on, off } = await bothOn(one, other, how, async (workers) => {
+        return await interleaved(workers, (line) => say(`${what}: ${line}`));
+      });
+      rows.push(stepRow(`nothing is measured, beside: ${what}`, off), stepRow(what, on));
+      const more = on.map((ms, pair) => ms / (off[pair] ?? Number.NaN));
+      ratios[`processor time of a step where ${what}, to without: median of all pairs${bound}`] = round(
+        percentile(more, 0.5),
+        3,
+      );
+    }
     for (const receiver of ['says nothing', 'is not there'] as const) {
       say(`memory: the receiver ${receiver}`);
-      const more = await bothOn(one, other, model, receiver, async (workers) => await grown(workers));
+      const how = { model, receiver, measured: 'everything' } as const;
+      const more = await bothOn(one, other, how, async (workers) => await grown(workers));
       const what = `memory beyond that of a worker that measures nothing, where the receiver ${receiver}`;
       rows.push({ what, steps: deadRounds * runs * steps, mib: round(more / 2 ** 20, 1), most_mib: mostMib });
     }
-    const more = on.map((ms, pair) => ms / (off[pair] ?? Number.NaN));
-    const name = 'processor time of a step, with to without: median of all pairs (at most 1.05)';
     const params = { pairs, runs, steps, load_at_end: round(loadavg()[0] ?? 0) };
-    return { params, rows, ratios: { [name]: round(percentile(more, 0.5), 3) } };
+    return { params, rows, ratios };
   } finally {
     await model.close();
     await one.close();
@@ -62,25 +68,35 @@ export const telemetry: Benchmark = async (say) => {
   }
 };
 
+const arms: readonly (readonly [measured: Measured, what: string, bound: string])[] = [
+  ['everything', 'spans and metrics are sent', ' (at most 1.05)'],
+  ['metrics', 'metrics alone are measured', ''],
+];
+
+interface Setting {
+  readonly model: ModelServer;
+  readonly receiver: Receiver;
+  readonly measured: Measured;
+}
+
 interface Workers {
   readonly sending: Worker;
   readonly silent: Worker;
 }
 
-/** One worker that sends to such a receiver, and one that measures nothing. */
+/** One worker that measures, and sends to such a receiver, and one that measures nothing. */
 async function bothOn<T>(
   one: Stages,
   other: Stages,
-  model: ModelServer,
-  receiver: Receiver,
+  { model, receiver, measured }: Setting,
   measure: (workers: Workers) => Promise<T>,
 ): Promise<T> {
   const server = await listen(receiver);
   try {
     return await one.use(async (stage) => {
       return await other.use(async (silentStage) => {
-        const sending = await Worker.start(stage, model, server.url);
-        const silent = await Worker.start(silentStage, model, null);
+        const sending = await Worker.start(stage, model, { otlpUrl: server.url, measured });
+        const silent = await Worker.start(silentStage, model, { otlpUrl: server.url, measured: 'nothing' });
         try {
           return await measure({ sending, silent });
         } finally {
@@ -145,9 +161,13 @@ class Worker {
     this.#child = child;
   }
 
-  static async start(stage: Stage, { baseUrl: modelUrl }: ModelServer, otlpUrl: string | null): Promise<Worker> {
+  static async start(
+    stage: Stage,
+    { baseUrl: modelUrl }: ModelServer,
+    telemetry: Pick<TelemetryOrder, 'otlpUrl' | 'measured'>,
+  ): Promise<Worker> {
     const { databaseUrl, redisUrl } = stage;
-    const order: TelemetryOrder = { databaseUrl, redisUrl, modelUrl, otlpUrl, concurrency: runs };
+    const order: TelemetryOrder = { databaseUrl, redisUrl, modelUrl, ...telemetry, concurrency: runs };
     const path = fileURLToPath(new URL('./telemetry-worker.ts', import.meta.url));
     const child = fork(path, [JSON.stringify(order)], { execArgv: process.execArgv, stdio: ['ignore', 2, 2, 'ipc'] });
     const failed = once(child, 'exit').then(([code]) => {
@@ -168,7 +188,7 @@ class Worker {
   /** Has a round of runs done. */
   async drive(): Promise<void> {
     const fleet = await openFleet(this.#stage);
-    await acceptMany(fleet, runs, { steps, stepMs: 0 });
+    await acceptMany({ runs: tracedRuns(fleet.runs) }, runs, { steps, stepMs: 0 });
     const dispatcher = new Dispatcher(fleet.runs, { workerId: 'bench', everyMs: 200 }, { log: () => undefined });
     dispatcher.start();
     try {
@@ -209,4 +229,11 @@ async function listen(receiver: Receiver): Promise<{ readonly url: string; close
   };
   if (receiver === 'is not there') close();
   return { url, close };
+}
+
+/** Runs whose requests are sampled, as a gateway samples all of them unless told otherwise: then their steps are, too. */
+function tracedRuns(runs: Runs): Runs {
+  const accept: Runs['accept'] = async (run) =>
+    await runs.accept({ ...run, traceparent: newTraceparent().replace(/00$/, '01') });
+  return withMethods(runs, { accept });
 }

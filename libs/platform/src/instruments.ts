@@ -1,5 +1,5 @@
 import { type Meter, metrics } from '@opentelemetry/api';
-import { boundBy, everySeries, type Labels, type Valued } from './labels.ts';
+import { boundBy, everySeries, type Labels, mostSeries, overflow, type Series, type Valued } from './labels.ts';
 
 /** Who measures: a process of a fleet. `inference` is three, a coordinator, a shard or an adapter. */
 export type MeasuringRole =
@@ -95,25 +95,13 @@ export class Instruments {
   /** Counts what happened. Series whose labels are all known stand at 0 from the start, so that the first event is a rise. */
   counter<const L extends Labels = NoLabels>(name: `${string}_total`, description: string, labels?: L): Counts<L> {
     const bound = this.#define({ name, kind: 'counter', description, labels });
-    let add: (value: number, labels: Record<string, string>) => void = () => undefined;
-    whenBound((meter) => {
-      const made = meter.createCounter(name, { description });
-      for (const series of everySeries(labels ?? {})) made.add(0, series);
-      add = (value, series) => made.add(value, series);
-    });
-    return { add: (value, ...[given]) => add(value, bound(given)) };
+    return summed(bound, labels ?? {}, (meter) => meter.createObservableCounter(name, { description }));
   }
 
   /** Counts what is there now: add 1 when it comes, -1 when it goes. */
   upDownCounter<const L extends Labels = NoLabels>(name: string, description: string, labels?: L): Counts<L> {
     const bound = this.#define({ name, kind: 'gauge', description, labels });
-    let add: (value: number, labels: Record<string, string>) => void = () => undefined;
-    whenBound((meter) => {
-      const made = meter.createUpDownCounter(name, { description });
-      for (const series of everySeries(labels ?? {})) made.add(0, series);
-      add = (value, series) => made.add(value, series);
-    });
-    return { add: (value, ...[given]) => add(value, bound(given)) };
+    return summed(bound, labels ?? {}, (meter) => meter.createObservableUpDownCounter(name, { description }));
   }
 
   /** Measures how values spread. `boundaries` are rising upper bounds of the buckets, in the unit of the name. */
@@ -123,7 +111,7 @@ export class Instruments {
     { labels, boundaries = secondsBoundaries }: { readonly labels?: L; readonly boundaries?: readonly number[] } = {},
   ): Spread<L> {
     const bound = this.#define({ name, kind: 'histogram', description, labels });
-    let record: (value: number, labels: Record<string, string>) => void = () => undefined;
+    let record: (value: number, series: Series) => void = () => undefined;
     whenBound((meter) => {
       const advice = { explicitBucketBoundaries: [...boundaries] };
       const made = meter.createHistogram(name, { description, advice });
@@ -149,21 +137,52 @@ export class Instruments {
   }
 
   /** @returns keeps what is measured to the labels */
-  #define<L extends Labels>({ labels, ...rest }: Definition<L>): (given?: object) => Record<string, string> {
+  #define<L extends Labels>({ labels, ...rest }: Definition<L>): Bound {
     if (definitions.has(rest.name)) throw new Error(`the instrument ${rest.name} is made twice`);
     definitions.set(rest.name, { ...rest, labels: labels ?? {}, roles: this.#roles });
     const bound = boundBy(labels ?? {});
-    return (given = {}) => bound({ ...given });
+    return (given = {}) => bound(given);
   }
 }
 
 type Definition<L extends Labels> = Omit<InstrumentDefinition, 'roles' | 'labels'> & { readonly labels: L | undefined };
 
+/** Keeps what is given to the labels of an instrument. */
+type Bound = (given?: Readonly<Record<string, unknown>>) => Series;
+
+/**
+ * A sum of ours that is read when somebody asks: adding to it costs a look-up, where the SDK would sort and hash the labels
+ * each time.
+ */
+function summed<L extends Labels>(
+  bound: Bound,
+  labels: Labels,
+  make: (meter: Meter) => ReturnType<Meter['createObservableCounter']>,
+): Counts<L> {
+  const sums = new Map<Series, number>();
+  let isBound = false;
+  whenBound((meter) => {
+    for (const series of everySeries(labels)) sums.set(bound(series), 0);
+    isBound = true;
+    make(meter).addCallback((result) => {
+      for (const [series, sum] of sums) result.observe(sum, series);
+    });
+  });
+  return {
+    add(value, ...[given]) {
+      if (!isBound) return;
+      const own = bound(given);
+      const series = sums.has(own) || sums.size < mostSeries - 1 ? own : overflow;
+      sums.set(series, (sums.get(series) ?? 0) + value);
+    },
+  };
+}
+
 function observed<L extends Labels>(
-  bound: (given?: object) => Record<string, string>,
+  bound: Bound,
   make: (meter: Meter) => ReturnType<Meter['createObservableGauge']>,
 ): ObservedFigure<L> {
-  const readers = new Set<() => readonly { readonly value: number; readonly labels?: object }[]>();
+  const readers = new Set<() => readonly { readonly value: number; readonly labels?: Series }[]>();
   whenBound((meter) => {
     make(meter).addCallback((result) => {
       for (const read of readers) for (const { value, labels } of read()) result.observe(value, bound(labels));

@@ -24,12 +24,39 @@ export function namesOf(of: string, most = 30): Names {
   return { of, most };
 }
 
-/** Keeps what is measured to its labels. @returns exactly the labels, each with a value that it may have */
-export function boundBy<L extends Labels>(
-  labels: L,
-): (given: Readonly<Record<string, unknown>>) => Record<string, string> {
+/** Exactly the labels of an instrument, each with a value that it may have. The same values are the same object. */
+export type Series = Readonly<Record<string, string>>;
+
+/** Most series of one instrument; what goes beyond them is counted together, as {@link overflow}. */
+export const mostSeries = 200;
+
+/** As the SDK names the series of what found no place of its own. */
+export const overflow: Series = { 'otel.metric.overflow': 'true' };
+
+/** Behind some values: the series, where these are all of its labels, and what may come next. */
+interface Branch {
+  series: Series | null;
+  readonly next: Map<string, Branch>;
+}
+
+/** Keeps what is measured to its labels. It happens at every step of every run: a series is made once, and then found. */
+export function boundBy<L extends Labels>(labels: L): (given: Readonly<Record<string, unknown>>) => Series {
   const guards = Object.entries(labels).map(([label, values]) => [label, guardOf(values)] as const);
-  return (given) => Object.fromEntries(guards.map(([label, guard]) => [label, guard(String(given[label]))]));
+  const root: Branch = { series: null, next: new Map() };
+  return (given) => {
+    let at = root;
+    for (const [label, guard] of guards) at = behind(at, guard(String(given[label])));
+    at.series ??= Object.fromEntries(guards.map(([label, guard]) => [label, guard(String(given[label]))]));
+    return at.series;
+  };
+}
+
+function behind({ next }: Branch, value: string): Branch {
+  const known = next.get(value);
+  if (known !== undefined) return known;
+  const branch: Branch = { series: null, next: new Map() };
+  next.set(value, branch);
+  return branch;
 }
 
 function guardOf(values: Values): (value: string) => string {

@@ -102,6 +102,29 @@ describe('metrics', () => {
     ]);
   });
 
+  it('are whole for each of those who ask at once: Prometheus, and who sends them on', async () => {
+    const { collect } = await startMetrics('test');
+    const level = own.gauge('argosy_shared_level', 'A level.');
+    const stop = level.from(() => [{ value: 5 }]);
+    own.counter('argosy_shared_total', 'Counted.').add(3);
+    const told = async () => {
+      const { resourceMetrics } = await collect();
+      const all = resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics);
+      const pointOf = (name: string) => all.find(({ descriptor }) => descriptor.name === name)?.dataPoints[0]?.value;
+      return [pointOf('argosy_shared_level'), pointOf('argosy_shared_total')];
+    };
+    const read = async () => {
+      const families = await scrape();
+      return ['argosy_shared_level', 'argosy_shared_total'].map((name) => reading(families, name));
+    };
+    expect(await Promise.all([told(), read(), told()])).toEqual([5, 5, 5].map((value) => [value, 3]));
+    stop();
+    expect(await Promise.all([told(), scrape().then((families) => families.has('argosy_shared_level'))])).toEqual([
+      [undefined, 3],
+      false,
+    ]);
+  });
+
   it('stay bounded when several labels have many values each', async () => {
     const wide = own.counter('argosy_wide_total', 'Of many values.', { a: namesOf('a', 50), b: namesOf('b', 50) });
     for (let i = 0; i < 2500; i++) wide.add(1, { a: `${i % 50}`, b: `${Math.floor(i / 50)}` });

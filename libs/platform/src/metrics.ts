@@ -1,9 +1,10 @@
 import { metrics } from '@opentelemetry/api';
+import type { Resource } from '@opentelemetry/resources';
 import { InvalidState } from '#errors';
 import { bindInstruments } from './instruments.ts';
 import { ownVersion } from './own-version.ts';
 import { observeProcess } from './process-metrics.ts';
-import type { OtherReader, Scrape } from './prometheus.ts';
+import type { Scrape } from './prometheus.ts';
 
 let starting: Promise<Scrape> | null = null;
 
@@ -11,16 +12,16 @@ let starting: Promise<Scrape> | null = null;
  * Begins to measure: before it, every instrument of this process does nothing. Once for a process; the role of the first
  * call stays. Cost: the SDK is loaded here, about 0.1 s and 20 MB that short-lived commands need not pay.
  * @param role what this process is, as its log says it; `embedded` where all roles are one process
- * @param other whoever reads them beside Prometheus
+ * @param resource whose they are, for whoever is sent them beside Prometheus
  */
-export async function startMetrics(role: string, other: OtherReader | null = null): Promise<void> {
-  starting ??= start(role, other);
-  await starting;
+export async function startMetrics(role: string, resource: Resource | null = null): Promise<Pick<Scrape, 'collect'>> {
+  starting ??= start(role, resource);
+  return await starting;
 }
 
-async function start(role: string, other: OtherReader | null): Promise<Scrape> {
+async function start(role: string, resource: Resource | null): Promise<Scrape> {
   const { openScrape } = await import('./prometheus.ts');
-  const scrape = openScrape(other);
+  const scrape = openScrape(resource);
   metrics.setGlobalMeterProvider(scrape.meters);
   bindInstruments();
   observeProcess(role, ownVersion());

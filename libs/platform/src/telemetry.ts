@@ -32,8 +32,7 @@ async function start(role: string, config: Config, logger: Logger): Promise<Tele
   const { openOtlp } = await import('./tracing/otlp.ts');
   const instance = config.ARGOSY_INSTANCE ?? randomUUID();
   const otlp = openOtlp(settings, { role, version: ownVersion(), instance }, logger);
-  const { reader, resource } = otlp;
-  await startMetrics(role, reader === null ? null : { reader, resource });
+  otlp.report(await startMetrics(role, otlp.resource));
   return {
     async stop(limitMs) {
       const done = new AbortController();

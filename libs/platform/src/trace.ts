@@ -48,6 +48,12 @@ function format(traceId: string, spanId: string, flags: number): string {
   return `00-${traceId}-${spanId}-${flags.toString(16).padStart(2, '0')}`;
 }
 
+/** Ids for the SDK from the same stock: its own generator puts them together digit by digit. */
+export const randomIds = {
+  generateTraceId: (): string => randomHex(16),
+  generateSpanId: (): string => randomHex(8),
+};
+
 /** All zeros is no id; chance makes them once in 2^64 or rarer. */
 function randomHex(bytes: number): string {
   if (unused + bytes > chance.length) {

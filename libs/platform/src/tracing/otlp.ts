@@ -2,7 +2,8 @@ import { type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { Logger } from '../logger.ts';
-import { PulledReader } from '../prometheus.ts';
+import type { Scrape } from '../prometheus.ts';
+import { randomIds } from '../trace.ts';
 import { type Deliveries, otlpDeliveries } from './delivery.ts';
 import { reports, spans } from './instruments.ts';
 import { type Delivery, Outbox } from './outbox.ts';
@@ -30,9 +31,9 @@ export interface ProcessIdentity {
 
 /** A process that sends its spans and metrics. */
 export interface Otlp {
-  /** Null where metrics are not sent. */
-  readonly reader: PulledReader | null;
   readonly resource: Resource;
+  /** Sends these metrics from now on, unless the settings say that none are. */
+  report(metrics: Pick<Scrape, 'collect'>): void;
   /** Sends what is left. Ends when it has arrived or is lost. */
   stop(): Promise<void>;
 }
@@ -57,16 +58,19 @@ export function openOtlp(settings: OtlpSettings, identity: ProcessIdentity, logg
   });
   const kept = new KeptSpans(outbox, settings.slowMs, (count) => spans.add(count, { outcome: 'full' }));
   const sdk = new NodeSDK({
-    ...{ resource, autoDetectResources: false, textMapPropagator: null, sampler: new ShareOfTraces(settings.share) },
+    ...{ resource, autoDetectResources: false, textMapPropagator: null },
+    ...{ sampler: new ShareOfTraces(settings.share), idGenerator: randomIds },
     // Everything that it would otherwise take from the environment.
     ...{ spanProcessors: [kept], metricReaders: [], logRecordProcessors: [] },
   });
   sdk.start();
   bindTracer();
-  const metrics = settings.metricsEveryMs === 0 ? null : reporting(settings.metricsEveryMs, deliveries, tell);
+  let metrics: Reports | null = null;
   return {
-    reader: metrics?.reader ?? null,
     resource,
+    report(measured) {
+      if (settings.metricsEveryMs > 0) metrics ??= reporting(settings.metricsEveryMs, { measured, deliveries, tell });
+    },
     async stop() {
       await Promise.all([sdk.shutdown(), metrics?.stop()]);
     },
@@ -88,13 +92,23 @@ function telling({ url }: OtlpSettings, logger: Logger): (delivery: Delivery) =>
   };
 }
 
+interface Reports {
+  /** Sends the last one. */
+  stop(): Promise<void>;
+}
+
+interface Reported {
+  readonly measured: Pick<Scrape, 'collect'>;
+  readonly deliveries: Deliveries;
+  readonly tell: (delivery: Delivery) => void;
+}
+
 /** Sends all metrics again and again, one report at a time. */
-function reporting(everyPeriodMs: number, { metrics }: Deliveries, tell: (delivery: Delivery) => void) {
-  const reader = new PulledReader();
+function reporting(everyPeriodMs: number, { measured, deliveries, tell }: Reported): Reports {
   let sending: Promise<void> | null = null;
   const report = async (): Promise<void> => {
-    const { resourceMetrics } = await reader.collect();
-    const delivery = await metrics(resourceMetrics);
+    const { resourceMetrics } = await measured.collect();
+    const delivery = await deliveries.metrics(resourceMetrics);
     reports.add(1, { outcome: delivery?.reason ?? 'sent' });
     tell(delivery);
   };
@@ -106,7 +120,6 @@ function reporting(everyPeriodMs: number, { metrics }: Deliveries, tell: (delive
   };
   const timer = setInterval(() => void next(), everyPeriodMs).unref();
   return {
-    reader,
     async stop() {
       clearInterval(timer);
       await next();
