@@ -89,7 +89,7 @@ describeBrowser(`the fleet view of an inference group${browserPath === null ? ' 
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme });
         expect([colorScheme, await accessibilityFaults(page)]).toEqual([colorScheme, []]);
-        await page.locator('.panels').screenshot({ path: join(shots, `experts-${colorScheme}.png`) });
+        await page.locator('.groups').screenshot({ path: join(shots, `experts-${colorScheme}.png`) });
       }
       await page.setViewportSize({ width: 390, height: 800 });
       expect(await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')).toBe(0);

@@ -16,7 +16,7 @@ export function Groups() {
   const [inference, again] = useAsked((signal) => ask<InferenceResource>('/v1/admin/inference', { signal }), []);
   useEvery(refreshMs, again);
   return (
-    <section class="whole">
+    <section class="whole groups">
       <h2>Inference groups</h2>
       <Loaded of={inference}>{({ groups }) => <Whole groups={groups} />}</Loaded>
     </section>

@@ -46,9 +46,9 @@ export function Faults({ faults }: { faults: FleetResource['faults'] }) {
         {faults.map(({ tool, class: kind, count: n }) => (
           <li key={`${tool} ${kind}`}>
             <span class="name">
-              {tool}: {kind}
+              {tool}: {kind === 'empty' ? 'found nothing' : kind}
             </span>
-            <span class="bar">
+            <span class={kind === 'empty' ? 'bar mild' : 'bar'}>
               <span style={{ width: `${(100 * n) / most}%` }} />
             </span>
             <span class="n">{count(n)}</span>

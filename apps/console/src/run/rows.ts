@@ -57,3 +57,19 @@ export function subjectOf({ args }: Pick<CallRow, 'args'>): string {
 export function failed({ faults, passages, hits }: Pick<CallRow, 'faults' | 'passages' | 'hits'>): boolean {
   return passages + hits === 0 && faults.some(({ kind }) => kind !== 'empty');
 }
+
+/** Parts of a reply in the forms of models that we know, as a reader is told of them. */
+const parts: Readonly<Record<string, string>> = { think: 'thinks', tool_call: 'asks', answer: 'answers' };
+const opening = /<(think|tool_call|answer)>/g;
+/** Also one that is still being written. */
+const tag = /<\/?(?:think|tool_call|answer|cite)\b[^>]*(?:>|$)|<[/a-z_]*$/g;
+const mostWords = 200;
+
+/** What a model is at in the middle of a reply, in one line: the end of it, without the tags of its form. */
+export function writingOf(reply: string): string {
+  const last = [...reply.matchAll(opening)].at(-1);
+  const words = reply.slice(last === undefined ? 0 : last.index + last[0].length).replace(tag, ' ');
+  const line = words.replace(/\s+/g, ' ').trim().slice(-mostWords);
+  const part = parts[last?.[1] ?? ''];
+  return part === undefined ? line : `${part}: ${line}`;
+}

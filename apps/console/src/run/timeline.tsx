@@ -2,7 +2,7 @@ import type { RefObject } from 'preact';
 import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { compact, count, timeOf } from '../ui/format.ts';
-import { failed, type Row, subjectOf } from './rows.ts';
+import { failed, type Row, subjectOf, writingOf } from './rows.ts';
 import { windowOf } from './window.ts';
 
 /** Pixels; every row is one line, so that any of thousands has its place without being drawn. As in run.css. */
@@ -129,7 +129,7 @@ function Words({ row }: { row: Row }) {
 }
 
 function stepWords(row: Extract<Row, { kind: 'step' }>): string {
-  if (row.endedAt === null) return row.writing === '' ? 'thinking …' : row.writing.slice(-200);
+  if (row.endedAt === null) return row.writing === '' ? 'thinking …' : writingOf(row.writing);
   const tokens = row.promptTokens + row.completionTokens;
   const did = row.answered ? 'gave its answer' : `asked for ${count(row.calls)} ${row.calls === 1 ? 'call' : 'calls'}`;
   return tokens === 0 ? did : `${did}, ${compact(tokens)} tokens`;
