@@ -22,6 +22,8 @@ export interface Contender {
   /** Settings that are alike but for a number or two. */
   readonly family?: 'job cap' | 'hand-over' | 'ours';
   readonly podPerJob?: boolean;
+  /** Of its own metrics the HPA sees what was scraped; KEDA and we ask where the work is kept. */
+  readonly metrics?: World['metrics'];
   readonly scalers: () => Scalers;
 }
 
@@ -77,6 +79,7 @@ export const contenders: readonly Contender[] = [
     name: 'HPA, share of slots 80 %, grace 30 s',
     graceMs: 30_000,
     handsOver: false,
+    metrics: 'scraped',
     scalers: keda({ min: 1, metric: 'share-of-slots', target: 0.8 }),
   },
   {
@@ -94,7 +97,7 @@ export const contenders: readonly Contender[] = [
   },
   ...tuned,
   { name: 'Argosy, reactive', ...ours, scalers: argosy({ foresight: 0, deadBand: 0 }) },
-  { name: 'Argosy, lean', ...ours, scalers: argosy({ foresight: 0.5, deadBand: 0, windowMs: 2 * minute }) },
+  { name: 'Argosy, lean', ...ours, scalers: argosy({ foresight: 0.5, deadBand: 0, windowMs: 3 * minute }) },
   { name: 'Argosy, predictive', ...ours, scalers: argosy({ foresight: 1 }) },
   { name: 'Argosy, defaults', ...ours, scalers: argosy({ fill: 0.9, drainLimitMs: 10 * minute }) },
 ];
@@ -106,7 +109,7 @@ export interface Trouble {
 }
 
 export function worldOf(arrivals: Arrivals, contender: Contender, trouble: Trouble): World {
-  const { graceMs, handsOver, podPerJob = false } = contender;
+  const { graceMs, handsOver, podPerJob = false, metrics = 'asked' } = contender;
   const own = podPerJob ? 1 : slots.agents;
   const common = { coldStartMs, spotPerHour: trouble.spotPerHour ?? 0 };
   return {
@@ -115,6 +118,7 @@ export function worldOf(arrivals: Arrivals, contender: Contender, trouble: Troub
     groups: { ...common, slots: slots.groups, nodeMs: 120_000, podsPerNode: 1, graceMs: 10 * minute },
     handsOver,
     podPerJob,
+    metrics,
     mostRuns: slots.agents * most.agents,
     outages: trouble.outages ?? [],
   };

@@ -116,6 +116,24 @@ describe('what a fleet counts', () => {
     expect(workHours).toBeGreaterThan(0);
   });
 
+  it('tells what is now to those that ask, what was read before to the others, and nothing without metrics', () => {
+    const agesOf = (metrics: World['metrics'], trouble: Trouble = {}): Set<number | undefined> => {
+      const ages = new Set<number | undefined>();
+      const looking: Scaler = {
+        look(set, seen, nowMs) {
+          if (nowMs === 0) set.scale(2, nowMs);
+          else ages.add(seen && nowMs - seen.atMs);
+        },
+        level: (set) => set.replicas,
+      };
+      play(world({ ...base, metrics }, trouble, together), { agents: looking, groups: up }, 1);
+      return ages;
+    };
+    expect(agesOf('asked')).toEqual(new Set([0]));
+    expect(agesOf('scraped')).toEqual(new Set([13_000]));
+    expect(agesOf('asked', { outages: [[0, 48 * hour]] })).toEqual(new Set([undefined]));
+  });
+
   it('keeps jobs that nobody takes', () => {
     const none = asking([]);
     expect(play(world(base, {}, together), { agents: none, groups: none }, 1)).toMatchObject({ done: 0, left: 8 });

@@ -9,7 +9,7 @@ import { type Arrivals, dice, serviceMs } from './traces.ts';
 const tenants = 4;
 const hour = 3_600_000;
 const roundMs = 15_000;
-/** Metrics are read so long after a round: what a scaler sees is almost as old as its rounds are long. */
+/** A metrics server reads so long after a round: what a scaler sees of it is almost as old as its rounds are long. */
 const scrapeOffsetMs = 2_000;
 /** A run that no group had room for comes back after this. */
 const refusedMs = 60_000;
@@ -27,6 +27,8 @@ export interface World {
   readonly podPerJob: boolean;
   /** More runs are never in work at a time. */
   readonly mostRuns: number;
+  /** Whether a scaler asks where the work is kept, or sees what a metrics server read before. */
+  readonly metrics: 'asked' | 'scraped';
   /** No metrics within these. */
   readonly outages: readonly (readonly [fromMs: number, toMs: number])[];
 }
@@ -73,7 +75,7 @@ class Fleet {
     const until = (this.jobs.at(-1)?.acceptedAtMs ?? 0) + patienceMs;
     for (const job of this.jobs) this.events.add(job.acceptedAtMs, () => this.arrive(job));
     this.every(roundMs, 0, () => this.scale());
-    this.every(roundMs, scrapeOffsetMs, () => this.scrape());
+    if (this.world.metrics === 'scraped') this.every(roundMs, scrapeOffsetMs, () => this.scrape());
     while (this.finished < this.jobs.length) {
       const next = this.events.next();
       if (next === undefined || next.atMs > until) break;
@@ -241,6 +243,7 @@ class Fleet {
   }
 
   private scale(): void {
+    if (this.world.metrics === 'asked') this.scrape();
     this.scalers.agents.look(this.agents, this.seen.agents, this.nowMs);
     this.scalers.groups.look(this.groups, this.seen.groups, this.nowMs);
     this.books.note(this.nowMs, this.scalers.agents.level(this.agents), this.waiting.count);
