@@ -25,10 +25,14 @@ const homes = {
   'outbound-http': { packages: ['undici', 'ipaddr\\.js'], in: ['libs/egress'] },
 };
 
-/** Who may open sockets or resolve names with Node's own modules: egress, health checks, and the apps that serve. */
+/**
+ * Who may open sockets or resolve names with Node's own modules: egress, health checks, the store of objects that the
+ * operator named, and the apps that serve.
+ */
 const networked = [
   'libs/egress',
   'libs/platform',
+  'libs/runs/src/objects',
   'apps/gateway',
   'apps/egress',
   'apps/inference',

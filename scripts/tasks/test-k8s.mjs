@@ -10,6 +10,7 @@ import { layOutTree } from '../image/tree.mjs';
 import { provideBubblewrap } from '../servers/bubblewrap.mjs';
 import { provideHelm } from '../servers/helm.mjs';
 import { kubernetesVersion, provideKubernetes } from '../servers/kubernetes.mjs';
+import { provideVersitygw } from '../servers/versitygw.mjs';
 import { closingLine, runGroup } from './jest-groups.mjs';
 
 const tree = path.join(mkdtempSync(path.join(tmpdir(), 'argosy-image-')), 'argosy');
@@ -17,6 +18,8 @@ const tree = path.join(mkdtempSync(path.join(tmpdir(), 'argosy-image-')), 'argos
 try {
   await provideHelm();
   const missing = { kubernetes: await provideKubernetes(), bubblewrap: await provideBubblewrap() };
+  // For the integration tests of the object store, which build nothing.
+  const store = (await provideVersitygw()) ?? 'versitygw is there for them';
   // The processes of jest inherit them.
   if (missing.kubernetes !== null) process.env.KUBERNETES_MISSING = missing.kubernetes;
   if (missing.bubblewrap !== null) process.env.BUBBLEWRAP_MISSING = missing.bubblewrap;
@@ -27,6 +30,7 @@ try {
   for (const skip of skips) process.stdout.write(`skipped: ${skip}\n`);
   const server = missing.kubernetes ?? `kube-apiserver ${kubernetesVersion()} on etcd, server-side dry-run`;
   process.stdout.write(`tier: ${server}; ${missing.bubblewrap ?? 'processes in bubblewrap on a read-only root'}\n`);
+  process.stdout.write(`integration tests of the object store: ${store}\n`);
   process.stdout.write(`${closingLine(tally)}\n`);
   process.exitCode = tally.failed > 0 ? 1 : 0;
 } catch (error) {

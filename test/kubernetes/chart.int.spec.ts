@@ -289,6 +289,36 @@ const bad: readonly [string, Render, RegExp][] = [
     { files: [valuesOf('gpu-a100-2')], set: ['autoscaler.inference.pool.min=3'] },
     /autoscaler\.inference\.pool\.min is above max/,
   ],
+  [
+    'an object store that is named by half',
+    { files: laptop, set: ['objects.endpoint="https://s3.example.com"', 'objects.publicEgress=true'] },
+    /objects\.bucket is required[\s\S]*objects\.existingSecret is required/,
+  ],
+  [
+    'a bucket of no object store',
+    { files: laptop, set: ['objects.bucket="bytes"'] },
+    /objects\.bucket is set without objects\.endpoint/,
+  ],
+  [
+    'an object store that policies keep away',
+    { files: production, set: ['objects.peers=[]'] },
+    /objects\.endpoint is a store that networkPolicy keeps all pods from: set objects\.peers/,
+  ],
+  [
+    'a bucket in front of an address',
+    { files: production, set: ['objects.addressing="host"', 'objects.endpoint="https://10.1.2.3:9000"'] },
+    /objects\.addressing is host, and objects\.endpoint is an address/,
+  ],
+  [
+    'an authority for a store without certificates',
+    { files: production, set: ['objects.endpoint="http://s3.storage.svc:9000"'] },
+    /objects\.ca\.existingSecret is set, and objects\.endpoint is not https/,
+  ],
+  [
+    'an object store with a password in its address',
+    { files: production, set: ['objects.endpoint="https://a:b@s3"'] },
+    /objects\.endpoint/,
+  ],
   ['no model', { files: laptop, set: ['model.spec=""'] }, /model\.spec is empty and there is no group/],
   [
     'groups without weights',

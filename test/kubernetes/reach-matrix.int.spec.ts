@@ -148,6 +148,15 @@ withHelm(`in other releases${reason}`, () => {
     expect(release.reach('autoscaler', 80)).toEqual([]);
   });
 
+  it('lets those who read or write bytes reach the object store, and nobody else', () => {
+    const release = new Release('production');
+    const store = podIn('storage', {});
+    const may = (port: number): string[] => release.names.filter((name) => release.may(release.pod(name), store, port));
+    const pools = ['browser', 'scholar', 'search', 'visit'].map((pool) => `tool-${pool}`);
+    expect(may(9000).sort()).toEqual(['agent-worker', 'dispatcher', 'gateway', ...pools]);
+    expect(may(443)).toEqual([]);
+  });
+
   it('lets each pool of tool workers reach what its calls need: search the proxy where there are providers', () => {
     const pools = ['tool-browser', 'tool-scholar', 'tool-search', 'tool-visit'];
     const production = new Release('production');

@@ -15,6 +15,10 @@ const telemetry = [
   'telemetry.peers=[{"namespaceSelector":{}}]',
 ];
 const keyOf = (provider: string): string[] => [`search.keys.${provider}.existingSecret="keys"`];
+const objects = [
+  'objects={"endpoint":"https://s3.storage:9000","bucket":"bytes","existingSecret":"s3","prefix":"p/","peers":[{"podSelector":{}}]}',
+  'objects.ca.existingSecret="s3-ca"',
+];
 const exception = 'networkPolicy.exceptions=[{"host":"10.9.8.7","port":80,"cidr":"10.9.8.7/32"}]';
 
 /** A component whose pods have the setting, once these values are set; without values, always. */
@@ -27,6 +31,14 @@ const bySetting: Readonly<Record<string, Set>> = {
   ARGOSY_DATABASE_URL: ['gateway', []],
   ARGOSY_REDIS_URL: ['gateway', []],
   ARGOSY_MIGRATE: ['dispatcher', []],
+  ARGOSY_S3_ENDPOINT: ['gateway', objects],
+  ARGOSY_S3_REGION: ['gateway', objects],
+  ARGOSY_S3_BUCKET: ['dispatcher', objects],
+  ARGOSY_S3_PREFIX: ['agent-worker', objects],
+  ARGOSY_S3_ADDRESSING: ['tool-web', objects],
+  ARGOSY_S3_ACCESS_KEY_ID: ['tool-web', objects],
+  ARGOSY_S3_SECRET_ACCESS_KEY: ['gateway', objects],
+  ARGOSY_S3_CA_FILE: ['agent-worker', objects],
   ARGOSY_LEASE_MS: ['agent-worker', ['leaseSeconds=11']],
   ARGOSY_GRACE_MS: ['agent-worker', ['agentWorker.graceSeconds=11']],
   ARGOSY_MODEL: ['gateway', []],

@@ -96,6 +96,14 @@ affinity: {{- toYaml . | nindent 2 }}
 - name: pools
   configMap: { name: {{ include "argosy.fullname" .root }}-autoscaler }
 {{- end }}
+{{- if has "objects" .role.calls }}
+{{- with .root.Values.objects.ca }}
+{{- if .existingSecret }}
+- name: objects-ca
+  secret: { secretName: {{ .existingSecret }}, defaultMode: 0440, items: [{ key: {{ .key }}, path: {{ .key }} }] }
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .role.values.browser }}
 - name: shm
   emptyDir: { medium: Memory, sizeLimit: {{ .role.values.shmSize }} }
@@ -125,6 +133,9 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if eq .role.program "autoscaler" }}
 - { name: pools, mountPath: /etc/argosy/pools, readOnly: true }
+{{- end }}
+{{- if and (has "objects" .role.calls) .root.Values.objects.ca.existingSecret }}
+- { name: objects-ca, mountPath: /etc/argosy/objects-ca, readOnly: true }
 {{- end }}
 {{- if .role.values.browser }}
 - { name: shm, mountPath: /dev/shm }

@@ -5,17 +5,18 @@ The roles that run as Deployments: for each, what makes it different from the ot
   image     app or browser
   values    its part of values.yaml
   port      of its probes and metrics, by name
-  calls     whom it connects to: stores, model, groups, egress, internet, cluster
+  calls     whom it connects to: stores, objects, model, groups, egress, internet, cluster
   visits, searches   of tool workers: what their kinds of calls make them do
   scaled    something else says how many pods there are
   preStop   seconds in which Services learn that the pod is going, before it is told to stop
 */}}
 {{- define "argosy.roles" -}}
+{{- $objects := ternary ", objects" "" (not (empty .Values.objects.endpoint)) }}
 gateway:
   program: gateway
   image: app
   port: api
-  calls: [stores{{ if include "argosy.groupNames" . | fromYamlArray }}, groups{{ end }}]
+  calls: [stores{{ $objects }}{{ if include "argosy.groupNames" . | fromYamlArray }}, groups{{ end }}]
   scaled: {{ .Values.gateway.autoscaling.enabled }}
   preStop: {{ .Values.gateway.preStopSeconds }}
   values: {{- toYaml .Values.gateway | nindent 4 }}
@@ -23,14 +24,14 @@ dispatcher:
   program: dispatcher
   image: app
   port: health
-  calls: [stores]
+  calls: [stores{{ $objects }}]
   preStop: 0
   values: {{- toYaml .Values.dispatcher | nindent 4 }}
 agent-worker:
   program: agent-worker
   image: app
   port: health
-  calls: [stores, model]
+  calls: [stores{{ $objects }}, model]
   scaled: {{ eq .Values.autoscaler.mode "argosy" }}
   preStop: 0
   values: {{- toYaml .Values.agentWorker | nindent 4 }}
@@ -84,6 +85,7 @@ A pool of scholar alone is left out where no provider knows works: nobody would 
 {{- $idle := and (eq (join "," $pool.kinds) "scholar") (not $hasWorks) }}
 {{- if and $pool.enabled (not $idle) }}
 {{- $calls := list "stores" }}
+{{- if $.Values.objects.endpoint }}{{- $calls = append $calls "objects" }}{{- end }}
 {{- if $visits }}{{- $calls = append $calls "model" }}{{- end }}
 {{- if or $visits (ne $providers "none") }}{{- $calls = append $calls $out }}{{- end }}
 {{ $name }}:

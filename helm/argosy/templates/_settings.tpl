@@ -14,6 +14,9 @@
 - name: ARGOSY_REDIS_URL
   valueFrom: { secretKeyRef: { {{- include "argosy.redisSecret" .root | replace "\n" ", " }} } }
 {{- end }}
+{{- if has "objects" .role.calls }}
+{{ include "argosy.objectEnvironment" $values.objects }}
+{{- end }}
 {{- if eq .role.program "gateway" }}
 {{ include "argosy.gatewayEnvironment" .root }}
 {{- else }}
@@ -56,6 +59,24 @@
 {{- end }}
 {{- with .role.values.extraEnv }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The object store, of every role that reads or writes bytes. */}}
+{{- define "argosy.objectEnvironment" -}}
+- { name: ARGOSY_S3_ENDPOINT, value: {{ .endpoint | quote }} }
+- { name: ARGOSY_S3_REGION, value: {{ .region | quote }} }
+- { name: ARGOSY_S3_BUCKET, value: {{ .bucket | quote }} }
+{{- with .prefix }}
+- { name: ARGOSY_S3_PREFIX, value: {{ . | quote }} }
+{{- end }}
+- { name: ARGOSY_S3_ADDRESSING, value: {{ .addressing }} }
+- name: ARGOSY_S3_ACCESS_KEY_ID
+  valueFrom: { secretKeyRef: { name: {{ .existingSecret }}, key: {{ .accessKeyIdKey }} } }
+- name: ARGOSY_S3_SECRET_ACCESS_KEY
+  valueFrom: { secretKeyRef: { name: {{ .existingSecret }}, key: {{ .secretAccessKeyKey }} } }
+{{- if .ca.existingSecret }}
+- { name: ARGOSY_S3_CA_FILE, value: /etc/argosy/objects-ca/{{ .ca.key }} }
 {{- end }}
 {{- end }}
 

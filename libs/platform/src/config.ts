@@ -1,23 +1,12 @@
 import { z } from 'zod';
 import { InvalidInput, type Problem } from '#errors';
+import { address, dated, secret } from './setting-forms.ts';
 import { withStandardNames } from './standard-names.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const positive = z.coerce.number().int().positive();
 const weightOf = ([tenant = '', weight = '']: readonly string[]) => [tenant, Number(weight)] as const;
 const milliseconds = (least: number) => z.coerce.number().int().min(least).max(3_600_000);
-
-/** A key is sent as it is: a line break at its end would break the header. */
-const secret = z
-  .string()
-  .regex(/^[\x21-\x7e]+$/, 'is not a key: it holds spaces, line breaks or odd characters')
-  .optional();
-
-/** An address of one of these protocols. Its faults never repeat it: it may hold a password. */
-function address(protocols: readonly string[], example: string) {
-  const fits = (text: string): boolean => protocols.includes(URL.parse(text)?.protocol ?? '');
-  return z.string().refine(fits, `is not an address like ${example}`);
-}
 
 /** As OpenTelemetry writes them; values may be percent-encoded. The fault never repeats them: they may be keys. */
 const headers = z
@@ -30,20 +19,6 @@ function headerOf(pair: string): readonly [string, string] {
   const value = pair.slice(pair.indexOf('=') + 1).trim();
   const isEncoded = /^(?:[^%]|%[2-7][\da-f])*$/i.test(value);
   return [pair.slice(0, pair.indexOf('=')).toLowerCase(), isEncoded ? decodeURIComponent(value) : value];
-}
-
-/** A value, and others that hold from UTC days on: `VALUE;2026-07-01:VALUE`. Each day once. */
-function dated(form: RegExp, needs: string) {
-  return z.string().superRefine((text, { addIssue }) => {
-    const parts = text.split(';').map((part) => /^\s*(?:([^:]*):)?(.*?)\s*$/s.exec(part) ?? []);
-    const fault = (message: string) => addIssue({ code: 'custom', message });
-    if (parts.some(([, , value = '']) => !form.test(value))) fault(needs);
-    const days = parts.slice(1).map(([, day = '']) => day);
-    if (parts[0]?.[1] !== undefined) fault('begins with what has held before all days: VALUE;2026-07-01:VALUE');
-    const [strange] = parts.slice(1).find(([, day]) => !z.iso.date().safeParse(day).success) ?? [];
-    if (strange !== undefined) fault(`${JSON.stringify(strange.trim())} begins with no day: VALUE;2026-07-01:VALUE`);
-    if (new Set(days).size < days.length) fault('names a day twice');
-  });
 }
 
 const databaseExample = 'postgres://user:password@host:port/database';
@@ -61,6 +36,23 @@ const schema = z.object({
   ARGOSY_DATABASE_URL: address(['postgres:', 'postgresql:'], databaseExample).optional(),
   ARGOSY_REDIS_URL: address(['redis:', 'rediss:'], redisExample).optional(),
   ARGOSY_MIGRATE: z.enum(['start', 'wait']).default('start'),
+  ARGOSY_S3_ENDPOINT: address(['http:', 'https:'], 'https://s3.example.com').optional(),
+  ARGOSY_S3_REGION: z
+    .string()
+    .regex(/^[\w-]{1,64}$/, 'is not a name like us-east-1')
+    .default('us-east-1'),
+  ARGOSY_S3_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is not the name of a bucket: 3 to 63 of a-z, 0-9, hyphen and dot')
+    .optional(),
+  ARGOSY_S3_PREFIX: z
+    .string()
+    .regex(/^(\w[\w.-]{0,99}\/){0,5}$/, 'is not a path like argosy/ that ends with a slash')
+    .default(''),
+  ARGOSY_S3_ADDRESSING: z.enum(['path', 'host']).default('path'),
+  ARGOSY_S3_ACCESS_KEY_ID: secret,
+  ARGOSY_S3_SECRET_ACCESS_KEY: secret,
+  ARGOSY_S3_CA_FILE: z.string().min(1).optional(),
   ARGOSY_LEASE_MS: milliseconds(1000).default(10_000),
   ARGOSY_GRACE_MS: milliseconds(0).default(25_000),
   ARGOSY_MODEL: z.string().min(1).optional(),
@@ -272,6 +264,9 @@ const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> 
   ARGOSY_SECRETS_KEY: isSet,
   ARGOSY_OTLP_URL: hostOf,
   ARGOSY_OTLP_HEADERS: isSet,
+  ARGOSY_S3_ENDPOINT: hostOf,
+  ARGOSY_S3_ACCESS_KEY_ID: isSet,
+  ARGOSY_S3_SECRET_ACCESS_KEY: isSet,
   ARGOSY_DATABASE_URL: hostOf,
   ARGOSY_REDIS_URL: hostOf,
 };

@@ -140,10 +140,10 @@ async function performCall(core: Core, owned: CallClaim, perform: PerformCall, s
   }
 }
 
-/** A result that was paid for is written again and again while the database is away, for as long as the lease holds. */
+/** A result that was paid for is written again and again while database or object store are away, for as long as the lease holds. */
 async function keep(core: Core, owned: CallClaim, result: CallResult, lost: AbortSignal): Promise<void> {
   const write = async (): Promise<void> => {
-    await putTexts(core.database, owned, result.snapshots);
+    await putTexts(core, owned, result.snapshots);
     await finishCall(core.database, owned, result.state, result.observation);
   };
   await whileHeld({ lost, pollMs: core.settings.pollMs }, write, (fault) => fault instanceof Unavailable);

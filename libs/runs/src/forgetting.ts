@@ -1,4 +1,5 @@
 import { topics } from './bus.ts';
+import { ObjectSweep } from './objects/loose.ts';
 import type { Core } from './ports.ts';
 import { forgetOldRuns, forgetRun, type Removal } from './store/forget.ts';
 import type { RunKey } from './store/sweep.ts';
@@ -16,17 +17,23 @@ export async function forget(core: Core, run: RunKey & Removal): Promise<boolean
 /** How often one process looks for runs that are kept no longer, which asks for each tenant. */
 const everyMs = 60_000;
 
-/** Removes runs that their tenants keep no longer, at the pace that this needs, however often it is called. */
+/**
+ * Removes runs that their tenants keep no longer, and objects that no row names any more, at the pace that this needs,
+ * however often it is called.
+ */
 export class Retention {
   readonly #core: Core;
+  readonly #objects: ObjectSweep;
   #dueAt = Number.NEGATIVE_INFINITY;
 
   constructor(core: Core) {
     this.#core = core;
+    this.#objects = new ObjectSweep(core);
   }
 
-  /** @returns how many were removed; where more are left, the next call goes on */
+  /** @returns how many runs were removed; where more are left, the next call goes on */
   async ifDue(): Promise<number> {
+    await this.#objects.ifDue();
     if (performance.now() < this.#dueAt) return 0;
     let forgotten = 0;
     for (let n = 0; n < mostBatches; n++) {

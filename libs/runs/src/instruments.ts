@@ -98,3 +98,10 @@ export const evidenceUnkept = tools.counter(
   'argosy_evidence_unkept_total',
   'Things that were made and not kept: too large, their claim was lost, or the database was away.',
 );
+
+/** Attempts at an object store. */
+export const objectRequests = withStores.counter(
+  'argosy_object_requests_total',
+  'Requests to the object store: done, of an object that is not there, repeated after a fault that may pass, or given up.',
+  { operation: ['put', 'get', 'remove'], outcome: ['done', 'missing', 'repeated', 'failed'] },
+);

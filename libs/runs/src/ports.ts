@@ -3,10 +3,11 @@ import type { Bus } from './bus.ts';
 import type { DeltaTail } from './deltas.ts';
 import type { Doorbell, FaultListener, Ring } from './doorbell/doorbell.ts';
 import { ringsLost, ringsSent } from './instruments.ts';
+import type { ObjectStore } from './objects/object-store.ts';
 import type { RunsSettings } from './settings.ts';
-import type { Claims } from './store/claims.ts';
+import { Claims } from './store/claims.ts';
 import type { Database } from './store/database.ts';
-import type { Ledger } from './store/ledger.ts';
+import { Ledger } from './store/ledger.ts';
 
 /** Where a runs library finds its stores. */
 export interface RunsPorts {
@@ -14,13 +15,21 @@ export interface RunsPorts {
   readonly doorbell: Doorbell;
   readonly bus: Bus;
   readonly tail: DeltaTail;
+  /** Takes what the database would have to hold of bytes. Without one, it does; those that it has it keeps. */
+  readonly objects?: ObjectStore | null;
 }
 
 /** What every part of the library works with. */
 export interface Core extends RunsPorts {
+  readonly objects: ObjectStore | null;
   readonly ledger: Ledger;
   readonly claims: Claims;
   readonly settings: RunsSettings;
+}
+
+export function coreOf(ports: RunsPorts, settings: RunsSettings): Core {
+  const { database } = ports;
+  return { objects: null, ...ports, ledger: new Ledger(database), claims: new Claims(database), settings };
 }
 
 /** How a worker answers rings. */

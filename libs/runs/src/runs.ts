@@ -11,19 +11,19 @@ import { answerRuns, commit, type DriveRun } from './driving.ts';
 import { EvidenceSweep } from './evidence/sweep.ts';
 import { forget, Retention } from './forgetting.ts';
 import { Membership } from './membership.ts';
-import { type AnswerSettings, type Core, type RunsPorts, ringOrLose } from './ports.ts';
+import { type AnswerSettings, type Core, coreOf, type RunsPorts, ringOrLose } from './ports.ts';
 import { Overview } from './scaling/overview.ts';
 import { fleetSettings, type RunsSettings } from './settings.ts';
 import { type Acceptance, Acceptances, type Accepted, standingRun } from './store/accept.ts';
 import { getTexts } from './store/blobs.ts';
 import { takeStrandedCalls } from './store/call-rings.ts';
 import { type Census, takeCensus } from './store/census.ts';
-import { type Claim, Claims } from './store/claims.ts';
+import type { Claim } from './store/claims.ts';
 import type { Statements } from './store/database.ts';
 import { flagCancel, isCancelFlagged } from './store/flags.ts';
 import type { Removal } from './store/forget.ts';
 import { type History, readHistory } from './store/history.ts';
-import { type Commit, type Committed, Ledger } from './store/ledger.ts';
+import type { Commit, Committed } from './store/ledger.ts';
 import { endCancelledUnstarted, endHopeless, putBackStranded, type RunKey, takeDue } from './store/sweep.ts';
 import {
   getRun,
@@ -73,7 +73,7 @@ export class Runs {
   readonly accounts: Accounts;
 
   constructor(ports: RunsPorts, settings: RunsSettings = fleetSettings()) {
-    this.#core = { ...ports, ledger: new Ledger(ports.database), claims: new Claims(ports.database), settings };
+    this.#core = coreOf(ports, settings);
     this.#acceptances = new Acceptances((tenantId) => this.#door(tenantId));
     this.#watching = new Watching(this.#core);
     this.#sweep = new EvidenceSweep(ports.database, settings.evidenceBytes);
@@ -276,7 +276,7 @@ export class Runs {
 
   /** Snapshot texts of a tenant by sha256; unknown hashes are left out. */
   async texts(tenantId: string, hashes: readonly string[]): Promise<Map<string, string>> {
-    return await getTexts(this.#door(tenantId), tenantId, hashes);
+    return await getTexts({ ...this.#core, database: this.#door(tenantId) }, tenantId, hashes);
   }
 
   async #endUnowned(): Promise<void> {

@@ -106,14 +106,52 @@ describe('what is found', () => {
     const config = readConfig({
       ARGOSY_REDIS_URL: 'redis://:hunter2@127.0.0.1:1',
       ARGOSY_DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/d',
+      ...{ ARGOSY_S3_ENDPOINT: 'http://127.0.0.1:1', ARGOSY_S3_BUCKET: 'bytes' },
+      ...{ ARGOSY_S3_ACCESS_KEY_ID: 'hunter2', ARGOSY_S3_SECRET_ACCESS_KEY: 'hunter2' },
     });
     const findings = await examine(storeChecks(config, 300), 60_000);
     expect(statesOf(findings)).toEqual([
       ['postgres', 'fail'],
       ['redis', 'fail'],
+      ['objects', 'fail'],
     ]);
     expect(JSON.stringify(findings)).toMatch(/127\.0\.0\.1:1/);
     expect(JSON.stringify(findings)).not.toContain('hunter2');
+  });
+
+  it('of an object store is that it works, that it lacks settings, or that nobody asks it', async () => {
+    const objects = new Map<string, Buffer>();
+    const server = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const url = request.url ?? '';
+      if (request.method === 'PUT') objects.set(url, Buffer.concat(chunks));
+      response.end(request.method === 'GET' ? objects.get(url) : undefined);
+      if (request.method === 'DELETE') objects.delete(url);
+    });
+    // A test that fails must end, too.
+    server.unref().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const store = {
+      ARGOSY_S3_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, // what a listening server has
+      ...{ ARGOSY_S3_BUCKET: 'bytes', ARGOSY_S3_ACCESS_KEY_ID: 'id' },
+    };
+    const find = async (settings: Readonly<Record<string, string>>) => {
+      const findings = await examine(storeChecks(readConfig(settings), 5_000), 60_000);
+      return findings.filter(({ about }) => about === 'objects').map(({ state, says }) => [state, says]);
+    };
+    const fleet = { ARGOSY_REDIS_URL: 'redis://127.0.0.1:1', ARGOSY_DATABASE_URL: 'postgres://127.0.0.1:1/d' };
+    const whole = { ...store, ARGOSY_S3_SECRET_ACCESS_KEY: 'secret' };
+    expect(await find({ ...fleet, ...whole })).toEqual([
+      ['ok', expect.stringContaining('removed in bytes at 127.0.0.1')],
+    ]);
+    expect(objects.size).toBe(0);
+    expect(await find({ ...fleet, ...store })).toEqual([
+      ['fail', 'ARGOSY_S3_SECRET_ACCESS_KEY: is required where other ARGOSY_S3_ settings are set'],
+    ]);
+    expect(await find(fleet)).toEqual([['ok', expect.stringContaining('the database keeps')]]);
+    expect(await find(whole)).toEqual([['warn', expect.stringContaining('asks no object store')]]);
+    server.close();
   });
 
   it('of a fleet without keys, sealing and providers is what to set', () => {

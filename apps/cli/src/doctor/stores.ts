@@ -1,6 +1,6 @@
 /** Where the record is kept and rings are sent. */
 import type { Config } from '#platform';
-import { inspectPostgres, inspectRedis, type PostgresFacts } from '#runs';
+import { inspectObjects, inspectPostgres, inspectRedis, objectSettingsOf, type PostgresFacts } from '#runs';
 import { type Check, type Finding, fail, ok, warn } from './finding.ts';
 
 /** A clock that is further off than this makes deadlines and days of the bill visibly wrong. */
@@ -11,7 +11,7 @@ const wrongMs = 10_000;
 export function storeChecks(config: Config, limitMs: number): Check[] {
   const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl } = config;
   if (databaseUrl === undefined && redisUrl === undefined) {
-    return [{ about: 'stores', look: async () => [ok('stores', 'embedded: PGlite in the data directory, no Redis')] }];
+    return [{ about: 'stores', look: async () => embeddedFindings(config) }];
   }
   const halves = (databaseUrl === undefined) !== (redisUrl === undefined);
   const missing = databaseUrl === undefined ? 'ARGOSY_DATABASE_URL' : 'ARGOSY_REDIS_URL';
@@ -21,7 +21,24 @@ export function storeChecks(config: Config, limitMs: number): Check[] {
     ...(halves ? [{ about: 'stores', look: async () => [half] }] : []),
     ...(databaseUrl === undefined ? [] : [{ about: 'postgres', look: async () => await postgres(databaseUrl) }]),
     ...(redisUrl === undefined ? [] : [{ about: 'redis', look: async () => await redisFindings(redisUrl, limitMs) }]),
+    { about: 'objects', look: async () => await objectFindings(config, limitMs) },
   ];
+}
+
+function embeddedFindings(config: Config): Finding[] {
+  const own = ok('stores', 'embedded: PGlite in the data directory, no Redis');
+  if (config.ARGOSY_S3_ENDPOINT === undefined) return [own];
+  const advice = 'Set ARGOSY_DATABASE_URL and ARGOSY_REDIS_URL for a fleet, or take the ARGOSY_S3_ settings out.';
+  return [own, warn('objects', 'one process keeps all bytes in its data directory and asks no object store', advice)];
+}
+
+async function objectFindings(config: Config, limitMs: number): Promise<Finding[]> {
+  const settings = objectSettingsOf(config);
+  if (settings === null)
+    return [ok('objects', 'the database keeps texts, files and indexes (ARGOSY_S3_ENDPOINT is not set)')];
+  const { endpoint, bucket } = settings;
+  await inspectObjects(settings, limitMs);
+  return [ok('objects', `an object was written, read and removed in ${bucket} at ${new URL(endpoint).host}`)];
 }
 
 export function postgresFindings({ version, schema, known, aheadMs, missingRoles }: PostgresFacts): Finding[] {

@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Unavailable } from '#errors';
+import { type Depot, namingLoose, putLoose, tooSlow } from '../objects/loose.ts';
+import { hashOf, readFar, refuseLoss } from '../objects/reading.ts';
 import { HashMismatch } from '../store/blobs.ts';
 import type { Statements } from '../store/database.ts';
 
-/** Bytes of one row: what a process holds in memory of a file that passes through it. */
+/** Bytes of one row, or of its object: what a process holds in memory of a file that passes through it. */
 const partBytes = 1024 * 1024;
 
 /** Parts fetched with one statement. */
@@ -22,15 +24,17 @@ export interface FileKey {
  * @throws HashMismatch; Unavailable when it took longer than the sweep is patient
  */
 export async function putFile(
-  database: Statements,
+  depot: Depot,
   file: FileKey,
   bytes: number,
   source: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const draft = new Draft(database, file.tenantId);
+  const { database, objects } = depot;
+  const draft = new Draft(depot, file.tenantId);
   try {
     const last = await putAllButLast(draft, checked(source, file.sha256, bytes));
-    if (await nameFile(database, draft, file, last)) return;
+    if (objects !== null && last.byteLength > 0) await draft.add(last);
+    if (await nameFile(database, draft, file, objects === null ? last : null)) return;
     if (!(await knowsFile(database, file)))
       throw new Unavailable('The upload took too long and was swept away, or its corpus was removed meanwhile.');
   } catch (error) {
@@ -106,13 +110,13 @@ async function knowsFile(database: Statements, { tenantId, sha256 }: FileKey): P
 /** Content that is being written. It counts only when somebody settles it. */
 export class Draft {
   readonly contentId = randomUUID();
-  readonly #database: Statements;
+  readonly #depot: Depot;
   readonly #tenantId: string;
   parts = 0;
   bytes = 0;
 
-  constructor(database: Statements, tenantId: string) {
-    this.#database = database;
+  constructor(depot: Depot, tenantId: string) {
+    this.#depot = depot;
     this.#tenantId = tenantId;
   }
 
@@ -126,37 +130,83 @@ export class Draft {
     return hash.digest('hex');
   }
 
-  /** @throws the database's word that the content is not there, when it was swept meanwhile */
+  /** @throws the database's word that the content is not there, when it was swept meanwhile; Unavailable */
   async add(data: Uint8Array): Promise<void> {
-    const insert = 'INSERT INTO argosy.content_parts (tenant_id, content_id, part, data) VALUES ($1, $2, $3, $4)';
-    const begin = 'WITH begun AS (INSERT INTO argosy.contents (tenant_id, content_id) VALUES ($1, $2))';
-    const sql = this.parts === 0 ? `${begin} ${insert}` : insert;
-    await this.#database.query(sql, [this.#tenantId, this.contentId, this.parts, data]);
+    const { database, objects } = this.#depot;
+    if (objects === null) await this.#addNear(data);
+    else await this.#addFar(data, (await putLoose({ database, objects }, this.#tenantId, [data]))[0] ?? '');
     this.parts += 1;
     this.bytes += data.byteLength;
+  }
+
+  get #begin(): string {
+    return this.parts === 0 ? 'begun AS (INSERT INTO argosy.contents (tenant_id, content_id) VALUES ($1, $2))' : '';
+  }
+
+  async #addNear(data: Uint8Array): Promise<void> {
+    const insert = 'INSERT INTO argosy.content_parts (tenant_id, content_id, part, data) VALUES ($1, $2, $3, $4)';
+    const sql = this.parts === 0 ? `WITH ${this.#begin} ${insert}` : insert;
+    await this.#depot.database.query(sql, [this.#tenantId, this.contentId, this.parts, data]);
+  }
+
+  async #addFar(data: Uint8Array, objectId: string): Promise<void> {
+    const { held, freed } = namingLoose('ARRAY[$4]', 'put');
+    const begin = this.parts === 0 ? `${this.#begin}, ` : '';
+    const { rows } = await this.#depot.database.query<{ put: number }>(
+      `WITH ${begin}${held}, put AS (
+         INSERT INTO argosy.content_parts (tenant_id, content_id, part, object_id, bytes, sha256)
+         SELECT $1, $2, $3::int, h.object_id, $5::int, $6 FROM held h
+         WHERE $3::int = 0 OR EXISTS (SELECT 1 FROM argosy.contents WHERE tenant_id = $1 AND content_id = $2)
+         RETURNING object_id
+       ), ${freed}
+       SELECT count(*)::int AS put FROM put`,
+      [this.#tenantId, this.contentId, this.parts, objectId, data.byteLength, hashOf(data)],
+    );
+    if (rows[0]?.put !== 1) throw tooSlow();
   }
 
   async drop(): Promise<void> {
     if (this.parts === 0) return;
     const sql = 'DELETE FROM argosy.contents WHERE tenant_id = $1 AND content_id = $2';
-    await this.#database.query(sql, [this.#tenantId, this.contentId]);
+    await this.#depot.database.query(sql, [this.#tenantId, this.contentId]);
   }
 }
 
-/** Content in order, a few parts in memory at a time. */
-export async function* readContent(
-  database: Statements,
+/** A part of some content: its bytes, or what says where they lie. */
+interface PartRow {
+  readonly contentId: string;
+  readonly part: number;
+  readonly data: Uint8Array | null;
+  readonly objectId: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Parts with their bytes, from where each row says. @throws Unavailable where the object store is away; StoredBytesLost */
+export async function readParts(
+  { database, objects }: Depot,
   tenantId: string,
-  contentId: string,
-): AsyncGenerator<Uint8Array> {
+  where: string,
+  values: readonly unknown[],
+): Promise<(Pick<PartRow, 'contentId' | 'part'> & { readonly data: Uint8Array })[]> {
+  const sql = `SELECT content_id AS "contentId", part, data, object_id AS "objectId", bytes, sha256
+    FROM argosy.content_parts WHERE tenant_id = $1 AND ${where} ORDER BY content_id, part`;
+  const { rows } = await database.query<PartRow>(sql, [tenantId, ...values]);
+  const far = rows.filter(({ data }) => data === null).map((row) => ({ ...row, tenantId }));
+  const read = await readFar(objects, far);
+  const fetched = new Map(far.map((row, index) => [row.objectId, read[index] ?? refuseLoss(row)]));
+  return rows.map(({ contentId, part, data, objectId }) => {
+    return { contentId, part, data: data ?? fetched.get(objectId) ?? new Uint8Array() };
+  });
+}
+
+/** Content in order, a few parts in memory at a time. @throws as {@link readParts} */
+export async function* readContent(depot: Depot, tenantId: string, contentId: string): AsyncGenerator<Uint8Array> {
+  const where = `content_id = $2 AND part >= $3::int AND part < $3::int + ${partsAtOnce}`;
   for (let next = 0; ; next += partsAtOnce) {
-    const { rows } = await database.query<{ data: Uint8Array }>(
-      `SELECT data FROM argosy.content_parts
-       WHERE tenant_id = $1 AND content_id = $2 AND part >= $3::int AND part < $3::int + ${partsAtOnce} ORDER BY part`,
-      [tenantId, contentId, next],
-    );
-    for (const { data } of rows) yield data;
-    if (rows.length < partsAtOnce) return;
+    const parts = await readParts(depot, tenantId, where, [contentId, next]);
+    for (const { data } of parts) yield data;
+    if (parts.length < partsAtOnce) return;
   }
 }
 

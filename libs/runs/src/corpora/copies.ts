@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CorpusFile } from '#contracts';
-import type { Statements } from '../store/database.ts';
-import { readContent } from './contents.ts';
+import type { Depot } from '../objects/loose.ts';
+import { readContent, readParts } from './contents.ts';
 import type { CorpusKey } from './records.ts';
 
 /** What is read of small files with one statement. */
@@ -15,12 +15,12 @@ interface StoredFile extends CorpusFile {
 
 /** Writes each different file of a corpus into `folder` under its hash. @returns all of its files, in order of path */
 export async function copyFiles(
-  database: Statements,
+  depot: Depot,
   { tenantId, corpusId }: CorpusKey,
   folder: string,
   signal: AbortSignal,
 ): Promise<CorpusFile[]> {
-  const { rows } = await database.query<StoredFile>(
+  const { rows } = await depot.database.query<StoredFile>(
     `SELECT f.path, f.sha256, a.bytes, a.content_id AS "contentId" FROM argosy.corpus_files f
      JOIN argosy.files a ON a.tenant_id = f.tenant_id AND a.sha256 = f.sha256
      WHERE f.tenant_id = $1 AND f.corpus_id = $2 ORDER BY f.path COLLATE "C"`,
@@ -30,8 +30,8 @@ export async function copyFiles(
   for (const group of groupsOf([...different.values()])) {
     signal.throwIfAborted();
     const [first] = group;
-    if (group.length === 1 && first !== undefined) await copyLarge(database, tenantId, first, folder);
-    else await copySmall(database, tenantId, group, folder);
+    if (group.length === 1 && first !== undefined) await copyLarge(depot, tenantId, first, folder);
+    else await copySmall(depot, tenantId, group, folder);
   }
   return rows.map(({ path, sha256, bytes }) => ({ path, sha256, bytes }));
 }
@@ -53,23 +53,15 @@ function groupsOf(files: readonly StoredFile[]): StoredFile[][] {
   return group.length > 0 ? [...groups, group] : groups;
 }
 
-async function copyLarge(database: Statements, tenantId: string, file: StoredFile, folder: string): Promise<void> {
-  await writeFile(join(folder, file.sha256), readContent(database, tenantId, file.contentId));
+async function copyLarge(depot: Depot, tenantId: string, file: StoredFile, folder: string): Promise<void> {
+  await writeFile(join(folder, file.sha256), readContent(depot, tenantId, file.contentId));
 }
 
-async function copySmall(
-  database: Statements,
-  tenantId: string,
-  group: readonly StoredFile[],
-  folder: string,
-): Promise<void> {
+async function copySmall(depot: Depot, tenantId: string, group: readonly StoredFile[], folder: string): Promise<void> {
   const names = new Map(group.map(({ contentId, sha256 }) => [contentId, sha256]));
-  const { rows } = await database.query<{ contentId: string; part: number; data: Uint8Array }>(
-    `SELECT content_id AS "contentId", part, data FROM argosy.content_parts
-     WHERE tenant_id = $1 AND content_id = ANY ($2) ORDER BY content_id, part`,
-    [tenantId, [...names.keys()]],
-  );
-  for (const { contentId, part, data } of rows) {
+  for (const { contentId, part, data } of await readParts(depot, tenantId, 'content_id = ANY ($2)', [
+    [...names.keys()],
+  ])) {
     await writeFile(join(folder, names.get(contentId) ?? contentId), data, { flag: part === 0 ? 'w' : 'a' });
   }
 }

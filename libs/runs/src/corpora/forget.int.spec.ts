@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { NotFound } from '#errors';
 import type { Doorbell } from '../doorbell/doorbell.ts';
-import { describeStores } from '../store/stores.contract.ts';
+import { describeDepots } from '../store/stores.contract.ts';
 import { renewLease } from '../store/workers.ts';
-import { Draft } from './contents.ts';
+import { Draft, readParts } from './contents.ts';
 import { claimCorpus, keepSegment } from './indexing.ts';
 import { CorpusShelf } from './shelf.ts';
 
@@ -16,14 +16,14 @@ async function* bytesOf(words: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(words);
 }
 
-describeStores((stores) => {
+describeDepots((stores) => {
   const database = () => stores().database;
   let shelf: CorpusShelf;
   let doorbell: Doorbell;
   beforeEach(async () => {
     doorbell = await stores().doorbell();
     const settings = { leaseMs: 600_000, relookMs: 60_000, pollMs: 60_000 };
-    shelf = new CorpusShelf({ database: database(), doorbell, settings });
+    shelf = new CorpusShelf({ ...stores(), doorbell, settings });
     await renewLease(database(), { workerId: 'w', role: 'tool-worker', slots: 1 }, 600_000);
   });
   afterEach(async () => {
@@ -40,7 +40,7 @@ describeStores((stores) => {
     await shelf.offer(tenantId, name, files);
     const claim = await claimCorpus(database(), { tenantId, corpusId }, 'w');
     if (claim === null) throw new Error('A corpus whose files are all here can be claimed.');
-    const draft = new Draft(database(), tenantId);
+    const draft = new Draft(stores(), tenantId);
     const sha256 = await draft.fill(bytesOf(`index of ${name}`));
     const sizes = { format: 1, documents: 1, passages: 1, skipped: 0, skips: [] };
     expect(await keepSegment(database(), claim, { contentId: draft.contentId, sha256, ...sizes })).toBe(true);
@@ -49,11 +49,8 @@ describeStores((stores) => {
 
   /** What is stored of a tenant, by its words. */
   async function stored(tenantId: string): Promise<string[]> {
-    const { rows } = await database().query<{ data: Uint8Array }>(
-      'SELECT data FROM argosy.content_parts WHERE tenant_id = $1',
-      [tenantId],
-    );
-    return rows.map(({ data }) => Buffer.from(data).toString()).sort();
+    const parts = await readParts(stores(), tenantId, 'true', []);
+    return parts.map(({ data }) => Buffer.from(data).toString()).sort();
   }
 
   describe('a corpus that is removed', () => {

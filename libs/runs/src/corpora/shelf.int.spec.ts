@@ -7,7 +7,7 @@ import { InvalidInput, NotFound, Unavailable } from '#errors';
 import { temporaryFolder } from '../../../../test/support/embedded.ts';
 import type { Answering, Doorbell } from '../doorbell/doorbell.ts';
 import { Membership } from '../membership.ts';
-import { describeStores } from '../store/stores.contract.ts';
+import { describeDepots } from '../store/stores.contract.ts';
 import type { CorpusClaim } from './indexing.ts';
 import { CorpusShelf, type IndexCorpus } from './shelf.ts';
 
@@ -41,7 +41,7 @@ async function heard<T>(promise: Promise<T>): Promise<T> {
   ]);
 }
 
-describeStores((stores) => {
+describeDepots((stores) => {
   let tenant: string;
   let doorbell: Doorbell;
   let shelf: CorpusShelf;
@@ -63,7 +63,7 @@ describeStores((stores) => {
 
   function shelfWith(bell: Doorbell, relookMs = 60_000): CorpusShelf {
     const settings = { leaseMs, relookMs, pollMs: 20 };
-    return new CorpusShelf({ database: stores().database, doorbell: bell, settings });
+    return new CorpusShelf({ ...stores(), doorbell: bell, settings });
   }
 
   async function enter(workerId = `w-${randomUUID()}`): Promise<Membership> {

@@ -2,6 +2,7 @@ import type { CorpusFile } from '#contracts';
 import { InvalidInput, messageOf, NotFound, Unavailable } from '#errors';
 import type { Answering, Ring } from '../doorbell/doorbell.ts';
 import type { Membership } from '../membership.ts';
+import type { Depot } from '../objects/loose.ts';
 import { type AnswerSettings, answerOptions, type Core, ringOrLose } from '../ports.ts';
 import type { Statements } from '../store/database.ts';
 import type { Removal } from '../store/forget.ts';
@@ -56,7 +57,7 @@ export interface OfferedCorpus extends CorpusView {
   readonly missing: readonly string[];
 }
 
-type ShelfCore = Pick<Core, 'database' | 'doorbell' | 'settings'>;
+type ShelfCore = Pick<Core, 'database' | 'objects' | 'doorbell' | 'settings'>;
 
 /** Folders that clients uploaded: their files by hash, and the index of each, which tool workers make and open. */
 export class CorpusShelf {
@@ -81,7 +82,7 @@ export class CorpusShelf {
 
   /** For files that come before their folder is known. */
   upload(tenantId: string): Upload {
-    return new Upload(this.#door(tenantId), tenantId);
+    return new Upload(this.#depot(tenantId), tenantId);
   }
 
   /** @throws NotFound */
@@ -116,7 +117,7 @@ export class CorpusShelf {
   async putFile(tenantId: string, sha256: string, source: AsyncIterable<Uint8Array>): Promise<void> {
     const known = await findFile(this.#door(tenantId), tenantId, sha256);
     if (known === null) throw new NotFound(`No corpus has a file ${sha256}: name it in POST /v1/corpora first.`);
-    if (!known.stored) await putFile(this.#door(tenantId), { tenantId, sha256 }, known.bytes, source);
+    if (!known.stored) await putFile(this.#depot(tenantId), { tenantId, sha256 }, known.bytes, source);
   }
 
   /**
@@ -133,12 +134,12 @@ export class CorpusShelf {
 
   /** Writes the files of a claimed corpus into a folder, each under its hash. @returns what they are called */
   async copyFiles(claim: CorpusClaim, folder: string, signal: AbortSignal): Promise<CorpusFile[]> {
-    return await copyFiles(this.#core.database, claim, folder, signal);
+    return await copyFiles(this.#core, claim, folder, signal);
   }
 
   /** Stores an index and makes its corpus ready. @returns false when the corpus has another worker now */
   async keep(claim: CorpusClaim, { source, ...segment }: BuiltSegment): Promise<boolean> {
-    const draft = new Draft(this.#core.database, claim.tenantId);
+    const draft = new Draft(this.#core, claim.tenantId);
     try {
       const sha256 = await draft.fill(source);
       const kept = await keepSegment(this.#core.database, claim, { ...segment, contentId: draft.contentId, sha256 });
@@ -162,7 +163,7 @@ export class CorpusShelf {
     if (place === null) return null;
     if (place.status !== 'ready') throw new Unavailable(`The corpus ${corpusId} is ${place.status}, not ready.`);
     if (place.format === format) {
-      return { sha256: place.sha256, parts: readContent(database, tenantId, place.contentId) };
+      return { sha256: place.sha256, parts: readContent(this.#core, tenantId, place.contentId) };
     }
     const rings = await rebuildSegment(database, key, place.contentId);
     if (rings !== null) await this.#ring({ ...key, rings });
@@ -209,6 +210,10 @@ export class CorpusShelf {
   /** For all that a client asks; tool workers have a door of their own. */
   #door(tenantId: string): Statements {
     return this.#core.database.forTenant(tenantId);
+  }
+
+  #depot(tenantId: string): Depot {
+    return { database: this.#door(tenantId), objects: this.#core.objects };
   }
 
   async #ring({ tenantId, corpusId, rings }: DueCorpus): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Doorbell } from '../doorbell/doorbell.ts';
-import { describeStores } from '../store/stores.contract.ts';
+import { describeDepots } from '../store/stores.contract.ts';
 import { CorpusShelf } from './shelf.ts';
 import type { Upload } from './upload.ts';
 
@@ -12,14 +12,14 @@ async function* bytesOf(words: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(words);
 }
 
-describeStores((stores) => {
+describeDepots((stores) => {
   const database = () => stores().database;
   let shelf: CorpusShelf;
   let doorbell: Doorbell;
   beforeEach(async () => {
     doorbell = await stores().doorbell();
     const settings = { leaseMs: 600_000, relookMs: 60_000, pollMs: 60_000 };
-    shelf = new CorpusShelf({ database: database(), doorbell, settings });
+    shelf = new CorpusShelf({ ...stores(), doorbell, settings });
     for (const table of ['corpora', 'files', 'contents'])
       await database().query(`DELETE FROM argosy.${table} WHERE tenant_id = $1`, [tenant]);
   });
@@ -36,8 +36,8 @@ describeStores((stores) => {
   /** Bytes stored: of contents that count, and of those that wait. */
   async function stored(): Promise<{ settled: number; drafts: number }> {
     const { rows } = await database().query<{ settled: number; drafts: number }>(
-      `SELECT coalesce(sum(length(data)) FILTER (WHERE settled), 0)::int AS settled,
-         coalesce(sum(length(data)) FILTER (WHERE NOT settled), 0)::int AS drafts
+      `SELECT coalesce(sum(coalesce(p.bytes, length(data))) FILTER (WHERE settled), 0)::int AS settled,
+         coalesce(sum(coalesce(p.bytes, length(data))) FILTER (WHERE NOT settled), 0)::int AS drafts
        FROM argosy.contents c JOIN argosy.content_parts p USING (tenant_id, content_id) WHERE c.tenant_id = $1`,
       [tenant],
     );

@@ -1,15 +1,15 @@
 import type { CorpusFile } from '#contracts';
-import type { Statements } from '../store/database.ts';
+import type { Depot } from '../objects/loose.ts';
 import { Draft, nameFile } from './contents.ts';
 
 /** Files whose hashes nobody announced. They count once their folder is offered; until then they are swept after an hour. */
 export class Upload {
-  readonly #database: Statements;
+  readonly #depot: Depot;
   readonly #tenantId: string;
   readonly #received: { readonly file: CorpusFile; readonly draft: Draft }[] = [];
 
-  constructor(database: Statements, tenantId: string) {
-    this.#database = database;
+  constructor(depot: Depot, tenantId: string) {
+    this.#depot = depot;
     this.#tenantId = tenantId;
   }
 
@@ -20,7 +20,7 @@ export class Upload {
 
   /** Stores a file as it comes, a part at a time. What breaks off is not kept. */
   async add(path: string, source: AsyncIterable<Uint8Array>): Promise<void> {
-    const draft = new Draft(this.#database, this.#tenantId);
+    const draft = new Draft(this.#depot, this.#tenantId);
     try {
       const sha256 = await draft.fill(source);
       this.#received.push({ file: { path, sha256, bytes: draft.bytes }, draft });
@@ -37,7 +37,12 @@ export class Upload {
   async settle(): Promise<void> {
     for (let next = this.#received.shift(); next !== undefined; next = this.#received.shift()) {
       const { file, draft } = next;
-      const named = await nameFile(this.#database, draft, { tenantId: this.#tenantId, sha256: file.sha256 }, null);
+      const named = await nameFile(
+        this.#depot.database,
+        draft,
+        { tenantId: this.#tenantId, sha256: file.sha256 },
+        null,
+      );
       if (!named) await draft.drop();
     }
   }

@@ -1,3 +1,5 @@
+import { S3Store } from '../objects/s3.ts';
+import { type ObjectSettings, withAuthorities } from '../objects/settings.ts';
 import { schemaVersions } from '../store/migrate.ts';
 import { PgDatabase } from './pg-database.ts';
 import { type RedisFacts, RedisServer } from './redis.ts';
@@ -52,5 +54,15 @@ export async function inspectRedis(url: string, limitMs: number): Promise<RedisF
     return await server.facts(limitMs);
   } finally {
     server.close();
+  }
+}
+
+/** Writes, reads and removes a small object. @throws Unavailable, with what to mend; InvalidInput */
+export async function inspectObjects(settings: ObjectSettings, limitMs: number): Promise<void> {
+  const store = new S3Store(await withAuthorities(settings), { callMs: Math.ceil(limitMs / 3) });
+  try {
+    await store.check();
+  } finally {
+    store.close();
   }
 }

@@ -4,6 +4,8 @@ import type { FleetConfig, Logger } from '#platform';
 import { LocalRates, type Rates, SteadyRates } from '../access/rates.ts';
 import { BullmqDoorbell } from '../doorbell/bullmq-doorbell.ts';
 import { Evidence } from '../evidence/evidence.ts';
+import { S3Store } from '../objects/s3.ts';
+import { type ObjectConfig, type ObjectSettings, objectSettingsOf, withAuthorities } from '../objects/settings.ts';
 import { LocalGate } from '../pace/local-gate.ts';
 import { Pacing } from '../pace/pacing.ts';
 import type { SharedWatch } from '../pace/steady.ts';
@@ -34,12 +36,16 @@ export interface FleetStores {
   readonly role?: Role;
   /** Whether this process may bring the schema up to date; otherwise it waits for somebody who does. Default: true. */
   readonly migrates?: boolean;
+  /** Where texts, uploaded files and indexes go. Default: into the database. */
+  readonly objects?: ObjectSettings | null;
 }
 
-/** The stores that the configuration names. */
-export function storesOf(config: Pick<FleetConfig, `ARGOSY_${'DATABASE_URL' | 'REDIS_URL' | 'MIGRATE'}`>): FleetStores {
+type StoresConfig = Pick<FleetConfig, `ARGOSY_${'DATABASE_URL' | 'REDIS_URL' | 'MIGRATE'}`> & ObjectConfig;
+
+/** The stores that the configuration names. @throws InvalidInput */
+export function storesOf(config: StoresConfig): FleetStores {
   const { ARGOSY_DATABASE_URL: databaseUrl, ARGOSY_REDIS_URL: redisUrl, ARGOSY_MIGRATE: how } = config;
-  return { databaseUrl, redisUrl, migrates: how === 'start' };
+  return { databaseUrl, redisUrl, migrates: how === 'start', objects: objectSettingsOf(config) };
 }
 
 /** The runs library as one process of a fleet. */
@@ -84,19 +90,20 @@ const closeMs = 10_000;
  * @throws Unavailable, InvalidInput, PostgresTooOld, RedisEvicts, RolesMissing, SchemaTooNew, SchemaBehind
  */
 export async function openFleet(
-  { databaseUrl, redisUrl, role = 'argosy_fleet', migrates = true }: FleetStores,
+  { databaseUrl, redisUrl, role = 'argosy_fleet', migrates = true, objects: objectSettings = null }: FleetStores,
   settings: RunsSettings = fleetSettings(),
   logger?: Logger,
 ): Promise<FleetRuns> {
   const redis = new RedisServer(redisUrl);
+  const objects = objectSettings === null ? null : new S3Store(await withAuthorities(objectSettings));
   const database = await PgDatabase.open(databaseUrl);
   try {
-    const warnings = await redis.check();
+    const [warnings] = await Promise.all([redis.check(), objects?.check()]);
     await (migrates ? migrateOnce(database) : awaitSchema(database));
     database.actAs(role);
     const doorbell = new BullmqDoorbell(redisBackend(redis));
     const bus = new RedisBus(redis);
-    const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis) }, settings);
+    const runs = new Runs({ database, doorbell, bus, tail: new RedisTail(redis), objects }, settings);
     const gate = new SteadyGate(new RedisGate(redis), new LocalGate(() => Date.now()), watchFor('pace', logger));
     const rates = new SteadyRates(new RedisRates(redis), new LocalRates(() => Date.now()), watchFor('rate', logger));
     const evidence = new Evidence(database, bus, { pollMs: settings.pollMs });
@@ -106,18 +113,18 @@ export async function openFleet(
       } finally {
         bus.close();
         redis.close();
+        objects?.close();
         await database.close();
       }
     };
-    const check = async (): Promise<void> => {
-      await database.query('SELECT 1');
-    };
+    const check = async (): Promise<void> => void (await database.query('SELECT 1'));
     const secrets = (kept: SecretSettings): Secrets => new Secrets(database, bus, kept);
     const sessions = new RedisSessions(redis);
     const scaling = new Scaling(database);
     return { runs, pace: new Pacing(gate, bus), rates, sessions, evidence, scaling, secrets, warnings, check, close };
   } catch (error) {
     redis.close();
+    objects?.close();
     await database.close();
     throw error;
   }

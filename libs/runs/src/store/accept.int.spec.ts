@@ -149,16 +149,16 @@ describeStores((stores) => {
     it('read no snapshot of each other, even by its hash', async () => {
       const sha256 = '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
       await accept(database(), acceptanceOf('b6', 'run-1'));
-      await putTexts(database(), { tenantId: 'b6', runId: 'run-1' }, new Map([[sha256, 'hello']]));
-      expect(await getTexts(database(), 'b6', [sha256, 'unknown'])).toEqual(new Map([[sha256, 'hello']]));
-      expect(await getTexts(database(), 'b7', [sha256])).toEqual(new Map());
+      await putTexts(stores(), { tenantId: 'b6', runId: 'run-1' }, new Map([[sha256, 'hello']]));
+      expect(await getTexts(stores(), 'b6', [sha256, 'unknown'])).toEqual(new Map([[sha256, 'hello']]));
+      expect(await getTexts(stores(), 'b7', [sha256])).toEqual(new Map());
     });
   });
 
   describe('a snapshot', () => {
     it('is refused under a hash that is not its own', async () => {
       await expect(
-        putTexts(database(), { tenantId: 'c1', runId: 'r' }, new Map([['0'.repeat(64), 'hello']])),
+        putTexts(stores(), { tenantId: 'c1', runId: 'r' }, new Map([['0'.repeat(64), 'hello']])),
       ).rejects.toThrow(HashMismatch);
     });
   });

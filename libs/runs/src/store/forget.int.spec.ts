@@ -1,27 +1,39 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type ObjectServer, startObjectServer } from '../../../../test/support/object-server.ts';
 import { acceptanceOf, sha256Of } from '../../../../test/support/research.ts';
 import { type FreshDatabase, freshDatabase } from '../../../../test/support/servers.ts';
 import { putFile } from '../corpora/contents.ts';
 import { addCorpus, corpusIdOf, forgetCorpus, missingFiles } from '../corpora/records.ts';
 import { migrateOnce } from '../fleet/open.ts';
 import { PgDatabase } from '../fleet/pg-database.ts';
+import { signatureFault, testSettings } from '../objects/s3.contract.ts';
+import { S3Store } from '../objects/s3.ts';
 import { getTexts, putTexts } from './blobs.ts';
 import type { Statements } from './database.ts';
 import { forgetRun } from './forget.ts';
 import { accept } from './stores.contract.ts';
 
 /** What only several sessions can show: an embedded database has one. */
-describe('removing what somebody else begins to cite', () => {
+describe.each([
+  ['the database', false],
+  ['an object store', true],
+])('removing what somebody else begins to cite, with bytes in %s', (_where, withObjects) => {
   const tenantId = 't';
   let fresh: FreshDatabase;
   let database: PgDatabase;
+  let server: ObjectServer;
+  let objects: S3Store | null = null;
   beforeAll(async () => {
     fresh = await freshDatabase();
     database = await PgDatabase.open(fresh.url);
     await migrateOnce(database);
+    server = await startObjectServer([testSettings.bucket], signatureFault);
+    if (withObjects) objects = new S3Store({ ...testSettings, endpoint: server.url });
   });
   afterAll(async () => {
+    objects?.close();
+    await server.close();
     await database.close();
     await fresh.drop();
   });
@@ -52,13 +64,14 @@ describe('removing what somebody else begins to cite', () => {
       const text = `text ${citesFirst}`;
       const texts = new Map([[sha256Of(text), text]]);
       for (const runId of [old, young]) await accept(database, acceptanceOf(tenantId, runId));
-      await putTexts(database, { tenantId, runId: old }, texts);
-      const cite = async (to: Statements) => await putTexts(to, { tenantId, runId: young }, texts);
+      await putTexts({ database, objects }, { tenantId, runId: old }, texts);
+      const cite = async (to: Statements) =>
+        await putTexts({ database: to, objects }, { tenantId, runId: young }, texts);
       const remove = async (to: Statements) => await forgetRun(to, { tenantId, runId: old, actor: 'k1' });
       await (citesFirst
         ? overlap(cite, async () => await remove(database))
         : overlap(remove, async () => await cite(database)));
-      expect(await getTexts(database, tenantId, [...texts.keys()])).toEqual(texts);
+      expect(await getTexts({ database, objects }, tenantId, [...texts.keys()])).toEqual(texts);
     });
 
     it('leaves the file to the corpus that names it, or asks for it again', async () => {
@@ -67,7 +80,7 @@ describe('removing what somebody else begins to cite', () => {
       const keyOf = (name: string) => ({ tenantId, corpusId: corpusIdOf(tenantId, name, [file]) });
       const send = async () =>
         await putFile(
-          database,
+          { database, objects },
           { tenantId, sha256: file.sha256 },
           file.bytes,
           (async function* () {
@@ -90,9 +103,9 @@ describe('removing what somebody else begins to cite', () => {
     const texts = new Map([[sha256Of('late'), 'late']]);
     await overlap(
       async (to) => await forgetRun(to, { tenantId, runId: 'going', actor: 'k1' }),
-      async () => await putTexts(database, { tenantId, runId: 'going' }, texts),
+      async () => await putTexts({ database, objects }, { tenantId, runId: 'going' }, texts),
     );
-    expect(await getTexts(database, tenantId, [...texts.keys()])).toEqual(new Map());
+    expect(await getTexts({ database, objects }, tenantId, [...texts.keys()])).toEqual(new Map());
   });
 
   it('names no file whose last corpus is being removed', async () => {
@@ -107,7 +120,9 @@ describe('removing what somebody else begins to cite', () => {
     await overlap(
       async (to) => await forgetCorpus(to, { ...key, actor: 'k1' }),
       async () => {
-        refused = await putFile(database, { tenantId, sha256: file.sha256 }, file.bytes, bytes()).catch(String);
+        refused = await putFile({ database, objects }, { tenantId, sha256: file.sha256 }, file.bytes, bytes()).catch(
+          String,
+        );
       },
     );
     expect(refused).toMatch(/its corpus was removed/);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import { placeEmptyCluster } from '../../../../test/support/embedded.ts';
+import { startObjectServer } from '../../../../test/support/object-server.ts';
 import { freshDatabase, freshPrefix, sharedRedisUrl } from '../../../../test/support/servers.ts';
 import { type Bus, LocalBus } from '../bus.ts';
 import { type DeltaTail, LocalTail } from '../deltas.ts';
@@ -15,6 +16,9 @@ import { RedisServer } from '../fleet/redis.ts';
 import { redisBackend } from '../fleet/redis-backend.ts';
 import { RedisBus } from '../fleet/redis-bus.ts';
 import { RedisTail } from '../fleet/redis-tail.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { signatureFault, testSettings } from '../objects/s3.contract.ts';
+import { S3Store } from '../objects/s3.ts';
 import { type Acceptance, Acceptances, type Accepted } from './accept.ts';
 import type { Database, Statements } from './database.ts';
 import { migrate } from './migrate.ts';
@@ -29,6 +33,8 @@ export interface Stores {
   readonly database: Database;
   /** The same as the owner of its tables. */
   readonly owner: Database;
+  /** Where bytes go; null: into the database. */
+  readonly objects: ObjectStore | null;
   readonly bus: Bus;
   readonly tail: DeltaTail;
   /** Each is as another process would hold it. */
@@ -44,6 +50,7 @@ async function openEmbeddedStores(): Promise<Stores> {
   return {
     database,
     owner: database,
+    objects: null,
     bus: new LocalBus(),
     tail: new LocalTail(),
     doorbell: async () => new BullmqDoorbell(await embeddedBackend(database)),
@@ -66,6 +73,7 @@ async function openFleetStores(): Promise<Stores> {
   return {
     database,
     owner,
+    objects: null,
     bus,
     tail: new RedisTail(redis, `${prefix}:tail:`),
     doorbell: async () => new BullmqDoorbell(redisBackend(redis, prefix)),
@@ -78,12 +86,42 @@ async function openFleetStores(): Promise<Stores> {
   };
 }
 
+/** The same with bytes in an object store. */
+async function openObjectStores(): Promise<Stores> {
+  const server = await startObjectServer([testSettings.bucket], signatureFault);
+  const objects = new S3Store({ ...testSettings, endpoint: server.url });
+  const stores = await openFleetStores();
+  return {
+    ...stores,
+    objects,
+    close: async () => {
+      objects.close();
+      await server.close();
+      await stores.close();
+    },
+  };
+}
+
+const places = [
+  ['PGlite', openEmbeddedStores],
+  ['PostgreSQL and Redis', openFleetStores],
+] as const;
+
 /** Runs a suite on the stores of an embedded process and on those of a fleet. Tests keep apart by tenant. */
 export function describeStores(suite: (stores: () => Stores) => void): void {
-  describe.each([
-    ['PGlite', openEmbeddedStores],
-    ['PostgreSQL and Redis', openFleetStores],
-  ])('on %s:', (_name, open) => {
+  describeEach(places, suite);
+}
+
+/** The same, and once more with bytes in an object store. */
+export function describeDepots(suite: (stores: () => Stores) => void): void {
+  describeEach([...places, ['PostgreSQL, Redis and an object store', openObjectStores]], suite);
+}
+
+function describeEach(
+  kinds: readonly (readonly [string, () => Promise<Stores>])[],
+  suite: (stores: () => Stores) => void,
+): void {
+  describe.each(kinds)('on %s:', (_name, open) => {
     let stores: Stores | null = null;
     beforeAll(async () => {
       stores = await open();
