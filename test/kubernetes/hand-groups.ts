@@ -11,6 +11,8 @@ type LoadCall = ServerWritableStream<inference.WatchLoadRequest, inference.Watch
 
 interface HandGroup {
   sessions: number;
+  /** Sessions of which a reply is generated. */
+  running: number;
   kvTokens: number;
   draining: boolean;
   /** How often it said its load. */
@@ -23,8 +25,12 @@ const toldEveryMs = 20;
 export class HandGroups implements Programs {
   /** Runs that have no session yet. */
   waiting = 0;
-  /** Groups that were told to end while they had sessions. */
+  /** Groups that were told to end while they generated. */
   readonly broken: string[] = [];
+  /** How long each group was told that it may drain, in ms, the latest last. */
+  readonly limits: { readonly set: string; readonly deadlineMs: number }[] = [];
+  /** How far the clock of the runs is ahead of this machine's, in ms. */
+  aheadMs = 0;
   /** Groups that say nothing of their load. */
   readonly mute = new Set<string>();
   readonly #folder = mkdtempSync(join(tmpdir(), 'argosy-groups-'));
@@ -39,12 +45,14 @@ export class HandGroups implements Programs {
     const [, set = '', ordinal] = /^(.*)-(\d+)$/.exec(pod) ?? [];
     if (ordinal !== '0') return;
     const server = new Server();
-    const group = { sessions: 0, kvTokens: 0, draining: false, told: 0, server };
+    const group = { sessions: 0, running: 0, kvTokens: 0, draining: false, told: 0, server };
     server.addService(inference.InferenceServiceService, {
       watchLoad: (call: LoadCall) => this.#tell(set, group, call),
       drain: (call: ServerWritableStream<inference.DrainRequest, inference.DrainResponse>) => {
         group.draining = !call.request.cancel;
-        call.write({ residentSessions: group.sessions, running: group.sessions, done: group.sessions === 0 });
+        if (group.draining) this.limits.push({ set, deadlineMs: call.request.deadlineMs });
+        const { sessions, running } = group;
+        call.write({ residentSessions: sessions, running, done: sessions === 0 });
       },
     } as Partial<inference.InferenceServiceServer> as inference.InferenceServiceServer); // what is asked is there
     await new Promise<void>((resolve, reject) => {
@@ -59,7 +67,7 @@ export class HandGroups implements Programs {
     const group = this.#groups.get(set);
     if (group === undefined) return;
     this.#groups.delete(set);
-    if (group.sessions > 0) this.broken.push(set);
+    if (group.running > 0) this.broken.push(set);
     group.server.forceShutdown();
   }
 
@@ -77,16 +85,16 @@ export class HandGroups implements Programs {
     return Math.min(...[...this.#groups.values()].map(({ told }) => told));
   }
 
-  /** Has a group hold so many sessions, with so many tokens together. */
-  hold(set: string, sessions: number, kvTokens: number): void {
+  /** Has a group hold so many sessions, with so many tokens together, and generate for all or some of them. */
+  hold(set: string, sessions: number, kvTokens: number, running = sessions): void {
     const group = this.#groups.get(set);
     if (group === undefined) throw new Error(`${set} is not up`);
-    Object.assign(group, { sessions, kvTokens });
+    Object.assign(group, { sessions, kvTokens, running });
   }
 
   async work(): Promise<Work> {
     const active = [...this.#groups.values()].reduce((sum, { sessions }) => sum + sessions, 0);
-    return { atMs: Date.now(), waiting: this.waiting, active, oldestWaitMs: 0, arrived: 0, finished: 0 };
+    return { atMs: Date.now() + this.aheadMs, waiting: this.waiting, active, oldestWaitMs: 0, arrived: 0, finished: 0 };
   }
 
   close(): void {
@@ -97,8 +105,8 @@ export class HandGroups implements Programs {
   #tell(set: string, group: HandGroup, call: LoadCall): void {
     const tell = (): void => {
       if (this.mute.has(set)) return;
-      const { sessions, kvTokens: kvUsedTokens, draining } = group;
-      const known = { running: sessions, waiting: 0, residentSessions: sessions, kvUsedTokens, draining };
+      const { sessions, running, kvTokens: kvUsedTokens, draining } = group;
+      const known = { running, waiting: 0, residentSessions: sessions, kvUsedTokens, draining };
       call.write(inference.WatchLoadResponse.fromPartial(known));
       group.told += 1;
     };

@@ -54,9 +54,10 @@ export function describeGroups(scene: Scene): void {
       );
     });
 
-    function scale(): void {
+    /** @returns ends it, which hands over the lead */
+    function scale(holder = 'one'): () => Promise<void> {
       const clocks = { steadyMs: () => performance.now(), date: () => new Date() };
-      const leadership = new Leadership(scene.cluster, { name: leaseName, holder: 'one' }, clocks, scene.pace.lease);
+      const leadership = new Leadership(scene.cluster, { name: leaseName, holder }, clocks, scene.pace.lease);
       const scaling = {
         work: async () => await groups.work(),
         workers: async () => [],
@@ -65,7 +66,14 @@ export function describeGroups(scene: Scene): void {
         record: async (...told: Parameters<HandWork['record']>) => await record.record(...told),
       };
       const logger = { log: () => undefined };
-      const around = { cluster: scene.cluster, scaling, leadership, tls: null, logger, now: () => Date.now() };
+      const around = {
+        cluster: scene.cluster,
+        scaling,
+        leadership,
+        tls: null,
+        logger,
+        now: () => Date.now() + groups.aheadMs,
+      };
       const policy = { ...plainPolicy, name: 'inference', min: 1, max: 3, slots, windowMs: 500, deadBand: 0 };
       const pool = {
         ...{ policy: { ...policy, victims: 'named' as const, drainLimitMs: Number.POSITIVE_INFINITY } },
@@ -76,8 +84,20 @@ export function describeGroups(scene: Scene): void {
       const settings = { pools: [pool], budgets: { gpus: 0, gpusByTenant: {}, moneyPerDay: 0 } };
       const autoscaler = new Autoscaler(around, { settings, roundMs: scene.pace.roundMs, renewMs: scene.pace.renewMs });
       autoscaler.start();
-      scene.closing.push(async () => await autoscaler.stop());
+      let over: Promise<void> | undefined;
+      const stop = async (): Promise<void> => {
+        over ??= autoscaler.stop();
+        await over;
+      };
+      scene.closing.push(stop);
+      return stop;
     }
+
+    /** Since when a group drains, as the cluster has it for whoever leads. */
+    const drainStart = async (name: string): Promise<number | undefined> => {
+      const { pods } = await scene.cluster.read({ kind: 'StatefulSet', name });
+      return pods.find((pod) => pod.name === `${name}-0`)?.drainsSinceMs;
+    };
 
     /** Until the autoscaler has decided by what all groups hold now: they tell it again and again. */
     async function heard(): Promise<void> {
@@ -97,9 +117,10 @@ export function describeGroups(scene: Scene): void {
       await heard();
       groups.waiting = 0;
       await until(() => groups.draining.length === 1);
-      expect(groups.draining).toEqual([third]);
+      expect([groups.draining, await drainStart(third)]).toEqual([[third], expect.any(Number)]);
       groups.waiting = 2;
       await until(() => groups.draining.length === 0);
+      await until(async () => (await drainStart(third)) === undefined);
       expect([groups.up, kubelet.ended]).toEqual([names, []]);
       groups.waiting = 0;
       await until(() => groups.draining.length === 1);
@@ -112,6 +133,29 @@ export function describeGroups(scene: Scene): void {
       await until(() => groups.up.length === 2);
       expect([groups.up, groups.broken, await sizeOf(leaving)]).toEqual([[first, second], [], 0]);
       expect([...kubelet.sizes].filter((size) => !/ [02]$/.test(size))).toEqual([]);
+    });
+
+    it('ends a group when its time to drain is over, whoever has led meanwhile', async () => {
+      const stop = scale('one');
+      groups.waiting = 6;
+      await until(async () => await allReady(names));
+      groups.hold(first, 2, 500);
+      groups.hold(second, 1, 900);
+      groups.hold(third, 1, 50, 0);
+      await heard();
+      groups.waiting = 0;
+      await until(() => groups.draining.length === 1);
+      await stop();
+      const before = groups.limits.length;
+      groups.aheadMs = 240_000;
+      scale('two');
+      await until(() => groups.limits.length > before + 2);
+      expect(Math.max(...groups.limits.slice(before).map(({ deadlineMs }) => deadlineMs))).toBeLessThanOrEqual(360_000);
+      expect([groups.draining, await sizeOf(third)]).toEqual([[third], 2]);
+      groups.aheadMs = 601_000;
+      await until(async () => (await sizeOf(third)) === 0);
+      await until(() => groups.up.length === 2);
+      expect([groups.up, groups.broken]).toEqual([[first, second], []]);
     });
 
     it('makes a group whole that somebody took apart', async () => {

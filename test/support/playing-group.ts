@@ -3,6 +3,7 @@ import { Metadata, Server, ServerCredentials, type ServerWritableStream, status 
 import { inference, rpcDetails, rpcStatus } from '#contracts/rpc';
 
 export type Call = ServerWritableStream<inference.GenerateRequest, inference.GenerateResponse>;
+export type DrainCall = ServerWritableStream<inference.DrainRequest, inference.DrainResponse>;
 /** `aborted` resolves when Abort is called. */
 export type Play = (call: Call, index: number, aborted: Promise<void>) => void;
 
@@ -15,6 +16,8 @@ export interface Group {
   info: Partial<inference.GetInfoResponse>;
   /** Told to whoever asks from now on; absent: this group does not tell its load; null: it says nothing. */
   load?: () => Partial<inference.WatchLoadResponse> | null;
+  /** Answers whoever has it drain; absent: it cannot. */
+  drain?: (call: DrainCall) => void;
   experts?: () => Partial<inference.GetExpertsResponse>;
   /** Breaks every connection, and takes no other. */
   kill(): void;
@@ -48,6 +51,10 @@ export async function groupThat(plays: Play): Promise<Group> {
       if (group.load === undefined) call.emit('error', { code: status.UNIMPLEMENTED, details: 'not told here' });
       const load = group.load?.() ?? null;
       if (load !== null) call.write(inference.WatchLoadResponse.fromPartial(load));
+    },
+    drain: (call) => {
+      if (group.drain === undefined) call.emit('error', { code: status.UNIMPLEMENTED, details: 'no draining here' });
+      else group.drain(call);
     },
     getExperts: (_call, reply) => reply(null, inference.GetExpertsResponse.fromPartial(group.experts?.() ?? {})),
     releaseSession: (call, reply) => {

@@ -130,5 +130,9 @@ export function whileLeading(cluster: Cluster, leadership: Pick<Leadership, 'lea
       insist(`annotate pod ${pod}`);
       await cluster.setCost(pod, cost);
     },
+    async setDrainStart(pod, sinceMs) {
+      insist(`annotate pod ${pod}`);
+      await cluster.setDrainStart(pod, sinceMs);
+    },
   };
 }

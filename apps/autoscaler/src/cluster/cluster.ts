@@ -8,6 +8,8 @@ export interface PodView {
   readonly leaving: boolean;
   /** The deletion cost it has. */
   readonly cost: number;
+  /** When what runs in it was told to drain, by the clock of whoever told it. */
+  readonly drainsSinceMs?: number;
 }
 
 /** What a scale subresource belongs to. */
@@ -49,6 +51,8 @@ export interface Cluster {
   writeScale(target: ScaleTarget, replicas: number, version: string): Promise<void>;
   /** Of pods that are to go, the one with the lowest cost goes first. @throws Forbidden, ClusterAway */
   setCost(pod: string, cost: number): Promise<void>;
+  /** Keeps with a pod since when it drains, for whoever leads next; null: it does not. @throws Forbidden, ClusterAway */
+  setDrainStart(pod: string, sinceMs: number | null): Promise<void>;
   /** Who else scales anything: the HorizontalPodAutoscaler or ScaledObject, by what it names. @throws Forbidden, ClusterAway */
   otherOwners(): Promise<OtherOwners>;
   readLease(name: string): Promise<LeaseView | undefined>;

@@ -38,6 +38,7 @@ const usualAnswerMs = 10_000;
 /** Pods of one page: a list of thousands must not be one answer. */
 const pageSize = 500;
 const costKey = 'controller.kubernetes.io/pod-deletion-cost';
+const drainKey = 'argosy.dev/drains-since';
 
 /** Loads the client, which is large, only where it is needed. @throws ClusterAway where there is no cluster to speak to */
 export async function openCluster({ kubeconfigFile, ...where }: ClusterAddress): Promise<Cluster> {
@@ -123,9 +124,18 @@ class KubernetesCluster implements Cluster {
   }
 
   async setCost(name: string, cost: number): Promise<void> {
-    const body = { metadata: { annotations: { [costKey]: String(cost) } } };
+    await this.#annotate(name, { [costKey]: String(cost) });
+  }
+
+  async setDrainStart(name: string, sinceMs: number | null): Promise<void> {
+    await this.#annotate(name, { [drainKey]: sinceMs === null ? null : new Date(sinceMs).toISOString() });
+  }
+
+  /** Null takes an annotation away. */
+  async #annotate(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void> {
     const { setHeaderOptions, PatchStrategy } = this.#client;
     const merge = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
+    const body = { metadata: { annotations } };
     const call = this.#core.patchNamespacedPod({ name, namespace: this.#namespace, body }, merge);
     const right = { verb: 'patch', resource: 'pods', group: '' } as const;
     await this.#asked({ what: `annotate pod ${name}`, right }, call);
@@ -268,12 +278,14 @@ function podView({ metadata, status }: V1Pod): PodView {
   const ready = status?.conditions?.find(({ type, status: state }) => type === 'Ready' && state === 'True');
   const readyAtMs =
     ready === undefined ? undefined : (ready.lastTransitionTime ?? metadata?.creationTimestamp)?.getTime();
+  const drainsSinceMs = Date.parse(metadata?.annotations?.[drainKey] ?? '');
   return {
     name: metadata?.name ?? '',
     createdAtMs: metadata?.creationTimestamp?.getTime() ?? 0,
     ...(readyAtMs === undefined ? {} : { readyAtMs }),
     leaving: metadata?.deletionTimestamp !== undefined,
     cost: Number(metadata?.annotations?.[costKey] ?? 0) || 0,
+    ...(Number.isNaN(drainsSinceMs) ? {} : { drainsSinceMs }),
   };
 }
 

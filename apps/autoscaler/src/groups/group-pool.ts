@@ -5,7 +5,7 @@ import { tableOf } from '../core/unit-table.ts';
 import { ownedBy, type Pool, type ScaleRecord, type Standing, signalsOf } from '../pool.ts';
 import type { GroupPoolSetting } from '../settings.ts';
 import { GroupContact } from './group-contact.ts';
-import { demandOf, type GroupView, isSilent, unitOf } from './group-unit.ts';
+import { demandOf, frontOf, type GroupView, isSilent, unitOf } from './group-unit.ts';
 
 /** What a pool of groups works with. */
 export interface GroupSurroundings {
@@ -20,7 +20,7 @@ interface Member {
   readonly contact: GroupContact;
   /** As it was last read. */
   view: TargetView;
-  /** Since it was seen to drain. */
+  /** Since it was seen to drain, where nobody left in the cluster when it began. */
   drainsSinceMs: number | undefined;
 }
 
@@ -83,9 +83,11 @@ export class GroupPool implements Pool {
       member.drainsSinceMs = undefined;
       return common;
     }
-    member.drainsSinceMs ??= this.#around.now();
-    const sinceMs = member.drainsSinceMs;
-    const leftMs = Math.max(0, sinceMs + this.#setting.drainLimitMs - this.#around.now());
+    const nowMs = this.#around.now();
+    member.drainsSinceMs ??= nowMs;
+    // Whoever led before may have a clock ahead of this one.
+    const sinceMs = Math.min(nowMs, frontOf(common)?.drainsSinceMs ?? member.drainsSinceMs);
+    const leftMs = Math.max(0, sinceMs + this.#setting.drainLimitMs - nowMs);
     try {
       return { ...common, draining: { ...(await contact.drain(leftMs)), sinceMs, isOver: leftMs === 0 } };
     } catch {
@@ -109,10 +111,13 @@ export class GroupPool implements Pool {
   async perform(action: Action): Promise<void> {
     switch (action.kind) {
       case 'drain':
+        // Known before it begins: whoever leads next goes by it.
+        await this.#noteDrain(action.unit, this.#around.now());
         await this.#member(action.unit).contact.drain(this.#setting.drainLimitMs);
         return;
       case 'undrain':
         await this.#member(action.unit).contact.undrain();
+        await this.#noteDrain(action.unit, null);
         return;
       case 'mend':
         await this.#write(this.#member(action.unit), this.#setting.size);
@@ -123,6 +128,11 @@ export class GroupPool implements Pool {
           await this.#write(member, this.#setting.size);
         return;
     }
+  }
+
+  async #noteDrain(name: string, sinceMs: number | null): Promise<void> {
+    const front = frontOf({ name, view: this.#member(name).view });
+    if (front !== undefined) await this.#around.cluster.setDrainStart(front.name, sinceMs);
   }
 
   #member(name: string): Member {

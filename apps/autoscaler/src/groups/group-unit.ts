@@ -65,6 +65,6 @@ export function isSilent(group: GroupView, nowMs: number, steadyMs: number): boo
 }
 
 /** The pod that answers for the group: the first of a StatefulSet, the only one of a Deployment. */
-function frontOf({ name, view: { pods } }: GroupView): PodView | undefined {
+export function frontOf({ name, view: { pods } }: Pick<GroupView, 'name' | 'view'>): PodView | undefined {
   return pods.find((pod) => pod.name === `${name}-0`) ?? (pods.length === 1 ? pods[0] : undefined);
 }

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { acceptanceOf } from '../../../../test/support/research.ts';
 import { Claims } from '../store/claims.ts';
+import { Ledger } from '../store/ledger.ts';
 import { accept, describeStores } from '../store/stores.contract.ts';
 import { renewLease } from '../store/workers.ts';
 import { Scaling } from './scaling.ts';
@@ -28,6 +29,43 @@ describeStores((stores) => {
     expect(later).toMatchObject({ waiting: before.waiting, arrived: 2, finished: 1 });
     expect(await scaling().work('agent-worker', later.atMs)).toMatchObject({ arrived: 0, finished: 0 });
     expect(await scaling().work('tool-worker', 0)).toMatchObject({ waiting: 0, active: 0, oldestWaitMs: 0 });
+  });
+
+  it('counts for inference groups also the runs that found no place at one, and not those whose worker failed', async () => {
+    const { database } = stores();
+    const [claims, ledger] = [new Claims(database), new Ledger(database)];
+    const counted = async () => {
+      const { waiting, active, oldestWaitMs } = await scaling().work('inference', 0);
+      const agents = await scaling().work('agent-worker', 0);
+      return { waiting, active, oldestWaitMs, ofAgents: agents.waiting };
+    };
+    const begun = async (runId: string) => {
+      await accept(database, acceptanceOf('sessions', runId));
+      const run = await claims.claim({ tenantId: 'sessions', runId, workerId: worker.workerId });
+      if (run === null) throw new Error(`${runId} was not claimed`);
+      return run;
+    };
+    await renewLease(database, worker, 60_000);
+    const before = await counted();
+    const after = async () => {
+      const { waiting, active, oldestWaitMs, ofAgents } = await counted();
+      return {
+        ...{ waiting: waiting - before.waiting, active: active - before.active },
+        ...{ oldestWaitMs, ofAgents: ofAgents - before.ofAgents },
+      };
+    };
+    await accept(database, acceptanceOf('sessions', 'due'));
+    expect(await after()).toEqual({ waiting: 1, active: 0, oldestWaitMs: 0, ofAgents: 1 });
+    const [, refused, failed] = [await begun('active'), await begun('refused'), await begun('failed')];
+    expect(await after()).toEqual({ waiting: 1, active: 3, oldestWaitMs: 0, ofAgents: 1 });
+    await ledger.commit(refused, { events: [], outcome: { state: 'queued', afterMs: 60_000 } });
+    expect(await after()).toEqual({ waiting: 2, active: 2, oldestWaitMs: 0, ofAgents: 1 });
+    await ledger.commit(failed, { events: [], outcome: { state: 'queued', afterMs: 60_000, fault: 'a broken page' } });
+    expect(await after()).toEqual({ waiting: 2, active: 1, oldestWaitMs: 0, ofAgents: 1 });
+    await database.query(`UPDATE argosy.runs SET not_before = now() WHERE run_id = 'refused'`);
+    expect(await after()).toEqual({ waiting: 2, active: 1, oldestWaitMs: 0, ofAgents: 2 });
+    await database.query(`DELETE FROM argosy.runs WHERE tenant_id = 'sessions'`);
+    expect(await after()).toEqual({ waiting: 0, active: 0, oldestWaitMs: 0, ofAgents: 0 });
   });
 
   it('tells a worker to drain until it is told otherwise, and shows what each has in work', async () => {
