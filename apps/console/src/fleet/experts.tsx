@@ -15,8 +15,8 @@ type Shards = ExpertsResource['shards'];
 /** Which shard holds which experts of a group, and what each had to do of late. */
 export function Experts({ group }: { group: string }) {
   const path = `/v1/admin/inference/experts?group=${encodeURIComponent(group)}`;
-  const [experts, again] = useAsked((signal) => ask<ExpertsResource>(path, { signal }), [path]);
-  useEvery(refreshMs, again);
+  const [experts, , refresh] = useAsked((signal) => ask<ExpertsResource>(path, { signal }), [path]);
+  useEvery(refreshMs, refresh);
   return <Loaded of={experts}>{(value) => <Whole experts={value} />}</Loaded>;
 }
 

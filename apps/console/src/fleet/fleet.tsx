@@ -14,10 +14,10 @@ const scalingMs = 15_000;
 
 /** How the fleet stands: what waits, who works, what failed, what it cost, and why it is as large as it is. */
 export function Fleet() {
-  const [fleet, again] = useAsked((signal) => ask<FleetResource>('/v1/admin/fleet', { signal }), []);
-  const [scaling, scalingAgain] = useAsked((signal) => ask<ScalingResource>('/v1/admin/scaling', { signal }), []);
-  useEvery(refreshMs, again);
-  useEvery(scalingMs, scalingAgain);
+  const [fleet, , refresh] = useAsked((signal) => ask<FleetResource>('/v1/admin/fleet', { signal }), []);
+  const [scaling, , refreshScaling] = useAsked((signal) => ask<ScalingResource>('/v1/admin/scaling', { signal }), []);
+  useEvery(refreshMs, refresh);
+  useEvery(scalingMs, refreshScaling);
   if (fleet.state === 'failed' && fleet.isForbidden) return <OwnPart reason={fleet.message} />;
   return (
     <section class="fleet">

@@ -13,8 +13,8 @@ const refreshMs = 3_000;
 
 /** How the inference groups stand, and of one of them where its experts are. */
 export function Groups() {
-  const [inference, again] = useAsked((signal) => ask<InferenceResource>('/v1/admin/inference', { signal }), []);
-  useEvery(refreshMs, again);
+  const [inference, , refresh] = useAsked((signal) => ask<InferenceResource>('/v1/admin/inference', { signal }), []);
+  useEvery(refreshMs, refresh);
   return (
     <section class="whole groups">
       <h2>Inference groups</h2>

@@ -14,8 +14,8 @@ export function Runs() {
   const [filter, setFilter] = useState<Filter>(noFilter);
   const [before, setBefore] = useState<string | null>(null);
   const path = `/v1/research?${queryOf(filter, before)}`;
-  const [list, again] = useAsked((signal) => ask<RunList>(path, { signal }), [path]);
-  useEvery(refreshMs, again);
+  const [list, again, refresh] = useAsked((signal) => ask<RunList>(path, { signal }), [path]);
+  useEvery(refreshMs, refresh);
   const change = (part: Partial<Filter>): void => {
     setBefore(null);
     setFilter((was) => ({ ...was, ...part }));

@@ -1,4 +1,4 @@
-import { type Inputs, useCallback, useEffect, useState } from 'preact/hooks';
+import { type Inputs, useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Refused } from '../api/client.ts';
 
 /** Something that was asked for, and whether it is there. */
@@ -8,19 +8,33 @@ export type Asked<T> =
   | { readonly state: 'failed'; readonly message: string; readonly isForbidden: boolean }
   | { readonly state: 'ready'; readonly value: T };
 
-/** Asks once, again when an input changes, and whenever `again` is called; the last answer stays until the next is there. */
-export function useAsked<T>(load: (signal: AbortSignal) => Promise<T>, inputs: Inputs): [Asked<T>, () => void] {
+/** What was asked for; `again` asks anew at once, `refresh` unless an answer is awaited, so that slow ones come at all. */
+type Asking<T> = [asked: Asked<T>, again: () => void, refresh: () => void];
+
+/** Asks once, again when an input changes, and whenever that is wanted; the last answer stays until the next is there. */
+export function useAsked<T>(load: (signal: AbortSignal) => Promise<T>, inputs: Inputs): Asking<T> {
   const [asked, setAsked] = useState<Asked<T>>({ state: 'loading' });
   const [round, setRound] = useState(0);
+  const waits = useRef(false);
   useEffect(() => {
     const left = new AbortController();
+    waits.current = true;
+    const end = (outcome: Asked<T>): void => {
+      if (left.signal.aborted) return;
+      waits.current = false;
+      setAsked(outcome);
+    };
     load(left.signal).then(
-      (value) => !left.signal.aborted && setAsked({ state: 'ready', value }),
-      (error: unknown) => !left.signal.aborted && setAsked(failure(error)),
+      (value) => end({ state: 'ready', value }),
+      (error: unknown) => end(failure(error)),
     );
     return () => left.abort();
   }, [...inputs, round]);
-  return [asked, useCallback(() => setRound((n) => n + 1), [])];
+  const again = useCallback(() => setRound((n) => n + 1), []);
+  const refresh = useCallback(() => {
+    if (!waits.current) again();
+  }, []);
+  return [asked, again, refresh];
 }
 
 function failure(error: unknown): Extract<Asked<never>, { state: 'failed' }> {
