@@ -66,6 +66,11 @@ describeFleet('the traces of a research run', () => {
     const processes = new Set(spans.map(({ resource }) => resource['service.name']));
     expect([...processes].sort()).toEqual(['agent-worker', 'gateway', 'inference', 'tool-worker']);
     expect(Buffer.concat([...receiver.bytes]).toString('latin1')).not.toMatch(/lighthouse|Orn Skerry|3 May 1887/);
+    // The gateway asks the coordinator itself, with what it was told of the model.
+    const groups = await argosy(['inference', 'groups'], { cwd });
+    expect(groups.stdout).toMatch(
+      /^127\.0\.0\.1:\d+ {2}model \(argosy-ep .*, 2 shards\), .* cached \d+ %, experts \d+ % even$/m,
+    );
     fleet.kill('SIGINT');
     expect((await fleet.finished).exitCode).toBe(0);
   }, 180_000);
