@@ -4,11 +4,11 @@ import { createOtlpHttpExportDelegate, httpAgentFactoryFromOptions } from '@open
 import {
   MetricsExporterMetricsHelper,
   ProtobufMetricsSerializer,
-  ProtobufTraceSerializer,
   TraceExporterMetricsHelper,
 } from '@opentelemetry/otlp-transformer';
 import type { ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
+import { spanSerializer } from './encode-spans.ts';
 import type { Delivery } from './outbox.ts';
 import type { OtlpSettings } from './settings.ts';
 
@@ -30,7 +30,7 @@ export interface Deliveries {
 export function otlpDeliveries(settings: OtlpSettings, times = usualTimes): Deliveries {
   const spans = createOtlpHttpExportDelegate(
     optionsOf(settings, 'v1/traces', times),
-    ProtobufTraceSerializer,
+    spanSerializer,
     'otlp_http_span_exporter',
     TraceExporterMetricsHelper,
     undefined,

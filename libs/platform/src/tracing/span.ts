@@ -1,5 +1,4 @@
 import {
-  type Attributes,
   type Context,
   context,
   type Link,
@@ -113,19 +112,24 @@ function begun(by: Tracer, name: SpanName, { links = [], sampled, ...start }: Sp
   });
   const options = {
     kind: start.kind === undefined ? SpanKind.INTERNAL : kinds[start.kind],
-    attributes: attributesOf(start.fields ?? {}),
     links: linked,
     ...(start.startedAt === undefined ? {} : { startTime: start.startedAt }),
   };
-  return by.startSpan(name, options, parent);
+  const span = by.startSpan(name, options, parent);
+  if (start.fields !== undefined) say(span, start.fields);
+  return span;
 }
 
-function attributesOf(fields: SpanFields): Attributes {
-  const attributes: Attributes = {};
-  for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) attributes[key] = typeof value === 'string' ? value.slice(0, mostCharacters) : value;
+/** One by one: what is given at the start, the SDK copies twice. */
+function say(span: Span, fields: SpanFields): void {
+  for (const key in fields) {
+    const value = fields[key as keyof SpanFields]; // a key of the same record
+    if (value === undefined) continue;
+    span.setAttribute(
+      key,
+      typeof value === 'string' && value.length > mostCharacters ? value.slice(0, mostCharacters) : value,
+    );
   }
-  return attributes;
 }
 
 class RecordedSpan implements OpenSpan {
@@ -148,7 +152,7 @@ class RecordedSpan implements OpenSpan {
   }
 
   set(fields: SpanFields): void {
-    this.#span.setAttributes(attributesOf(fields));
+    say(this.#span, fields);
   }
 
   show(what: keyof typeof genAiContent, content: unknown): void {
