@@ -16,33 +16,37 @@ const patienceMs = 600_000;
 
 const withServers = canOwnServers ? describe : describe.skip;
 
-/** What the chart says of each role, by its Deployment. */
+/** What the chart says of each role of a production release, by its Deployment. */
 function chart(): ReadonlyMap<string, Manners> {
   return new Map(
-    objectsOf({ files: [valuesOf('laptop')] }).flatMap((object) => {
+    objectsOf({ files: [valuesOf('production')] }).flatMap((object) => {
       const shape = object.kind === 'Deployment' ? podOf(object) : null;
       return shape === null ? [] : [[object.metadata.name.replace(/^argosy-/, ''), mannersOf(shape)] as const];
     }),
   );
 }
 
-/** Settings that are not of this machine: times and widths. */
-const kept = /^ARGOSY_(GRACE_MS|LEASE_MS|AGENT_CONCURRENCY|TOOL_CONCURRENCY|LOG_LEVEL)$/;
+/** Settings that are not of this machine: times, widths, and which calls a pool takes. */
+const kept = /^ARGOSY_(GRACE_MS|LEASE_MS|AGENT_CONCURRENCY|TOOL_CONCURRENCY|TOOLS|LOG_LEVEL)$/;
+
+/** The pools whose kinds of calls these runs make; the others would need Chromium and providers of works. */
+const pools = ['search', 'visit'];
 
 type Deployments = ReadonlyMap<string, Deployment>;
 
 /** The chart's Deployments beside the stage's own processes, which are told to go as soon as these are there. */
 async function deploy(stage: Stage, [gateways, proxies]: readonly [Service, Service]): Promise<Deployments> {
   const deployments = new Map<string, Deployment>();
+  const manned = chart();
   const roles: readonly [string, Role, Service | null][] = [
     ['egress', 'egress', proxies],
     ['gateway', 'gateway', gateways],
     ['dispatcher', 'dispatcher', null],
     ['agent-worker', 'agent-worker', null],
-    ['tool-web', 'tool-worker', null],
+    ...pools.map((pool): [string, Role, null] => [`tool-${pool}`, 'tool-worker', null]),
   ];
   for (const [name, role, service] of roles) {
-    const manners = chart().get(name);
+    const manners = manned.get(name);
     if (manners === undefined) throw new Error(`the chart has no ${name}`);
     const own = Object.fromEntries(Object.entries(manners.env).filter(([key]) => kept.test(key)));
     const proxied = role === 'tool-worker' ? { ARGOSY_EGRESS_URL: `http://127.0.0.1:${proxies.port}` } : {};
@@ -53,6 +57,12 @@ async function deploy(stage: Stage, [gateways, proxies]: readonly [Service, Serv
     deployments.set(name, deployment);
   }
   return deployments;
+}
+
+/** Which calls each living tool worker takes: no worker for all is left beside the pools. */
+async function kindsOfWorkers(stage: Stage): Promise<(string[] | null)[]> {
+  const living = `SELECT kinds FROM argosy.workers WHERE role = 'tool-worker' AND lease_until > now() AND slots > 0 ORDER BY kinds`;
+  return (await stage.rows<{ kinds: string[] | null }>(living)).map(({ kinds }) => kinds);
 }
 
 withServers(`a rolling restart${canOwnServers ? '' : ' [needs Redis and PostgreSQL here]'}`, () => {
@@ -76,6 +86,7 @@ withServers(`a rolling restart${canOwnServers ? '' : ' [needs Redis and PostgreS
       const load = new Scenario(stage(), scopeOf(20, 0), gateways.port, patienceMs);
       await load.begin(runs);
       await load.reaches(runs / 2);
+      expect(await kindsOfWorkers(stage())).toEqual(pools.flatMap((pool) => Array(replicas).fill([pool])));
       expect(await load.unfinished()).toBe(runs);
       await Promise.all([...deployments.values()].map(async (deployment) => await deployment.roll()));
       expect(before.filter((process) => !process.over)).toEqual([]);
@@ -95,6 +106,7 @@ withServers(`a rolling restart${canOwnServers ? '' : ' [needs Redis and PostgreS
       const again = `SELECT call_id FROM argosy.tool_calls c JOIN argosy.runs r USING (tenant_id, run_id)
         WHERE r.request ->> 'question' LIKE $1 || '%' AND c.attempt > 1`;
       expect(await stage().rows(again, [load.scope])).toEqual([]);
+      expect(await kindsOfWorkers(stage())).toEqual(pools.flatMap((pool) => Array(replicas).fill([pool])));
     },
     patienceMs + 120_000,
   );
