@@ -163,7 +163,10 @@ withHelm(`in other releases${reason}`, () => {
     expect(production.reachedBy('egress', 3128).sort()).toEqual(pools);
     const models = { address: '93.184.216.34' };
     const asks = production.names.filter((name) => production.may(production.pod(name), models, 443)).sort();
-    expect(asks).toEqual(['agent-worker', 'egress', 'tool-browser', 'tool-visit']);
+    // A gateway for the identity provider, which is on the internet, too.
+    expect(asks).toEqual(['agent-worker', 'egress', 'gateway', 'tool-browser', 'tool-visit']);
+    expect(production.may(production.pod('gateway'), models, 80)).toBe(false);
+    expect(new Release('adapter').may(new Release('adapter').pod('gateway'), models, 443)).toBe(false);
     const corporaAlone = new Release('adapter');
     expect(corporaAlone.reachedBy('egress', 3128).sort()).toEqual(['tool-browser', 'tool-visit']);
     const ofStores = ['agent-worker', 'dispatcher', 'gateway', 'migrate', 'tool-browser', 'tool-search', 'tool-visit'];

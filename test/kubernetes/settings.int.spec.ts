@@ -14,6 +14,10 @@ const telemetry = [
   'telemetry.headers.existingSecret="otlp"',
   'telemetry.peers=[{"namespaceSelector":{}}]',
 ];
+const login = [
+  'login.publicUrl="https://argosy.example"',
+  'login.oidc={"issuer":"https://login.example","clientId":"argosy","clientSecret":{"existingSecret":"oidc"},"publicEgress":true,"name":"Acme","tenant":"acme","tenantClaim":"org","tenants":"a.example=acme","admin":"groups=admins","domains":"example.com","hours":1}',
+];
 const keyOf = (provider: string): string[] => [`search.keys.${provider}.existingSecret="keys"`];
 const objects = [
   'objects={"endpoint":"https://s3.storage:9000","bucket":"bytes","existingSecret":"s3","prefix":"p/","peers":[{"podSelector":{}}]}',
@@ -58,6 +62,18 @@ const bySetting: Readonly<Record<string, Set>> = {
   ARGOSY_LIMITS: ['gateway', ['gateway.limits="concurrent_runs=1"']],
   ARGOSY_READING: ['gateway', ['reading="words"']],
   ARGOSY_SIGNING_KEY_FILE: ['gateway', []],
+  ARGOSY_PUBLIC_URL: ['gateway', login],
+  ARGOSY_OIDC_ISSUER: ['gateway', login],
+  ARGOSY_OIDC_CLIENT_ID: ['gateway', login],
+  ARGOSY_OIDC_CLIENT_SECRET: ['gateway', login],
+  ARGOSY_OIDC_SCOPES: ['gateway', login],
+  ARGOSY_OIDC_NAME: ['gateway', login],
+  ARGOSY_OIDC_TENANT: ['gateway', login],
+  ARGOSY_OIDC_TENANT_CLAIM: ['gateway', login],
+  ARGOSY_OIDC_TENANTS: ['gateway', login],
+  ARGOSY_OIDC_ADMIN: ['gateway', login],
+  ARGOSY_OIDC_DOMAINS: ['gateway', login],
+  ARGOSY_OIDC_HOURS: ['gateway', login],
   ARGOSY_EGRESS_ALLOW: ['egress', [exception]],
   ARGOSY_EGRESS_DENY: ['egress', ['networkPolicy.clusterCidrs=["203.0.113.0/24"]']],
   ARGOSY_EGRESS_URL: ['tool-web', []],

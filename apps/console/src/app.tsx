@@ -1,8 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
-import { key, onKeyRefused } from './api/client.ts';
+import { onKeyRefused } from './api/client.ts';
 import { AskView } from './ask/ask-view.tsx';
 import { Fleet } from './fleet/fleet.tsx';
-import { Login } from './login.tsx';
+import { Callback } from './login/callback.tsx';
+import { LogOut } from './login/log-out.tsx';
+import { Login } from './login/login.tsx';
 import { RunView } from './run/run-view.tsx';
 import { Runs } from './runs/runs.tsx';
 import { Settings } from './settings/settings.tsx';
@@ -21,24 +23,23 @@ export function App() {
   const view = useView();
   const [locked, setLocked] = useState(false);
   useEffect(() => onKeyRefused(() => setLocked(true)), []);
-  const unlock = (text: string): void => {
-    key.set(text);
-    setLocked(false);
-  };
+  // Coming back from the identity provider is no view that needs a key.
+  const asksFirst = locked && view.name !== 'callback';
+  useEffect(() => setLocked(false), [view.name === 'callback']);
   return (
     <div class="shell">
       <a class="skip" href="#main">
         Skip to the content
       </a>
-      <Navigation at={view.name === 'run' ? 'runs' : view.name} />
+      <Navigation at={view.name === 'run' ? 'runs' : view.name} onLeft={() => setLocked(true)} />
       <main id="main" tabIndex={-1}>
-        {locked ? <Login onKey={unlock} /> : <Shown view={view} />}
+        {asksFirst ? <Login onEntered={() => setLocked(false)} /> : <Shown view={view} />}
       </main>
     </div>
   );
 }
 
-function Navigation({ at }: { at: View['name'] }) {
+function Navigation({ at, onLeft }: { at: View['name']; onLeft: () => void }) {
   return (
     <nav class="rail" aria-label="Views">
       <Link to="/" class="brand">
@@ -57,6 +58,7 @@ function Navigation({ at }: { at: View['name'] }) {
       <Link to="/welcome" class="about">
         About this server
       </Link>
+      <LogOut onLeft={onLeft} />
     </nav>
   );
 }
@@ -82,6 +84,8 @@ function Shown({ view }: { view: View }) {
       return <Fleet />;
     case 'settings':
       return <Settings />;
+    case 'callback':
+      return <Callback />;
     case 'welcome':
       return <Welcome />;
   }

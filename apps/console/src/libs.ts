@@ -3,12 +3,14 @@
  */
 export type {
   AcceptedResource,
+  BegunLogin,
   CorpusList,
   CorpusResource,
   CreatedKeyResource,
   ErrorResource,
   ExpertsResource,
   FleetResource,
+  GivenLogin,
   InferenceResource,
   KeyList,
   ModelList,
@@ -18,6 +20,7 @@ export type {
   ScalingResource,
   SecretList,
   UsageResource,
+  WaysIn,
 } from '../../../libs/contracts/src/index.ts';
 export { claimSpans } from '../../../libs/domain/src/index.ts';
 export { ArgosyError } from '../../../libs/errors/src/index.ts';

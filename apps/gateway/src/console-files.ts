@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 export const builtConsole = path.resolve(import.meta.dirname, '../../console/site');
 
 /** Where the console shows what; each is answered with the page, whose script looks at the address. */
-const views = ['/', '/runs', '/runs/:id', '/fleet', '/settings', '/welcome'];
+const views = ['/', '/runs', '/runs/:id', '/fleet', '/settings', '/welcome', '/login/callback'];
 
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',

@@ -10,6 +10,7 @@ export const faultCodes = {
   missing_api_key: { status: 401, meaning: 'The server asks for a key: `Authorization: Bearer arg_...`.' },
   invalid_api_key: { status: 401, meaning: 'The key is malformed, unknown, revoked or expired.' },
   forbidden: { status: 403, meaning: 'Whoever asks may not do this.' },
+  login_refused: { status: 403, meaning: 'The identity provider or this server does not let this person in.' },
   not_found: { status: 404, meaning: 'There is no such thing, or it belongs to somebody else.' },
   method_not_allowed: { status: 405, meaning: 'The path exists and the method does not; `Allow` lists those that do.' },
   request_timeout: { status: 408, meaning: 'The request did not arrive in time.' },

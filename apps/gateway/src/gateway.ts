@@ -29,6 +29,8 @@ import { InferenceController } from './inference.controller.ts';
 import { measureRequests } from './instruments.ts';
 import { Intake } from './intake.ts';
 import { KeysController } from './keys.controller.ts';
+import { LoginController } from './login/login.controller.ts';
+import type { Logins } from './login/logins.ts';
 import { ChatController } from './openai/chat.controller.ts';
 import { tellErrorsAsOpenAi } from './openai/errors.ts';
 import { ModelsController } from './openai/models.controller.ts';
@@ -48,6 +50,7 @@ import {
   GROUPS,
   HEALTH,
   KEYS,
+  LOGINS,
   OFFER,
   PATIENCE,
   RUNS,
@@ -64,6 +67,8 @@ export interface GatewayOptions {
   readonly tenantId: string;
   /** With them, every caller shows one, and is served as its tenant. */
   readonly keys?: ApiKeys;
+  /** How people get a key by an identity provider. Default: not at all. */
+  readonly logins?: Logins;
   /** What tenants may have kept for them. Default: nothing. */
   readonly secrets?: OfferedSecrets;
   /** The inference groups that administrators may look at. Default: none. */
@@ -96,25 +101,27 @@ const bodyLimitBytes = 1024 * 1024;
 /** How often a gateway that stops looks for connections to end. */
 const sweepMs = 20;
 
+const controllers = [
+  ResponsesController,
+  ChatController,
+  ModelsController,
+  ResearchController,
+  BundleController,
+  ExportsController,
+  CorporaController,
+  KeysController,
+  LoginController,
+  SecretsController,
+  UsageController,
+  AdminController,
+  InferenceController,
+  HealthController,
+  OpenApiController,
+];
+
 @Module({})
 class GatewayModule {
   static register(runs: Runs, offer: Offer, options: GatewayOptions, closing: AbortSignal): DynamicModule {
-    const controllers = [
-      ResponsesController,
-      ChatController,
-      ModelsController,
-      ResearchController,
-      BundleController,
-      ExportsController,
-      CorporaController,
-      KeysController,
-      SecretsController,
-      UsageController,
-      AdminController,
-      InferenceController,
-      HealthController,
-      OpenApiController,
-    ];
     const { heartbeatMs = 15_000, stallMs = 30_000 } = options;
     const streams: StreamSettings = { heartbeatMs, stallMs, closing };
     return {
@@ -130,6 +137,7 @@ class GatewayModule {
         { provide: EVENT_STREAMS, useValue: new EventStreams(runs, streams) },
         { provide: PATIENCE, useValue: { ...streams, ...(options.answerPatience ?? answerPatience) } },
         { provide: KEYS, useValue: options.keys ?? null },
+        { provide: LOGINS, useValue: options.logins ?? null },
         { provide: SECRETS, useValue: options.secrets ?? null },
         { provide: GROUPS, useValue: options.groups ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },

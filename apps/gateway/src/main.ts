@@ -4,6 +4,8 @@ import { fleetSettings, openFleet, parseLimits, parsePepper, secretsKeyOf, store
 import { parseProviders, secretNames } from '#tools';
 import { toolPrices } from './acceptance.ts';
 import { Gateway } from './gateway.ts';
+import { Logins } from './login/logins.ts';
+import { oidcOf } from './login/oidc-settings.ts';
 
 const withoutFiles = {
   ARGOSY_MODEL_TOKENIZER: undefined,
@@ -18,6 +20,7 @@ await serve(
   async ({ config, logger, health, keep, takePort }) => {
     // A gateway says which models there are and asks them for no reply: it has no key and counts no tokens.
     const { offered, defaultName } = await configuredModels({ ...config, ...withoutFiles });
+    const oidc = oidcOf(config);
     const groups = keep(await configuredGroups(config));
     const signingKey = await openSigningKey(config);
     const fleet = keep(
@@ -35,6 +38,7 @@ await serve(
     const { ARGOSY_KEY_PEPPER: pepper, ARGOSY_KEY_ENV: env } = config;
     // Without keys there is one tenant, for callers on this machine.
     const keys = pepper === undefined ? null : keep(runs.keys({ pepper: parsePepper(pepper), env }));
+    const logins = keys === null || oidc === null ? {} : { logins: new Logins(oidc, keys) };
     const allowance = { rates, limits: parseLimits(config.ARGOSY_LIMITS) };
     const wrapping = secretsKeyOf(config.ARGOSY_SECRETS_KEY);
     const secrets = { store: keep(fleet.secrets({ wrapping })), names: secretNames };
@@ -42,7 +46,7 @@ await serve(
     return await Gateway.start(
       runs,
       offer,
-      { ...address, secrets, groups, ...(keys === null ? {} : { keys, allowance }) },
+      { ...address, secrets, groups, ...(keys === null ? {} : { keys, allowance, ...logins }) },
       logger,
     );
   },

@@ -107,7 +107,28 @@
 {{- with .Values.toolPrices }}
 - { name: ARGOSY_TOOL_PRICES, value: {{ . | quote }} }
 {{- end }}
+{{- if .Values.login.oidc.issuer }}
+{{ include "argosy.loginEnvironment" .Values.login }}
+{{- end }}
 - { name: ARGOSY_SIGNING_KEY_FILE, value: /etc/argosy/signing/{{ .Values.signingKey.key }} }
+{{- end }}
+
+{{/* How people log in to the console by an identity provider. */}}
+{{- define "argosy.loginEnvironment" -}}
+- { name: ARGOSY_PUBLIC_URL, value: {{ .publicUrl | quote }} }
+- { name: ARGOSY_OIDC_ISSUER, value: {{ .oidc.issuer | quote }} }
+- { name: ARGOSY_OIDC_CLIENT_ID, value: {{ .oidc.clientId | quote }} }
+{{- if .oidc.clientSecret.existingSecret }}
+- name: ARGOSY_OIDC_CLIENT_SECRET
+  valueFrom: { secretKeyRef: { name: {{ .oidc.clientSecret.existingSecret }}, key: {{ .oidc.clientSecret.key }} } }
+{{- end }}
+- { name: ARGOSY_OIDC_SCOPES, value: {{ .oidc.scopes | quote }} }
+- { name: ARGOSY_OIDC_HOURS, value: {{ .oidc.hours | toString | quote }} }
+{{- range $name, $value := dict "NAME" .oidc.name "TENANT" .oidc.tenant "TENANT_CLAIM" .oidc.tenantClaim "TENANTS" .oidc.tenants "ADMIN" .oidc.admin "DOMAINS" .oidc.domains }}
+{{- if $value }}
+- { name: ARGOSY_OIDC_{{ $name }}, value: {{ $value | quote }} }
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The model: its name for all, what it takes to ask it only for those who do. */}}

@@ -39,6 +39,15 @@ export {
   scopes,
   tenantScopes,
 } from './keys.ts';
+export {
+  type BegunLogin,
+  begunLogin,
+  finishBody,
+  type GivenLogin,
+  givenLogin,
+  type WaysIn,
+  waysIn,
+} from './login.ts';
 export { chatBody, chatNames, readChatBody } from './openai/chat-body.ts';
 export { chatCompletion, toChunks, toCompletion } from './openai/chat-completion.ts';
 export { type OpenAiErrorResource, openAiErrorResource } from './openai/error.ts';

@@ -29,6 +29,7 @@ const exampleKey = {
   expires_at: null,
   revoked_at: null,
   last_used_at: null,
+  person: null,
 };
 
 /** Body of `POST /v1/keys`. */
@@ -70,6 +71,9 @@ const keyFields = {
   expires_at: z.string().nullable(),
   revoked_at: z.string().nullable(),
   last_used_at: z.string().nullable().meta({ description: 'To within ten minutes.' }),
+  person: z.string().nullable().default(null).meta({
+    description: 'Of a login: the subject at the identity provider. Null for a key that somebody made.',
+  }),
 };
 
 /** A key as it is shown; never the key itself. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InvalidInput, type Problem } from '#errors';
+import { loginSettings } from './login-settings.ts';
 import { address, dated, secret } from './setting-forms.ts';
 import { withStandardNames } from './standard-names.ts';
 
@@ -74,6 +75,7 @@ const schema = z.object({
     .string()
     .regex(/^[a-z0-9]{1,16}$/, 'is not 1 to 16 of a-z and 0-9')
     .default('live'),
+  ...loginSettings,
   ARGOSY_READING: z.enum(['model', 'words']).default('model'),
   ARGOSY_SIGNING_KEY_FILE: z.string().min(1).optional(),
   ARGOSY_MODEL_TOKENIZER: z.string().min(1).optional(),
@@ -262,6 +264,7 @@ const masks: Readonly<Partial<Record<keyof Config, (value: string) => string>>> 
   ARGOSY_INFERENCE_SERVER_API_KEY: isSet,
   ARGOSY_KEY_PEPPER: isSet,
   ARGOSY_SECRETS_KEY: isSet,
+  ARGOSY_OIDC_CLIENT_SECRET: isSet,
   ARGOSY_OTLP_URL: hostOf,
   ARGOSY_OTLP_HEADERS: isSet,
   ARGOSY_S3_ENDPOINT: hostOf,

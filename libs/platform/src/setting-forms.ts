@@ -26,3 +26,13 @@ export function dated(form: RegExp, needs: string) {
     if (new Set(days).size < days.length) fault('names a day twice');
   });
 }
+
+/** Passwords and tokens go there: https, or http on this machine. */
+export function safeAddress(example: string) {
+  return z.string().refine((text) => {
+    const url = URL.parse(text);
+    if (url === null || url.username !== '' || url.search !== '' || url.hash !== '') return false;
+    const isHere = /^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);
+    return url.protocol === 'https:' || (url.protocol === 'http:' && isHere);
+  }, `is not an address like ${example}; http is for this machine alone`);
+}

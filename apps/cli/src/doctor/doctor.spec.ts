@@ -209,6 +209,21 @@ describe('what may be reached', () => {
     ]);
   });
 
+  it('is no identity provider where nobody listens, and nothing to look at where none is named', async () => {
+    const login = {
+      ...{ ARGOSY_OIDC_ISSUER: 'http://127.0.0.1:1', ARGOSY_OIDC_CLIENT_ID: 'argosy', ARGOSY_OIDC_TENANT: 'acme' },
+      ...{ ARGOSY_PUBLIC_URL: 'http://127.0.0.1:2', ARGOSY_KEY_PEPPER: '0'.repeat(64) },
+    };
+    expect(await lookAt('login', login)).toMatchObject([
+      {
+        state: 'fail',
+        says: expect.stringMatching(/127\.0\.0\.1:1/),
+        advice: expect.stringMatching(/ARGOSY_OIDC_ISSUER/),
+      },
+    ]);
+    expect(await lookAt('login', {})).toEqual([]);
+  });
+
   it('is no model where nobody listens, by either protocol', async () => {
     const away = ['openai:http://127.0.0.1:1/v1#big', 'grpc:127.0.0.1:1'];
     for (const ARGOSY_MODEL of away)

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Egress, EgressBlocked, parseAllow, parseDeny } from '#egress';
 import { messageOf } from '#errors';
+import { Issuer, oidcOf } from '#gateway';
 import { inspectModel, parseModelSpec } from '#model';
 import type { Config } from '#platform';
 import type { SearchProvider } from '#tools';
@@ -13,6 +14,7 @@ export function networkChecks(config: Config): Check[] {
     { about: 'egress', look: async (signal) => await egressFindings(config, signal) },
     { about: 'providers', look: async (signal) => await providerFindings(config, signal) },
     { about: 'model', look: async (signal) => await modelFindings(config, signal) },
+    { about: 'login', look: async () => await loginFindings(config) },
   ];
 }
 
@@ -104,6 +106,21 @@ async function modelFindings(config: Config, signal: AbortSignal): Promise<Findi
     const says = `${where}: ${serves ?? 'no answer'}`;
     return fault === null ? ok('model', says) : fail('model', says, fault);
   });
+}
+
+/** @throws InvalidInput where its settings do not go together */
+async function loginFindings(config: Config): Promise<Finding[]> {
+  const oidc = oidcOf(config);
+  if (oidc === null) return [];
+  try {
+    await new Issuer(oidc).find();
+  } catch (error) {
+    const advice =
+      'People cannot log in to the console; keys go on. Correct ARGOSY_OIDC_ISSUER, or open the way to it.';
+    return [fail('login', messageOf(error), advice)];
+  }
+  const come = `register ${oidc.redirectUri} there as where browsers come back to`;
+  return [ok('login', `${oidc.name} answers at ${oidc.issuer.href}; ${come}`)];
 }
 
 async function tlsOf(config: Config) {

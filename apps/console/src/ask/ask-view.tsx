@@ -5,23 +5,47 @@ import { type Asked, useAsked, wordsOf } from '../ui/asked.ts';
 import { Link, Trouble } from '../ui/parts.tsx';
 import { go } from '../ui/router.ts';
 import { Documents } from './documents.tsx';
-import { type Draft, emptyDraft, toBody } from './draft.ts';
+import { type Draft, emptyDraft, readDraft, toBody } from './draft.ts';
 import { takeFollowUp } from './follow-up.ts';
 import { Options } from './options.tsx';
 
+const draftName = 'argosy.draft';
+
+/** What was being put together in this tab: a login or a reload between loses nothing of it. */
+function keptDraft(): Draft {
+  return readDraft(sessionStorage.getItem(draftName) ?? '');
+}
+
+function followingUp(): Draft | null {
+  const begun = takeFollowUp();
+  return Object.keys(begun).length === 0 ? null : { ...emptyDraft, ...begun };
+}
+
+function keepDraft(draft: Draft): void {
+  if (draft === emptyDraft) sessionStorage.removeItem(draftName);
+  else sessionStorage.setItem(draftName, JSON.stringify(draft));
+}
+
+function useDraft() {
+  const [draft, setDraft] = useState<Draft>(() => followingUp() ?? keptDraft());
+  useEffect(() => keepDraft(draft), [draft]);
+  const change = (part: Partial<Draft>): void => setDraft((was) => ({ ...was, ...part }));
+  return [draft, change] as const;
+}
+
 /** Where research begins: a question, and what it may read and spend. */
 export function AskView() {
-  const [draft, setDraft] = useState<Draft>(() => ({ ...emptyDraft, ...takeFollowUp() }));
+  const [draft, change] = useDraft();
   const [fault, setFault] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const [models] = useAsked((signal) => ask<ModelList>('/v1/models', { signal }), []);
-  const change = (part: Partial<Draft>): void => setDraft((was) => ({ ...was, ...part }));
   const start = async (): Promise<void> => {
     const drafted = toBody(draft);
     if ('fault' in drafted) return setFault(drafted.fault);
     setBusy(true);
     try {
       const { id } = await post<AcceptedResource>('/v1/research', drafted.body);
+      keepDraft(emptyDraft);
       go(`/runs/${id}`);
     } catch (error) {
       setFault(wordsOf(error));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Draft, emptyDraft, toBody } from './draft.ts';
+import { type Draft, emptyDraft, readDraft, toBody } from './draft.ts';
 
 describe('a draft', () => {
   it('asks for nothing that nobody chose', () => {
@@ -40,4 +40,16 @@ describe('a draft', () => {
       fault: expect.stringContaining('JSON'),
     });
   });
+
+  it('is read again as it was kept', () => {
+    const draft: Draft = { ...emptyDraft, question: 'Why?', corpora: ['c_1'], web: 'no', schema: '{' };
+    expect(readDraft(JSON.stringify(draft))).toEqual(draft);
+  });
+
+  it.each(['', '{', 'null', '7', '[]', '{"question":7,"corpora":"c_1","other":"x"}', '{"corpora":[1]}'])(
+    'is empty where %j was kept',
+    (text) => {
+      expect(readDraft(text)).toEqual(emptyDraft);
+    },
+  );
 });

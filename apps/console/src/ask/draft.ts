@@ -22,6 +22,23 @@ export const emptyDraft: Draft = {
   ...{ corpora: [], urls: '', web: 'usual', allowed: '', denied: '', citations: 'mark', schema: '' },
 };
 
+/** A draft from its JSON; what another release wrote of it in another form is left empty. */
+export function readDraft(text: string): Draft {
+  let kept: unknown;
+  try {
+    kept = JSON.parse(text);
+  } catch {
+    return emptyDraft;
+  }
+  if (typeof kept !== 'object' || kept === null) return emptyDraft;
+  const fits = ([name, value]: [string, unknown]): boolean => {
+    if (!Object.hasOwn(emptyDraft, name)) return false;
+    if (name === 'corpora') return Array.isArray(value) && value.every((one) => typeof one === 'string');
+    return typeof value === 'string';
+  };
+  return { ...emptyDraft, ...Object.fromEntries(Object.entries(kept).filter(fits)) };
+}
+
 /** What is wrong with a draft, where only the page can know it; the server finds the rest. */
 export type Drafted = { readonly body: ResearchBody } | { readonly fault: string };
 

@@ -8,6 +8,7 @@ it.each([
   ['/fleet', { name: 'fleet' }],
   ['/settings', { name: 'settings' }],
   ['/welcome', { name: 'welcome' }],
+  ['/login/callback', { name: 'callback' }],
   ['/nowhere', { name: 'ask' }],
 ])('%s shows %j', (path, view) => {
   expect(viewOf(path)).toEqual(view);

@@ -7,11 +7,14 @@ export type View =
   | { readonly name: 'run'; readonly runId: string }
   | { readonly name: 'fleet' }
   | { readonly name: 'settings' }
-  | { readonly name: 'welcome' };
+  | { readonly name: 'welcome' }
+  /** Where an identity provider sends the browser back to. */
+  | { readonly name: 'callback' };
 
 export function viewOf(path: string): View {
   const [, first = '', second = ''] = path.split('/');
   if (first === 'runs' && second !== '') return { name: 'run', runId: decodeURIComponent(second) };
+  if (first === 'login' && second === 'callback') return { name: 'callback' };
   if (first === 'runs' || first === 'fleet' || first === 'settings' || first === 'welcome') return { name: first };
   return { name: 'ask' };
 }
@@ -22,6 +25,12 @@ const moved = new EventTarget();
 export function go(path: string): void {
   history.pushState(null, '', path);
   scrollTo(0, 0);
+  moved.dispatchEvent(new Event('moved'));
+}
+
+/** Goes to another view in the place of this one. */
+export function replace(path: string): void {
+  history.replaceState(null, '', path);
   moved.dispatchEvent(new Event('moved'));
 }
 

@@ -6,6 +6,7 @@ import type { Database } from '../store/database.ts';
 import { ensureTenant, insertKey, keysNamed, listKeys, mostKeys, revokeKey } from './key-records.ts';
 import { keyRandomBytes, macOf, newKeyText } from './key-text.ts';
 import { Keyring, type KeyringTimes } from './keyring.ts';
+import { endLogin, insertLogin } from './login-records.ts';
 
 /** What keys are made and checked with. */
 export interface KeySettings {
@@ -22,6 +23,18 @@ export interface KeyWish {
   readonly scopes: readonly string[];
   /** ISO 8601; null: until it is revoked. */
   readonly expiresAt: string | null;
+}
+
+/** Somebody whom an identity provider vouches for. */
+export interface LoginWish {
+  readonly tenantId: string;
+  /** The subject of their ID token. */
+  readonly person: string;
+  /** For people: an address, a name. */
+  readonly name: string;
+  readonly scopes: readonly string[];
+  /** ISO 8601. */
+  readonly expiresAt: string;
 }
 
 /** Who asks for a change, as the audit log names them. */
@@ -62,6 +75,22 @@ export class ApiKeys {
       );
     }
     return { key, text };
+  }
+
+  /** Makes a person a key for some hours; it is told here and never again. @returns null where there is no such tenant */
+  async logIn(wish: LoginWish): Promise<string | null> {
+    const { pepper, env } = this.#settings;
+    const { keyId, text } = newKeyText(env, randomBytes(keyRandomBytes));
+    const fresh = { ...wish, keyId, mac: macOf(text, pepper) };
+    return (await insertLogin(this.#database.forTenant(wish.tenantId), fresh)) ? text : null;
+  }
+
+  /** Ends a login as {@link revoke} does. @throws InvalidState for a key that somebody made */
+  async logOut(tenantId: string, keyId: string): Promise<void> {
+    if (!(await endLogin(this.#database.forTenant(tenantId), tenantId, keyId))) {
+      throw new InvalidState('This key is no login: it is good until somebody revokes it.');
+    }
+    this.#bus.publish(topics.keys, keyId);
   }
 
   /** Newest first. @param before id of the last one of the page before */

@@ -32,7 +32,7 @@ export const mostKeys = 100;
 const iso = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const columns = `key_id AS id, name, scopes, ${iso('created_at')} AS created_at, ${iso('expires_at')} AS expires_at,
-  ${iso('revoked_at')} AS revoked_at, ${iso('last_used_at')} AS last_used_at`;
+  ${iso('revoked_at')} AS revoked_at, ${iso('last_used_at')} AS last_used_at, person`;
 
 const isLive = `revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`;
 
@@ -43,7 +43,7 @@ export async function insertKey(database: Statements, key: NewKey, actor: string
     `WITH made AS (
        INSERT INTO argosy.api_keys (key_id, tenant_id, name, mac, scopes, expires_at)
        SELECT $2, $1, $3, $4, $5, $6 WHERE
-         (SELECT count(*) FROM argosy.api_keys WHERE tenant_id = $1 AND ${isLive}) < ${mostKeys}
+         (SELECT count(*) FROM argosy.api_keys WHERE tenant_id = $1 AND person IS NULL AND ${isLive}) < ${mostKeys}
        RETURNING *
      ), told AS (
        INSERT INTO argosy.audit_log (tenant_id, actor, action, subject, details)
@@ -55,7 +55,7 @@ export async function insertKey(database: Statements, key: NewKey, actor: string
   return rows[0] ?? null;
 }
 
-/** Newest first; those that are revoked or expired among them. @param before id of the last one of the page before */
+/** Newest first; those that are revoked or expired among them, and of logins those that are not. @param before id of the last one of the page before */
 export async function listKeys(
   database: Statements,
   tenantId: string,
@@ -63,8 +63,9 @@ export async function listKeys(
   limit: number,
 ): Promise<KeyResource[]> {
   const { rows } = await database.query<KeyResource>(
-    `SELECT ${columns} FROM argosy.api_keys k WHERE tenant_id = $1 AND ($2::text IS NULL OR (created_at, key_id) <
-       (SELECT b.created_at, b.key_id FROM argosy.api_keys b WHERE b.tenant_id = $1 AND b.key_id = $2))
+    `SELECT ${columns} FROM argosy.api_keys k WHERE tenant_id = $1 AND (person IS NULL OR (${isLive}))
+       AND ($2::text IS NULL OR (created_at, key_id) <
+         (SELECT b.created_at, b.key_id FROM argosy.api_keys b WHERE b.tenant_id = $1 AND b.key_id = $2))
      ORDER BY k.created_at DESC, k.key_id DESC LIMIT $3`,
     [tenantId, before, limit],
   );
@@ -97,7 +98,7 @@ export async function revokeKey(
 /** Ids of a tenant's live keys of this name. */
 export async function keysNamed(database: Statements, tenantId: string, name: string): Promise<string[]> {
   const { rows } = await database.query<{ id: string }>(
-    `SELECT key_id AS id FROM argosy.api_keys WHERE tenant_id = $1 AND name = $2 AND ${isLive}`,
+    `SELECT key_id AS id FROM argosy.api_keys WHERE tenant_id = $1 AND name = $2 AND person IS NULL AND ${isLive}`,
     [tenantId, name],
   );
   return rows.map(({ id }) => id);

@@ -14,7 +14,9 @@ async function openTables(statements: Statements): Promise<string[]> {
          AND p.roles = ARRAY['argosy_gateway']::name[] AND p.cmd = 'ALL' AND p.permissive = 'PERMISSIVE'
          AND p.qual LIKE '%tenant_id = NULLIF(current_setting(''argosy.tenant''%' AND p.with_check = p.qual)
        AND NOT EXISTS (SELECT 1 FROM pg_policies p WHERE p.schemaname = 'argosy' AND p.tablename = c.relname
-         AND p.roles && ARRAY['public', 'argosy_gateway']::name[] AND p.policyname <> 'of_its_tenant'))
+         AND p.roles && ARRAY['public', 'argosy_gateway']::name[] AND p.policyname <> 'of_its_tenant'
+           -- One that restricts shows nothing more.
+           AND p.permissive = 'PERMISSIVE'))
      ORDER BY 1`,
   );
   return rows.map(({ name }) => name);
