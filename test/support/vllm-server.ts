@@ -45,6 +45,8 @@ const blockTokens = 16;
 
 export class VllmServer {
   readonly requests: CompletionBody[] = [];
+  /** Of each of them: whose span it was asked by. */
+  readonly traceparents: unknown[] = [];
   /** One for each request to come, in order; undefined for none. */
   readonly faults: (VllmFault | undefined)[] = [];
   health: 'well' | 'ill' | 'hangs' = 'well';
@@ -123,6 +125,7 @@ export class VllmServer {
         return sendJson(response, 200, { count: tokens.length, max_model_len: contextTokens, tokens });
       }
       case '/v1/completions':
+        this.traceparents.push(incoming.headers['traceparent']);
         return await this.#complete(JSON.parse(await bodyOf(incoming)) as CompletionBody, response);
       default:
         return sendJson(response, 404, { detail: 'Not Found' });

@@ -1,7 +1,7 @@
 /** The adapter over real gRPC and real HTTP, before a server that misbehaves. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { health, inference } from '#contracts/rpc';
 import { loadTokenizer, type Tokenizer } from '#tokens';
@@ -165,6 +165,25 @@ describe('a reply that nobody wants', () => {
       details: expect.stringMatching(/said nothing for 300/),
     });
     await server.until(() => server.abandoned === 1);
+  });
+});
+
+describe('the trace of a reply', () => {
+  it('goes on at the server where its caller has it sampled, and is not begun for those that nobody traces', async () => {
+    const { server, target } = await stage();
+    const traced = async (flags: string) => {
+      const headers = new Metadata();
+      headers.set('traceparent', `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-${flags}`);
+      await replyOf(target.generate(requestOf(), headers));
+    };
+    await traced('01');
+    await traced('00');
+    await target.reply();
+    expect(server.traceparents).toEqual([
+      '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      undefined,
+      undefined,
+    ]);
   });
 });
 

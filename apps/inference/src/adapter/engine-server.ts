@@ -45,11 +45,16 @@ export class EngineServer {
   /**
    * The bytes of a reply as they come. The connection is closed when the signal fires or nobody iterates any more, which
    * is how vLLM and SGLang learn that a reply is not wanted.
-   * @param id names the request in the server's log
+   * @param names of the request in the server's log, and of the span that its own are under
    * @throws ServerFull, ServerAway, InvalidInput or UnusableServer when the server does not begin one, as it says
    */
-  async stream(path: string, body: unknown, id: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#send('POST', path, { signal, body: JSON.stringify(body), id });
+  async stream(
+    path: string,
+    body: unknown,
+    names: RequestNames,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#send('POST', path, { signal, body: JSON.stringify(body), ...names });
     const { statusCode: status = 0, headers } = response;
     if (status !== 200) {
       const refusal = { status, retryAfter: headers['retry-after'], body: await this.#words(response) };
@@ -77,12 +82,17 @@ export class EngineServer {
     }
   }
 
-  async #sendOnce(method: string, path: string, { signal, body, id }: SendOptions): Promise<IncomingMessage> {
+  async #sendOnce(
+    method: string,
+    path: string,
+    { signal, body, id, traceparent }: SendOptions,
+  ): Promise<IncomingMessage> {
     const url = new URL(`${this.#base.pathname.replace(/\/+$/, '')}${path}`, this.#base);
     const headers: Record<string, string> = { accept: '*/*' };
     if (body !== undefined) headers['content-type'] = 'application/json';
     if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body));
     if (id !== undefined) headers['x-request-id'] = encodeURIComponent(id);
+    if (traceparent !== undefined) headers['traceparent'] = traceparent;
     if (this.#apiKey !== undefined) headers['authorization'] = `Bearer ${this.#apiKey}`;
     const send = url.protocol === 'https:' ? securedRequest : plainRequest;
     return await new Promise((resolve, reject) => {
@@ -124,10 +134,15 @@ export class EngineServer {
   }
 }
 
-interface SendOptions {
+export interface RequestNames {
+  readonly id: string;
+  /** W3C `traceparent`; undefined: the server does as it does by itself. */
+  readonly traceparent: string | undefined;
+}
+
+interface SendOptions extends Partial<RequestNames> {
   readonly signal: AbortSignal;
   readonly body?: string;
-  readonly id?: string;
 }
 
 /** A connection that was kept and closed by the other side at the moment of its use. */

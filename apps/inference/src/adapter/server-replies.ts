@@ -170,7 +170,8 @@ export class ServerReplies implements Replies {
     const body = completionRequest(request, wanted);
     // When it leaves the server's queue is not told: that is a part of it.
     call.share = this.#time.begin();
-    const bytes = await server.stream('/v1/completions', body, request.message.requestId, signal);
+    const names = { id: request.message.requestId, traceparent: request.traceparent };
+    const bytes = await server.stream('/v1/completions', body, names, signal);
     for await (const data of sseData(bytes)) {
       if (data === '[DONE]') break;
       const chunk = readChunk(data);

@@ -96,8 +96,9 @@ export class Target {
     return await answered((done) => this.#health.check({ service }, new Metadata(), deadline(), done));
   }
 
-  generate(request: inference.GenerateRequest): Stream<inference.GenerateResponse> {
-    return this.client.generate(request, deadline()) as Stream<inference.GenerateResponse>;
+  /** @param headers of the call */
+  generate(request: inference.GenerateRequest, headers = new Metadata()): Stream<inference.GenerateResponse> {
+    return this.client.generate(request, headers, deadline()) as Stream<inference.GenerateResponse>;
   }
 
   watchLoad(intervalMs: number): Stream<inference.WatchLoadResponse> {

@@ -19,6 +19,8 @@ import { traceSteps } from './generation-spans.ts';
 /** A request with the message that it came as, for who generates elsewhere: what the message leaves open, it leaves open. */
 export interface ReplyRequest extends GenerationRequest {
   readonly message: inference.GenerateRequest;
+  /** Of the span that it is generated in, where that is sampled, here or by the caller. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Who generates: the loop over a model of our own, or a server that we stand before. */

@@ -71,9 +71,8 @@ export class GenerateCalls {
     const since = now();
     try {
       const prompt = await promptOf(request.prompt, tokenizer, vocabulary);
-      const { held, sampling } = asked;
-      const isReasoning = opensReasoning(prompt.ending);
-      const guide = (held && guides?.guide({ ...held, isReasoning, stop: sampling.stop })) ?? null;
+      const form = { isReasoning: opensReasoning(prompt.ending), stop: asked.sampling.stop };
+      const guide = (asked.held && guides?.guide({ ...asked.held, ...form })) ?? null;
       const signals = {
         abort: AbortSignal.any([abort.signal, left, this.#stopping.signal]),
         deadline: deadline.signal,
@@ -81,7 +80,8 @@ export class GenerateCalls {
       const sessionTokens = asked.sessionTokens ?? Math.floor(generator.contextTokens * usualShareOfContext);
       let seq = 0;
       const measure = replyMeter();
-      const reply = spanOfRequest({ ...asked, sessionTokens, prompt, guide, ...signals, message: request }, span);
+      const from = { ...signals, ...sourceOf(request, span) };
+      const reply = spanOfRequest({ ...asked, sessionTokens, prompt, guide, ...from }, span);
       for await (const event of generator.generate(reply)) {
         measure(event, now() - since);
         if (event.kind === 'finished') this.#note(idsOf(request, span), event, now() - since);
@@ -115,6 +115,11 @@ export class GenerateCalls {
     const level = code === status.INTERNAL ? 'error' : 'info';
     this.#logger.log(level, 'not generated', { ...ids, status: status[code], message: details, ...bug });
   }
+}
+
+function sourceOf(message: Request, { traceparent }: OpenSpan) {
+  const isSampled = traceparent !== undefined && (Number.parseInt(traceparent.slice(-2), 16) & 1) === 1;
+  return { message, traceparent: isSampled ? traceparent : undefined };
 }
 
 function idsOf({ requestId }: Request, { traceparent }: OpenSpan): LogFields {
