@@ -4,6 +4,7 @@ import { topics } from './bus.ts';
 import type { Answering, Ring } from './doorbell/doorbell.ts';
 import { handBacks, runClaims, runsInFlight } from './instruments.ts';
 import type { Membership } from './membership.ts';
+import { ObjectsAway } from './objects/object-store.ts';
 import { type AnswerSettings, answerOptions, type Core } from './ports.ts';
 import type { Claim } from './store/claims.ts';
 import type { Commit, Committed, HandedBack } from './store/ledger.ts';
@@ -32,7 +33,7 @@ export async function answerRuns(
     );
     // Told at once: a run that failed because the database is full cannot be handed back until there is room.
     if (fault !== null) settings.onFault?.(fault, { runId, traceId: traceIdOf(owned.traceparent) });
-    if (!settled.has(owned)) await handBack(core, owned, backFrom(fault, now), member.lost);
+    if (!settled.has(owned)) await handBack(core, owned, backFrom(core, fault, now), member.lost);
     runsInFlight.add(-1);
   };
   return await core.doorbell.answer('runs', answer, answerOptions(core, settings));
@@ -48,16 +49,23 @@ export async function commit(core: Core, owner: Claim, what: Commit): Promise<Co
   if (committed.accepted && what.outcome !== undefined) {
     core.bus.publish(topics.backlog);
     settled.add(owner);
-    if (what.outcome.state === 'queued' && what.outcome.afterMs !== undefined) handBacks.add(1, { reason: 'busy' });
+    const { outcome } = what;
+    // Whatever is given back by this file is counted here, too, and with its own reason.
+    const isBusy = outcome.state === 'queued' && outcome.afterMs !== undefined && outcome.lostReply === undefined;
+    if (isBusy) handBacks.add(1, { reason: 'busy' });
   }
   return committed;
 }
 
-/** A database that went away says nothing about the run: it goes on at once when the database is back. */
-function backFrom(fault: unknown, now: AbortSignal): HandedBack {
+/**
+ * A store that went away says nothing about the run: it goes on at once when the database is back. Without the object store
+ * it would be claimed and fail again at once, so that it waits.
+ */
+function backFrom({ settings }: Core, fault: unknown, now: AbortSignal): HandedBack {
   const lostReply = fault !== null || now.aborted;
   const blamed = fault !== null && !(fault instanceof Unavailable) && !now.aborted;
-  return { state: 'queued', lostReply, ...(blamed ? { fault: messageOf(fault) } : {}) };
+  const later = fault instanceof ObjectsAway && !now.aborted ? { afterMs: settings.relookMs } : {};
+  return { state: 'queued', lostReply, ...later, ...(blamed ? { fault: messageOf(fault) } : {}) };
 }
 
 function reasonOf({ fault, lostReply }: HandedBack): 'fault' | 'step' | 'boundary' {

@@ -225,6 +225,35 @@ describe('bytes in an object store', () => {
     await answering.close();
     for (const member of [agent, tools]) await member.end();
   }, 90_000);
+
+  it('keep a run that needs them waiting while the store refuses, and count nothing against it', async () => {
+    const one = await run('r1');
+    await putTexts(depot(), one, textsOf('needed'));
+    const agent = await fleet.runs.join({ workerId: 'b', role: 'agent-worker', slots: 1 });
+    const read: unknown[] = [];
+    const done = Promise.withResolvers<void>();
+    const drive = async () => {
+      read.push(await fleet.runs.texts(tenantId, [sha256Of('needed')]).catch((error: unknown) => error));
+      if (read[0] instanceof Error && read.length === 1) throw read[0];
+      done.resolve();
+    };
+    server.fault = { status: 403, code: 'AccessDenied' };
+    const answering = await fleet.runs.answerRuns(agent, { concurrency: 1 }, drive);
+    const state = async () => {
+      const sql = `SELECT state, epoch, lost_claims AS lost, not_before > now() AS waits FROM argosy.runs`;
+      return (await database.query<Record<string, unknown>>(sql)).rows[0];
+    };
+    await fleet.runs.dispatch();
+    while ((await state())?.['waits'] !== true) await fleet.runs.dispatch();
+    expect(await state()).toEqual({ state: 'queued', epoch: 1, lost: 0, waits: true });
+    server.fault = null;
+    await database.query('UPDATE argosy.runs SET not_before = now()');
+    await fleet.runs.dispatch();
+    await done.promise;
+    expect(read).toEqual([expect.any(Unavailable), textsOf('needed')]);
+    await answering.close();
+    await agent.end();
+  }, 90_000);
 });
 
 describe('a process whose object store is not as it should be', () => {

@@ -1,22 +1,25 @@
-import { ArgosyError } from '#errors';
+import { ArgosyError, Unavailable } from '#errors';
 
 /**
  * Where bytes lie outside of the database, each under a name that is used once and never again: so that whoever removes one
  * cannot take what another has just written.
  */
 export interface ObjectStore {
-  /** Returns once the bytes are safe. @throws Unavailable */
+  /** Returns once the bytes are safe. @throws ObjectsAway */
   put(name: string, bytes: Uint8Array): Promise<void>;
   /**
    * @param most bytes that it should have; of a longer one no more than a few beyond are read
    * @returns null where there is nothing under the name
-   * @throws Unavailable
+   * @throws ObjectsAway
    */
   get(name: string, most: number): Promise<Uint8Array | null>;
-  /** Removes an object; one that is not there is as good. @throws Unavailable, also when the signal fires */
+  /** Removes an object; one that is not there is as good. @throws ObjectsAway, also when the signal fires */
   remove(name: string, signal?: AbortSignal): Promise<void>;
   close(): void;
 }
+
+/** The object store is away or refuses, while the database may well be there: whoever needs it should come again, and not at once. */
+export class ObjectsAway extends Unavailable {}
 
 /** The record names bytes that are not as they were written, or not there. Only a backup brings them back. */
 export class StoredBytesLost extends ArgosyError {

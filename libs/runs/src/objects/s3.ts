@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Unavailable } from '#errors';
 import { objectRequests } from '../instruments.ts';
 import { type Answer, Connections } from './connections.ts';
-import type { ObjectStore } from './object-store.ts';
+import { type ObjectStore, ObjectsAway } from './object-store.ts';
 import { encodePath, type Signer, signedHeaders, type Unsigned } from './signing.ts';
 
 /** An S3-compatible store, as the operator named it. */
@@ -85,7 +84,7 @@ export class S3Store implements ObjectStore {
     objectRequests.add(1, { operation: 'remove', outcome: missing ? 'missing' : 'done' });
   }
 
-  /** Writes, reads and removes a small object. @throws Unavailable, with what to mend */
+  /** Writes, reads and removes a small object. @throws ObjectsAway, with what to mend */
   async check(): Promise<void> {
     const name = `probe/${randomUUID()}`;
     const written = Buffer.from(name);
@@ -94,7 +93,7 @@ export class S3Store implements ObjectStore {
     await this.remove(name);
     if (read === null || !written.equals(read)) {
       const what = read === null ? 'does not give' : 'gives other bytes than';
-      throw new Unavailable(`${this.#place} ${what} what was just written there: it is no store to rely on.`);
+      throw new ObjectsAway(`${this.#place} ${what} what was just written there: it is no store to rely on.`);
     }
   }
 
@@ -130,18 +129,18 @@ export class S3Store implements ObjectStore {
     return await this.#connections.send({ method, url, headers, body, most, signal: attempt });
   }
 
-  #absence(answer: Answer | string, attempts: number): Unavailable {
+  #absence(answer: Answer | string, attempts: number): ObjectsAway {
     const why = typeof answer === 'string' ? answer : told(answer);
     const tries = attempts === 1 ? 'once' : `${attempts} times`;
-    return new Unavailable(
+    return new ObjectsAway(
       `${this.#place} cannot be used: ${why} (tried ${tries}). It is tried again with the next call.`,
     );
   }
 
   /** What a server says beside its code may hold keys of ours, and is not repeated. */
-  #refusal(what: string, answer: Answer): Unavailable {
+  #refusal(what: string, answer: Answer): ObjectsAway {
     const code = codeOf(answer);
-    return new Unavailable(`${this.#place} does not ${what}: ${told(answer)}. ${this.#advice(answer.status, code)}`);
+    return new ObjectsAway(`${this.#place} does not ${what}: ${told(answer)}. ${this.#advice(answer.status, code)}`);
   }
 
   #advice(status: number, code: string): string {
