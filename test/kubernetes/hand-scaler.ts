@@ -26,6 +26,8 @@ export interface HandScaling {
   readonly through?: Cluster;
   /** Its wall clock. */
   readonly now?: () => number;
+  /** The clock that its lead is measured with. */
+  readonly steadyMs?: () => number;
   readonly lease?: { readonly durationMs: number; readonly limitMs: number };
 }
 
@@ -44,8 +46,9 @@ const usual: PoolPolicy = {
 /** Starts one, which ends with the test at the latest. */
 export function startScaler(scene: Scene, given: HandScaling): HandScaler {
   const { pools, scaling, holder = 'one', through = scene.cluster, now = () => Date.now() } = given;
+  const { steadyMs = () => performance.now() } = given;
   const { pace } = scene;
-  const clocks = { steadyMs: () => performance.now(), date: () => new Date(now()) };
+  const clocks = { steadyMs, date: () => new Date(now()) };
   const leadership = new Leadership(through, { name: leaseName, holder }, clocks, given.lease ?? pace.lease);
   const told: string[] = [];
   const logger = {

@@ -1,9 +1,22 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Decision } from '#autoscaler';
+import type { Cluster, Decision } from '#autoscaler';
 import { FakeKubelet } from './fake-kubelet.ts';
 import { agents, decisionsOn, type HandScaler, type HandScaling, startScaler } from './hand-scaler.ts';
 import { HandWork } from './hand-work.ts';
 import { leaseName, type Scene, slots, target, until } from './scaling-scene.ts';
+
+/** A cluster of which each call is told before it is made. */
+function observed(cluster: Cluster, tell: (name: string) => void): Cluster {
+  return new Proxy(cluster, {
+    get: (whole, key) => {
+      const call = Reflect.get(whole, key) as (...args: unknown[]) => Promise<unknown>; // all are methods
+      return async (...args: unknown[]) => {
+        tell(String(key));
+        return await call.apply(whole, args);
+      };
+    },
+  });
+}
 
 /** A pool of workers, on whatever API server the scene has. */
 export function describeWorkers(scene: Scene): void {
@@ -90,14 +103,8 @@ export function describeWorkers(scene: Scene): void {
 
     it('goes on under another autoscaler when the first is cut off, with what that had learned', async () => {
       let cut = false;
-      const severed = new Proxy(scene.cluster, {
-        get: (whole, key) => {
-          const call = Reflect.get(whole, key) as (...args: unknown[]) => Promise<unknown>; // all are methods
-          return async (...args: unknown[]) => {
-            if (cut) throw new Error('cut off');
-            return await call.apply(whole, args);
-          };
-        },
+      const severed = observed(scene.cluster, () => {
+        if (cut) throw new Error('cut off');
       });
       scale({ holder: 'first', through: severed });
       await until(() => decisions().length > 0);
@@ -109,6 +116,22 @@ export function describeWorkers(scene: Scene): void {
       await until(() => pods().length === 5 && work.waiting === 0);
       expect((await scene.cluster.readLease(leaseName))?.holder).toBe('second');
       expect(work.handedOver).toBe(0);
+    });
+
+    it('changes nothing any more when the lead ends in the middle of an action', async () => {
+      let jumpedMs = 0;
+      const through = observed(scene.cluster, (name) => {
+        if (name === 'setCost') jumpedMs = scene.pace.lease.limitMs;
+      });
+      const { told } = scale({ through, steadyMs: () => performance.now() + jumpedMs });
+      work.arrive(4);
+      await until(() => pods().length === 2 && work.waiting === 0);
+      const [kept = '', idle = ''] = pods();
+      work.finish(idle, slots);
+      const over = /^not scaled .*The lead was over before this process could scale argosy-agent-worker/;
+      await until(() => told.some((line) => over.test(line)));
+      await until(() => pods().length === 1);
+      expect([pods(), work.handedOver]).toEqual([[kept], 0]);
     });
 
     it('loses the lead while the API server is away, holds, and goes on when it is back', async () => {
