@@ -9,7 +9,12 @@ const parsed = (...pools: object[]) => parsePools(JSON.stringify({ pools }));
 describe('the file of pools', () => {
   it('needs little, and gives times in ms', () => {
     const { pools, budgets } = parsed({ ...agents, windowSeconds: 60 });
-    expect(pools).toMatchObject([{ role: 'agent-worker', policy: { min: 1, max: 20, windowMs: 60_000, fill: 0.9 } }]);
+    expect(pools).toMatchObject([
+      {
+        role: 'agent-worker',
+        policy: { min: 1, max: 20, windowMs: 60_000, fill: 1, foresight: 1, drainLimitMs: 60_000 },
+      },
+    ]);
     expect(budgets).toEqual({ gpus: 0, gpusByTenant: {}, moneyPerDay: 0 });
   });
 

@@ -37,15 +37,25 @@ const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not a 
 const count = z.number().int().min(0).max(100_000);
 const seconds = (least: number) => z.number().min(least).max(604_800);
 
+/**
+ * Where runs come and go one by one, what is expected of them leaves room, and no slot is kept free besides; agent workers
+ * hand over between steps and need no long goodbye. Calls of tools come in crowds of which nothing is known.
+ */
+const usual = {
+  'agent-worker': { fill: 1, foresight: 1, drainLimitSeconds: 60 },
+  'tool-worker': { fill: 0.9, foresight: 0.5, drainLimitSeconds: 600 },
+  inference: { fill: 1, foresight: 1, drainLimitSeconds: 600 },
+};
+
 const limits = {
   name,
   slots: z.number().int().min(1).max(10_000),
-  fill: z.number().gt(0).max(1).default(0.9),
-  foresight: z.number().min(0).max(1).default(0.5),
+  fill: z.number().gt(0).max(1).optional(),
+  foresight: z.number().min(0).max(1).optional(),
   windowSeconds: seconds(0).default(300),
   deadBand: z.number().min(0).max(0.5).default(0.1),
   waitLimitSeconds: seconds(1).default(120),
-  drainLimitSeconds: seconds(0).default(600),
+  drainLimitSeconds: seconds(0).optional(),
   gpusPerUnit: count.default(0),
   costPerUnitHour: z.number().min(0).max(1e6).default(0),
   weight: z.number().gt(0).max(1e6).default(1),
@@ -144,8 +154,9 @@ export function parsePools(text: string): ScaleSettings {
 }
 
 function settingOf(given: z.infer<typeof pool>, mostRuns: number): PoolSetting {
+  const drainLimitMs = (given.drainLimitSeconds ?? usual[given.role].drainLimitSeconds) * 1_000;
   if (given.role === 'inference') {
-    const { kind, size, groups: members, drainLimitSeconds } = given;
+    const { kind, size, groups: members } = given;
     // Nothing is ended with a reply in it, and each group goes for itself.
     const more = {
       max: given.max ?? members.length,
@@ -153,15 +164,16 @@ function settingOf(given: z.infer<typeof pool>, mostRuns: number): PoolSetting {
       victims: 'named',
     } as const;
     const policy = { ...policyOf(given), ...more };
-    return { policy, role: given.role, kind, size, groups: members, drainLimitMs: drainLimitSeconds * 1_000, mostRuns };
+    return { policy, role: given.role, kind, size, groups: members, drainLimitMs, mostRuns };
   }
-  const { role, deployment, kinds, max, drainLimitSeconds } = given;
-  const policy = { ...policyOf(given), max, drainLimitMs: drainLimitSeconds * 1_000, victims: 'any' } as const;
+  const { role, deployment, kinds, max } = given;
+  const policy = { ...policyOf(given), max, drainLimitMs, victims: 'any' } as const;
   return { policy, role, deployment, ...(kinds === undefined ? {} : { kinds }) };
 }
 
 function policyOf(given: z.infer<typeof pool>): Omit<PoolPolicy, 'max' | 'drainLimitMs' | 'victims'> {
-  const { name: named, min, slots, fill, foresight, deadBand, gpusPerUnit, costPerUnitHour, weight, tenant } = given;
+  const { name: named, min, slots, deadBand, gpusPerUnit, costPerUnitHour, weight, tenant } = given;
+  const { fill = usual[given.role].fill, foresight = usual[given.role].foresight } = given;
   return {
     ...{ name: named, min, slots, fill, foresight, deadBand, gpusPerUnit, costPerUnitHour, weight },
     windowMs: given.windowSeconds * 1_000,

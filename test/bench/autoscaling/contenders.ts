@@ -38,12 +38,9 @@ function keda(agents: Partial<Rules>, more: Partial<Rules> = {}): () => Scalers 
   });
 }
 
-/**
- * What apps/autoscaler reads from its file of pools, with its defaults but for two: all slots are planned for, and a worker hands
- * over after a minute. Lead times are its guess until they are measured.
- */
+/** What apps/autoscaler reads from its file of pools, which says `given`. Lead times are its guess until they are measured. */
 function argosy(given: Partial<PoolPolicy>): () => Scalers {
-  const common = { windowMs: 300_000, deadBand: 0.1, fill: 1, foresight: 0.5, costPerUnitHour: 0, weight: 1 };
+  const common = { windowMs: 300_000, deadBand: 0.1, fill: 1, foresight: 1, costPerUnitHour: 0, weight: 1 };
   const waits = { waitLimitMs: 2 * minute, drainLimitMs: minute };
   const agents: PoolPolicy = {
     ...{ name: 'agents', min: 0, max: most.agents, slots: slots.agents, coldStartMs: minute, gpusPerUnit: 0 },
@@ -98,8 +95,12 @@ export const contenders: readonly Contender[] = [
   ...tuned,
   { name: 'Argosy, reactive', ...ours, scalers: argosy({ foresight: 0, deadBand: 0 }) },
   { name: 'Argosy, lean', ...ours, scalers: argosy({ foresight: 0.5, deadBand: 0, windowMs: 3 * minute }) },
-  { name: 'Argosy, predictive', ...ours, scalers: argosy({ foresight: 1 }) },
-  { name: 'Argosy, defaults', ...ours, scalers: argosy({ fill: 0.9, drainLimitMs: 10 * minute }) },
+  { name: 'Argosy, defaults', ...ours, scalers: argosy({}) },
+  {
+    name: 'Argosy, spare slots, long drains',
+    ...ours,
+    scalers: argosy({ fill: 0.9, foresight: 0.5, drainLimitMs: 10 * minute }),
+  },
 ];
 
 /** What goes wrong besides the arrivals. */

@@ -10,7 +10,7 @@ const troubles: [string, Trouble][] = [
   ['spot nodes lost', { spotPerHour: 1 }],
   ['metrics away', { outages: [[3 * hour, 3.5 * hour]] }],
 ];
-const few = contenders.filter(({ name }) => /^HPA|waiting only|ScaledJob|60 s, target 3.6$|predictive$/.test(name));
+const few = contenders.filter(({ name }) => /^HPA|waiting only|ScaledJob|60 s, target 3.6$|defaults$/.test(name));
 /** Calm, and then the beginning of a burst. */
 const busy: Arrivals = (random) => made.step(random).filter((atMs) => atMs > 2 * hour && atMs < 4 * hour);
 
