@@ -111,6 +111,7 @@ function configurationOf(
     claims: { openid: ['sub', ...known] },
     conformIdTokenClaims: false,
     features: { devInteractions: { enabled: false } },
+    ttl: { Interaction: 3_600, Grant: 3_600, Session: 3_600, AccessToken: 3_600, IdToken: 3_600 },
     cookies: { keys: [randomBytes(32).toString('hex')] },
     interactions: { url: (_, { uid }) => `/choose/${uid}` },
     findAccount: (_, sub) => ({ accountId: sub, claims: async () => ({ sub, ...people[sub] }) }),

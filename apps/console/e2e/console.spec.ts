@@ -227,34 +227,6 @@ describeBrowser(`the console${browserPath === null ? ' [needs Chromium]' : ''}`,
   );
 
   it(
-    'asks for a key where the server does, sends it by itself with every request, and keeps it in the tab alone',
-    async () => {
-      const tab = await context.newPage();
-      const refusal = {
-        error: { code: 'missing_api_key', message: 'This server asks for an API key.', request_id: '1' },
-      };
-      await tab.route('**/v1/**', async (route) => {
-        const { authorization, ...headers } = route.request().headers();
-        if (authorization === 'Bearer arg_good') return await route.continue({ headers });
-        await route.fulfill({ status: 401, json: refusal });
-      });
-      await tab.goto(`${server.url}/runs`);
-      await tab.getByLabel('API key').fill('arg_bad');
-      await tab.getByRole('button', { name: 'Enter' }).click();
-      await tab.getByText('The key was not accepted').waitFor();
-      await tab.getByLabel('API key').fill('arg_good');
-      await tab.getByRole('button', { name: 'Enter' }).click();
-      await tab.locator('.runs li').first().waitFor();
-      await tab.reload();
-      await tab.locator('.runs li').first().waitFor();
-      expect(await context.cookies()).toEqual([]);
-      expect(await page.evaluate<unknown>(`sessionStorage.getItem('argosy.key') ?? localStorage.length`)).toBe(0);
-      await tab.close();
-    },
-    limitMs,
-  );
-
-  it(
     'has no fault that axe finds in any view, light or dark, wide or narrow',
     async () => {
       const runs = (await (await fetch(`${server.url}/v1/research?search=ferry&status=completed`)).json()) as {
