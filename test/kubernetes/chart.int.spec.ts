@@ -118,6 +118,16 @@ withHelm(`the chart${reason}`, () => {
     for (const { address } of pool.groups) expect(services).toContain(address.replace(':50051', ''));
   });
 
+  it("counts a group's GPUs by those that each of its pods asks for", () => {
+    const builtin = { groups: 2, shards: 3, resources: { limits: { 'nvidia.com/gpu': 1 } } };
+    const set = [`inference.builtin=${JSON.stringify(builtin)}`, 'inference.adapter.groups=0', 'autoscaler.gpus=0'];
+    const objects = objectsOf({ files: [valuesOf('gpu-a100-2')], set });
+    const text = objects.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? (data?.['pools.json'] ?? []) : []));
+    const { pools, budgets } = parsePools(text.join());
+    expect(pools.find(({ role }) => role === 'inference')).toMatchObject({ size: 4, policy: { gpusPerUnit: 4 } });
+    expect(budgets.gpus).toBe(8);
+  });
+
   it("tells Argosy's own autoscaler pools that it takes, of Deployments whose number nobody else says", () => {
     const objects = manifests('production');
     const text = objects.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? (data?.['pools.json'] ?? []) : []));
