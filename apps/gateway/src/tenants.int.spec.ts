@@ -226,6 +226,16 @@ const attempts: Readonly<Record<string, Attempt>> = {
     const { body } = await send('a', 'GET /v1/secrets');
     expect(ids.some((id) => body.includes(`"fingerprint":"${id}"`))).toBe(true);
   },
+  // There is no identity provider here, and these name nothing of anybody's.
+  'POST /v1/login': async () => expect((await send('b', 'POST /v1/login')).status).toBe(409),
+  'POST /v1/login/finish': async () => {
+    const json = { ticket: 'mine', query: 'code=mine' };
+    expect((await send('b', 'POST /v1/login/finish', { json })).status).toBeGreaterThanOrEqual(400);
+  },
+  'DELETE /v1/login': async () => {
+    expect((await send('b', 'DELETE /v1/login')).status).toBe(409);
+    expect((await send('b', 'GET /v1/keys')).status).toBe(200);
+  },
   'POST /v1/keys': async (ids) => {
     const { status, id } = await send('b', 'POST /v1/keys', { json: { name: 'mine' } });
     expect(status).toBe(201);
