@@ -3,6 +3,9 @@ import { encoded, type Font, fontNames, plainly, widthOf } from './pdf-fonts.ts'
 /** Points: A4 with its margins. */
 const page = { width: 595, height: 842, side: 72, top: 72, bottom: 72 };
 
+/** Under the text, in the middle of the page. */
+const foot = { size: 9, y: 40 } as const;
+
 /** A stretch of text of one look on a line; a link leads to an address, or to a place of the document. */
 export interface Span {
   readonly text: string;
@@ -61,16 +64,14 @@ export class Pages {
     let x = left;
     for (const { text, font, size, rise = 0, link, width } of line) {
       const y = this.#y + rise;
-      sheet?.text.push(
-        `BT /${font} ${size} Tf 1 0 0 1 ${x.toFixed(2)} ${y.toFixed(2)} Tm <${encoded(text).toString('hex')}> Tj ET`,
-      );
+      sheet?.text.push(shown(text, { font, size, x, y }));
       if (link !== undefined && text.trim() !== '')
         sheet?.links.push({ box: [x, y - 2, x + width, y + size], to: link });
       x += width;
     }
   }
 
-  /** The whole as a PDF 1.4 (ISO 32000-1). @param title of the document */
+  /** The whole as a PDF 1.4 (ISO 32000-1), its pages numbered. @param title of the document */
   write(title: string): Buffer {
     const file = new PdfFile();
     const fonts = Object.entries(fontNames).map(([name, base]) => {
@@ -80,7 +81,7 @@ export class Pages {
     const tree = file.reserve();
     const sheets = this.#pages.map(() => file.reserve());
     for (const [index, { text, links }] of this.#pages.entries()) {
-      const content = text.join('\n');
+      const content = [...text, numberOf(index + 1, sheets.length)].join('\n');
       const stream = file.add(`<< /Length ${Buffer.byteLength(content)} >>\nstream\n${content}\nendstream`);
       const notes = links.map(({ box, to }) => file.add(this.#annotation(box, to, sheets)));
       const list = notes.map((id) => `${id} 0 R`).join(' ');
@@ -103,11 +104,22 @@ export class Pages {
   }
 }
 
+/** Operators that show a text where its base line begins (9.4). */
+function shown(text: string, { font, size, x, y }: { font: Font; size: number; x: number; y: number }): string {
+  return `BT /${font} ${size} Tf 1 0 0 1 ${x.toFixed(2)} ${y.toFixed(2)} Tm <${encoded(text).toString('hex')}> Tj ET`;
+}
+
+function numberOf(number: number, count: number): string {
+  const text = `${number} / ${count}`;
+  const x = (page.width - widthOf(text, 'roman', foot.size)) / 2;
+  return shown(text, { font: 'roman', ...foot, x });
+}
+
 /** Breaks at spaces, and inside a word only where it is longer than a line. */
 function linesOf(spans: readonly Span[], room: number): Word[][] {
   const lines: Word[][] = [[]];
   let x = 0;
-  for (const word of spans.flatMap(wordsOf)) {
+  for (const word of spans.flatMap((span) => wordsOf(span, room))) {
     if (word.text === '\n' || (x + word.width > room && x > 0)) {
       lines.push([]);
       x = 0;
@@ -119,14 +131,23 @@ function linesOf(spans: readonly Span[], room: number): Word[][] {
   return lines;
 }
 
-/** Longest stretch without a space that is kept together, in characters. */
-const longestWord = 60;
-
-function wordsOf(span: Span): Word[] {
+function wordsOf(span: Span, room: number): Word[] {
   const words = plainly(span.text).match(/\n|[^\S\n]+|[^\s]+/g) ?? [];
-  return words
-    .flatMap((text) => text.match(new RegExp(`[\\s\\S]{1,${longestWord}}`, 'g')) ?? [])
-    .map((text) => ({ ...span, text, width: text === '\n' ? 0 : widthOf(text, span.font, span.size) }));
+  return words.flatMap((text) => partsOf(text, span, room));
+}
+
+/** A word in one part, or where it is wider than a line in parts that each fit one. */
+function partsOf(text: string, span: Span, room: number): Word[] {
+  const width = text === '\n' ? 0 : widthOf(text, span.font, span.size);
+  if (width <= room) return [{ ...span, text, width }];
+  const parts: { text: string; width: number }[] = [];
+  for (const character of text) {
+    const more = widthOf(character, span.font, span.size);
+    const last = parts.at(-1);
+    if (last === undefined || last.width + more > room) parts.push({ text: character, width: more });
+    else parts[parts.length - 1] = { text: last.text + character, width: last.width + more };
+  }
+  return parts.map((part) => ({ ...span, ...part }));
 }
 
 /** Numbered objects with their table (7.5). */
