@@ -28,7 +28,7 @@ export default {
   },
   // Run by scripts/tasks through node_modules/.bin, which knip does not read.
   // Of the system; the spec that needs them skips where they are refused.
-  ignoreBinaries: ['mount', 'umount', 'bwrap', 'go', 'dpkg-deb'],
+  ignoreBinaries: ['mount', 'umount', 'bwrap', 'go', 'dpkg-deb', 'pdfinfo'],
   ignoreDependencies: [
     ...['@biomejs/biome', '@bufbuild/buf'],
     // Of the console, which has a package.json of its own.

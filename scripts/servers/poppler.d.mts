@@ -1,0 +1,2 @@
+/** Poppler for tests; see poppler.mjs. */
+export function hasPoppler(): boolean;
