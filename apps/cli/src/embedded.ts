@@ -111,7 +111,7 @@ async function startIn(
   const groups = await configuredGroups(config, model);
   undo.push(async () => await groups.close());
   const kept = { secrets: { store: secrets, names: secretNames }, signingKey: await openSigningKey(config) };
-  const address = { host: config.ARGOSY_HOST, port, tenantId: localTenant, health, groups, ...kept };
+  const address = { host: config.ARGOSY_HOST, port, ...fixed, groups, tools: toolsIn(toolbox), ...kept };
   const gateway = await Gateway.start(runs, offer, address, logger('gateway'));
   undo.push(async () => await gateway.stop());
   const dispatcher = new Dispatcher(runs, { workerId: `dispatcher-${here}`, everyMs: 1000 }, logger('dispatcher'));
@@ -124,7 +124,12 @@ function knowing(corporaDir: string): (id: string) => boolean {
   return (id) => existsSync(join(corporaDir, `${id}.sqlite`));
 }
 
-const health = { ...alwaysReady, metrics: metricsText };
+const fixed = { tenantId: localTenant, health: { ...alwaysReady, metrics: metricsText } };
+
+/** What people are told of the tools. */
+function toolsIn({ kinds }: Toolbox) {
+  return { browser: kinds.includes('browser') };
+}
 
 /** @throws InvalidInput where the browser is to be somebody else's */
 function wayHere(config: Config): WayOut {

@@ -41,7 +41,8 @@ describeBrowser(`the console${browserPath === null ? ' [needs Chromium]' : ''}`,
     mkdirSync(shots, { recursive: true });
     model = await startModelServer(playResearch);
     await workplace(cwd);
-    server = await serve({ cwd, env: { ARGOSY_MODEL: specOf(model), ARGOSY_MODEL_PRICES: '2,1,10' } });
+    const env = { ARGOSY_MODEL: specOf(model), ARGOSY_MODEL_PRICES: '2,1,10', ARGOSY_BROWSER: 'off' };
+    server = await serve({ cwd, env });
     browser = await launchBrowser(browserPath ?? '');
     context = await browser.newContext({ viewport: { width: 1280, height: 820 }, acceptDownloads: true });
     page = await context.newPage();
@@ -89,6 +90,20 @@ describeBrowser(`the console${browserPath === null ? ' [needs Chromium]' : ''}`,
     const label = await page.locator('.timeline .scroll').getAttribute('aria-label');
     expect(label).toBe(`${await recordedRows()} entries`);
   }
+
+  it(
+    'says who writes, who is searched, and with which lines a browser comes that is not there',
+    async () => {
+      await open('/welcome');
+      await page.getByRole('heading', { name: 'There is no browser' }).waitFor();
+      expect(await page.locator('main').innerText()).toMatch(
+        /reads, searches again and writes[\s\S]*searched by mediawiki/,
+      );
+      const lines = page.locator('pre.lines');
+      expect(await lines.allInnerTexts()).toEqual([expect.stringContaining('export ARGOSY_BROWSER=auto ')]);
+    },
+    limitMs,
+  );
 
   it(
     'takes documents that are dropped, and a question',

@@ -2,6 +2,7 @@
  * What the console takes of the libs. It is a package of its own, which the names in the root's package.json do not reach.
  */
 export type {
+  AboutResource,
   AcceptedResource,
   BegunLogin,
   CorpusList,

@@ -9,6 +9,7 @@ import { InvalidInput } from '#errors';
 import type { InferenceGroups } from '#model';
 import { alwaysReady, type Health, type Logger } from '#platform';
 import type { ApiKeys, Runs } from '#runs';
+import { AboutController, type ToolsHere } from './about.controller.ts';
 import type { Offer } from './acceptance.ts';
 import { type Admission, admitRequests, expectLoopback, localAdmission } from './access/admission.ts';
 import { limitCrowd, usualCrowd } from './access/crowd.ts';
@@ -56,6 +57,7 @@ import {
   RUNS,
   SECRETS,
   SIGNING_KEY,
+  TOOLS,
 } from './tokens.ts';
 import { UsageController } from './usage.controller.ts';
 
@@ -73,6 +75,8 @@ export interface GatewayOptions {
   readonly secrets?: OfferedSecrets;
   /** The inference groups that administrators may look at. Default: none. */
   readonly groups?: InferenceGroups;
+  /** What the tools of this process can do. Default: they are other processes, of which nothing is known. */
+  readonly tools?: ToolsHere;
   /** How much holders of keys may do. Default: as much as they like. */
   readonly allowance?: Allowance;
   /** Requests that are worked on at the same time. */
@@ -115,6 +119,7 @@ const controllers = [
   UsageController,
   AdminController,
   InferenceController,
+  AboutController,
   HealthController,
   OpenApiController,
 ];
@@ -140,6 +145,7 @@ class GatewayModule {
         { provide: LOGINS, useValue: options.logins ?? null },
         { provide: SECRETS, useValue: options.secrets ?? null },
         { provide: GROUPS, useValue: options.groups ?? null },
+        { provide: TOOLS, useValue: options.tools ?? null },
         { provide: SIGNING_KEY, useValue: options.signingKey },
         { provide: DOCUMENT, useValue: () => openApiDocument(controllers) },
         { provide: HEALTH, useValue: options.health ?? alwaysReady },

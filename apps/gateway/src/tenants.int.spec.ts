@@ -302,6 +302,11 @@ describe('two tenants', () => {
     expect((await runs.history('chooser', id)).request.sources.providers).toEqual(['arxiv']);
     const { id: other } = await send('b', 'POST /v1/research', { json: web });
     expect((await runs.history('b', other)).request.sources.providers).toEqual([]);
+    const told = async (tenant: string): Promise<unknown> => JSON.parse((await send(tenant, 'GET /v1/about')).body);
+    expect(await told('chooser')).toMatchObject({ search: { providers: ['arxiv'], narrowed: true }, tools: null });
+    expect(await told('b')).toMatchObject({
+      search: { providers: expect.arrayContaining(['mediawiki']), narrowed: false },
+    });
   });
 });
 

@@ -2,6 +2,8 @@
 export const RUNS = Symbol('runs');
 export const OFFER = Symbol('offer');
 export const EVENT_STREAMS = Symbol('event streams');
+/** What the tools of this process can do; null where they are other processes. */
+export const TOOLS = Symbol('tools');
 export const HEALTH = Symbol('health');
 export const DOCUMENT = Symbol('document');
 export const GROUPS = Symbol('inference groups');

@@ -1,3 +1,4 @@
+export { type AboutResource, aboutResource } from './about.ts';
 export { type BundleContents, isBundlePath } from './bundle/contents.ts';
 export { fingerprintOf, sealBundle } from './bundle/seal.ts';
 export { type Files, readTar, writeTar } from './bundle/tar.ts';

@@ -1,15 +1,16 @@
 import { ask } from '../api/client.ts';
-import type { ModelList } from '../libs.ts';
+import type { AboutResource } from '../libs.ts';
 import { useAsked } from '../ui/asked.ts';
 import { Heading, Link, Loaded } from '../ui/parts.tsx';
+import { type Gap, gapsOf, unknownInFleet } from './gaps.ts';
 
 /** What answers here, what it goes without, and how to change that. */
 export function Welcome() {
-  const [models] = useAsked((signal) => ask<ModelList>('/v1/models', { signal }), []);
+  const [about] = useAsked((signal) => ask<AboutResource>('/v1/about', { signal }), []);
   return (
     <section class="narrow prose">
       <Heading title="About this server" lead="Research whose every claim quotes its source, word for word." />
-      <Loaded of={models}>{({ data }) => <Engine models={data} />}</Loaded>
+      <Loaded of={about}>{(told) => <Server about={told} />}</Loaded>
       <h2>How to trust what comes out</h2>
       <p>
         Each number in a report is a passage in a text that was stored when it was read. Point at it, and the passage is
@@ -25,33 +26,60 @@ export function Welcome() {
   );
 }
 
-function Engine({ models }: { models: ModelList['data'] }) {
-  const model = models.find(({ argosy }) => argosy.default);
-  if (model?.argosy.language_model === true) {
-    return (
-      <>
-        <h2>Who writes</h2>
-        <p>
-          <strong>{model.id}</strong> reads, searches again and writes
-          {models.length > 1 && `; ${models.length - 1} more can be chosen for each question`}.
-        </p>
-      </>
-    );
-  }
+function Server({ about }: { about: AboutResource }) {
+  const gaps = gapsOf(about);
+  const inFleet = about.tools === null;
   return (
     <>
-      <h2>No language model is connected</h2>
-      <p>
-        Reports are made without one: the passages that fit the question best, quoted whole, with nothing written
-        between them. They say so (<code>no_llm</code>). To have answers written, stop the server and start it with any
-        OpenAI-compatible one:
-      </p>
-      <pre class="lines">{threeLines}</pre>
+      <h2>What works here</h2>
+      <Working about={about} />
+      {gaps.length > 0 && (
+        <>
+          <h2>What it goes without</h2>
+          <p>
+            Each part with the lines that change it;{' '}
+            {inFleet
+              ? 'they are settings of the processes that they name.'
+              : 'stop the server, and start it again with them.'}
+          </p>
+        </>
+      )}
+      {gaps.map((gap) => (
+        <Shown key={gap.title} gap={gap} />
+      ))}
+      {inFleet && <Shown gap={unknownInFleet} />}
     </>
   );
 }
 
-/** The three lines that change it. */
-const threeLines = `export ARGOSY_MODEL=openai:http://127.0.0.1:8000/v1#MODEL
-export ARGOSY_MODEL_API_KEY=...   # where that server asks for one
-npm start`;
+function Working({ about: { model, other_models: others, search, tools } }: { about: AboutResource }) {
+  return (
+    <ul>
+      <li>
+        <strong>{model.id}</strong>{' '}
+        {model.language_model
+          ? 'reads, searches again and writes'
+          : 'picks passages, word for word, and writes nothing'}
+        {others > 0 && `; ${others} more can be chosen for each question`}.
+      </li>
+      {search.providers.length > 0 && (
+        <li>
+          The web is searched by <strong>{search.providers.join(', ')}</strong>
+          {search.narrowed && ', which were chosen for this tenant'}. Whether they can be reached from here,{' '}
+          <code>argosy doctor</code> says.
+        </li>
+      )}
+      {tools?.browser === true && <li>Pages that only their scripts fill are read by a browser.</li>}
+    </ul>
+  );
+}
+
+function Shown({ gap: { title, means, lines } }: { gap: Gap }) {
+  return (
+    <>
+      <h3>{title}</h3>
+      <p>{means}</p>
+      <pre class="lines">{lines}</pre>
+    </>
+  );
+}
