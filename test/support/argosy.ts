@@ -184,11 +184,15 @@ async function emptyDatabase(): Promise<string> {
   for (const name of readdirSync(folder)) {
     if (name.startsWith('database-')) rmSync(join(folder, name), { recursive: true, force: true });
   }
-  const cwd = mkdtempSync(join(folder, 'database-draft-'));
-  const { exitCode, stderr } = await argosy(['runs', 'list'], { cwd });
-  if (exitCode !== 0) throw new Error(`no empty database could be made: ${stderr}`);
-  renameSync(join(cwd, '.argosy'), kept);
-  rmSync(cwd, { recursive: true });
+  // Spec files that run side by side make one each, and the first stays.
+  const cwd = mkdtempSync(join(folder, 'draft-of-database-'));
+  try {
+    const { exitCode, stderr } = await argosy(['runs', 'list'], { cwd });
+    if (exitCode !== 0) throw new Error(`no empty database could be made: ${stderr}`);
+    if (!existsSync(kept)) renameSync(join(cwd, '.argosy'), kept);
+  } finally {
+    rmSync(cwd, { recursive: true });
+  }
   return kept;
 }
 
