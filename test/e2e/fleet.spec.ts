@@ -211,7 +211,7 @@ describeFleet('the fleet', () => {
     expect(stderr).toMatch(/^connection lost, reconnecting$/m);
     const shown = stderr.match(/^visit "http.*$/gm) ?? [];
     expect(shown.map((line) => /:\d+\/(\d)/.exec(line)?.[1])).toEqual(facts.map((_, index) => String(index + 1)));
-  }, 90_000);
+  }, 180_000);
 
   it('ends at Ctrl-C: with exit code 0, without its file, and leaving no process', async () => {
     const members = processes();

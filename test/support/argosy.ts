@@ -21,7 +21,7 @@ const root = join(import.meta.dirname, '..', '..');
 const program = join(root, 'dist', 'apps', 'cli', 'src', 'main.js');
 
 /** No wait of these tests is longer: far above what a loaded machine needs, far below a hung one. */
-const limitMs = 60_000;
+const limitMs = 150_000;
 
 export interface Launch {
   /** Current folder of the process; its data directory is `.argosy` in it. */
