@@ -22,6 +22,8 @@ export interface Block {
   readonly kind: 'heading' | 'paragraph' | 'item' | 'quotation' | 'code';
   /** Of a heading, from 1. */
   readonly level: number;
+  /** What stands before an item: a bullet, or its number as it was written. Else empty. */
+  readonly mark: string;
   readonly pieces: readonly Piece[];
 }
 
@@ -30,7 +32,8 @@ const reserved = /[\uE000\uE001]/g;
 
 /**
  * The answer of a report in blocks, the marks of its claims made footnotes. Of markdown it knows what reports are written
- * in: headings, paragraphs, lists, quotations, code, emphasis and links; what else there is stays as it was written.
+ * in: headings, paragraphs, lists, quotations, code, emphasis and links; a table keeps its rows, a line each, and what else
+ * there is stays as it was written.
  */
 export function blocksOf(report: Pick<Report, 'answer' | 'claims' | 'sources'>): Block[] {
   const notes: Footnote[] = [];
@@ -64,6 +67,7 @@ function signed(report: Pick<Report, 'answer' | 'claims' | 'sources'>, notes: Fo
 interface RawBlock {
   readonly kind: Block['kind'];
   readonly level: number;
+  readonly mark: string;
   readonly text: string;
 }
 
@@ -74,7 +78,7 @@ function paragraphs(text: string): RawBlock[] {
   let last: 'open' | 'closed' = 'closed';
   for (const line of text.split('\n')) {
     if (/^\s*(```|~~~)/.test(line)) {
-      if (fenced !== null) blocks.push({ kind: 'code', level: 0, text: fenced.join('\n') });
+      if (fenced !== null) blocks.push({ kind: 'code', level: 0, mark: '', text: fenced.join('\n') });
       fenced = fenced === null ? [] : null;
       last = 'closed';
       continue;
@@ -93,24 +97,32 @@ function paragraphs(text: string): RawBlock[] {
       last = read.kind === 'heading' ? 'closed' : 'open';
     }
   }
-  if (fenced !== null) blocks.push({ kind: 'code', level: 0, text: fenced.join('\n') });
+  if (fenced !== null) blocks.push({ kind: 'code', level: 0, mark: '', text: fenced.join('\n') });
   return blocks;
 }
 
-function continues(before: RawBlock, { kind }: RawBlock): boolean {
+function continues(before: RawBlock, { kind, text }: RawBlock): boolean {
+  if (before.text.startsWith('|') || text.startsWith('|')) return false;
   return before.kind === kind ? kind !== 'item' && kind !== 'heading' : before.kind === 'item' && kind === 'paragraph';
 }
 
-/** Null for an empty line, also one inside a quotation. */
+/** What divides the head of a table from its rows. */
+const divider = /^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)+\|?$/;
+
+/** Null for a line that says nothing, also one inside a quotation. */
 function readLine(line: string): RawBlock | null {
   const quoted = /^\s*>\s?(.*)$/.exec(line)?.[1];
   const text = (quoted ?? line).trim();
-  if (text === '') return null;
+  if (text === '' || divider.test(text)) return null;
   const [, signs, heading] = /^(#{1,6})\s+(.*?)\s*#*$/.exec(text) ?? [];
-  if (signs !== undefined && heading !== undefined) return { kind: 'heading', level: signs.length, text: heading };
-  if (quoted !== undefined) return { kind: 'quotation', level: 0, text };
-  const [, item] = /^(?:[-*+]|\d{1,3}[.)])\s+(.*)$/.exec(text) ?? [];
-  return item === undefined ? { kind: 'paragraph', level: 0, text } : { kind: 'item', level: 0, text: item };
+  if (signs !== undefined && heading !== undefined) {
+    return { kind: 'heading', level: signs.length, mark: '', text: heading };
+  }
+  if (quoted !== undefined) return { kind: 'quotation', level: 0, mark: '', text };
+  const [, number, item] = /^(?:[-*+]|(\d{1,3}[.)]))\s+(.*)$/.exec(text) ?? [];
+  return item === undefined
+    ? { kind: 'paragraph', level: 0, mark: '', text }
+    : { kind: 'item', level: 0, mark: number ?? '•', text: item };
 }
 
 const codeOf = (text: string): Piece[] => [{ text, look: 'code' }];

@@ -86,9 +86,9 @@ const styleOf: Readonly<Record<Block['kind'], string>> = {
   code: 'Code',
 };
 
-function blockXml({ kind, level, pieces }: Block, hangs: Hangs): string {
+function blockXml({ kind, level, mark, pieces }: Block, hangs: Hangs): string {
   const style = kind === 'heading' ? `Heading${Math.min(level, 3)}` : styleOf[kind];
-  const bullet = kind === 'item' ? [run('•\t')] : [];
+  const bullet = kind === 'item' ? [run(`${mark}\t`)] : [];
   return paragraph(style, [...bullet, ...pieces.map((piece) => pieceXml(piece, hangs))]);
 }
 

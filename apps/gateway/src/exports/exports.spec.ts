@@ -81,6 +81,19 @@ describe('the blocks of a report', () => {
     ]);
     expect(blocks[1]?.pieces.map(({ text, look }) => [text, look])).toContainEqual(['every', 'strong']);
   });
+
+  it('number the items that are numbered, and give each row of a table a line', () => {
+    const answer = '3. third\n4) fourth\n- next\n\n| port | price |\n| :-- | --: |\n| Ystad | 5 € |\nBehind it.';
+    const blocks = blocksOf({ ...reportOf(), answer, claims: [] });
+    expect(blocks.map(({ kind, mark, pieces }) => [kind, mark, pieces.map(({ text }) => text).join('')])).toEqual([
+      ['item', '3.', 'third'],
+      ['item', '4)', 'fourth'],
+      ['item', '•', 'next'],
+      ['paragraph', '', '| port | price |'],
+      ['paragraph', '', '| Ystad | 5 € |'],
+      ['paragraph', '', 'Behind it.'],
+    ]);
+  });
 });
 
 describe('report.docx', () => {

@@ -56,11 +56,11 @@ function text(words: string, font: Font = 'roman', points = size): Span {
   return { text: words, font, size: points };
 }
 
-function spansOf({ kind, level, pieces }: Block, notes: Footnote[]): Span[] {
+function spansOf({ kind, level, mark, pieces }: Block, notes: Footnote[]): Span[] {
   if (kind === 'heading')
     return pieces.map((piece) => spanOf(piece, notes, { font: 'bold', points: level === 1 ? 15 : 13 }));
   const spans = pieces.map((piece) => spanOf(piece, notes, { font: 'roman', points: size }));
-  return kind === 'item' ? [text('•  '), ...spans] : spans;
+  return kind === 'item' ? [text(`${mark}  `), ...spans] : spans;
 }
 
 const fonts: Readonly<Record<Piece['look'], Font | null>> = {
