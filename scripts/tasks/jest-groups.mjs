@@ -19,9 +19,9 @@ async function buildSite() {
  * servers that a group needs (Redis, Postgres) are found, started or installed by a step here.
  */
 const groups = {
-  unit: { prepare: [], args: [] },
-  // Jest leaves one core to whoever watches; these wait for stores and processes most of the time.
-  integration: { prepare: [], args: ['--maxWorkers=3'] },
+  // Left to itself, jest keeps one of two cores for whoever watches.
+  unit: { prepare: [], args: ['--maxWorkers=2'] },
+  integration: { prepare: [], args: ['--maxWorkers=2'] },
   chaos: { prepare: [buildDist], args: ['--maxWorkers=2'] },
   e2e: { prepare: [buildDist, buildSite, providePrometheus], args: ['--maxWorkers=2'] },
   kubernetes: { prepare: [], args: ['--runInBand'] },

@@ -188,7 +188,9 @@ describeFleet('the fleet', () => {
     const [, port] = /egress-1 +\| .* ready port=(\d+)/.exec(fleet.stderr) ?? [];
     const response = await fetch(`http://127.0.0.1:${port}/metrics`);
     const families = parsePrometheus(await response.text());
-    expect(reading(families, 'argosy_egress_exchanges_total', { outcome: 'done' })).toBe(1 + facts.length); // robots.txt comes first
+    // robots.txt comes first, and a call of a worker that a busy machine held up is begun again by another one.
+    const exchanges = reading(families, 'argosy_egress_exchanges_total', { outcome: 'done' });
+    expect(exchanges).toBeGreaterThanOrEqual(1 + facts.length);
     expect(reading(families, 'argosy_egress_bytes_total', { direction: 'received' })).toBeGreaterThan(700);
   });
 
