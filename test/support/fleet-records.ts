@@ -31,6 +31,8 @@ export async function ringsOf(redisUrl: string, bell: string): Promise<Record<st
 /** All that goes to a Redis while it is watched, as it stands in the commands. */
 export async function watch(redisUrl: string) {
   const redis = new Redis(redisUrl);
+  // Until it is ready it asks for things itself, and what comes before a monitor has begun, it takes for a fault.
+  await redis.ping();
   const monitor = await redis.monitor();
   const commands: string[] = [];
   monitor.on('monitor', (_time: string, words: readonly string[]) => commands.push(words.join(' ')));
