@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { z } from 'zod';
-import { reportSchema } from '#contracts';
+import { explanationResource, reportSchema } from '#contracts';
 import { argosy, emptyWorkplace, endLeftovers, eventually, type Running } from '../support/argosy.ts';
 import { canRunFleet, describeFleet, fleetFileOf, launchFleet, startFleet } from '../support/local-fleet.ts';
 import { type ModelServer, startModelServer } from '../support/model-server.ts';
@@ -43,6 +43,8 @@ function disturb(step: number, during: Disturbance['during']): void {
 }
 
 let pages: Server;
+/** What the site was asked for, in order. */
+const asked: string[] = [];
 let pageUrls: string[];
 let model: ModelServer;
 let fleet: Running;
@@ -50,6 +52,7 @@ let fleet: Running;
 /** Serves page n at /n. A page of the next step is not served before what was to disturb this one is over. */
 async function startPages(): Promise<void> {
   pages = createServer((request, response) => {
+    asked.push(request.url ?? '');
     if (request.url === '/robots.txt') {
       response.writeHead(404).end();
       return;
@@ -188,9 +191,15 @@ describeFleet('the fleet', () => {
     const [, port] = /egress-1 +\| .* ready port=(\d+)/.exec(fleet.stderr) ?? [];
     const response = await fetch(`http://127.0.0.1:${port}/metrics`);
     const families = parsePrometheus(await response.text());
-    // robots.txt comes first, and a call of a worker that a busy machine held up is begun again by another one.
-    const exchanges = reading(families, 'argosy_egress_exchanges_total', { outcome: 'done' });
-    expect(exchanges).toBeGreaterThanOrEqual(1 + facts.length);
+    const args = ['runs', 'explain', undisturbed.run_id, '--json'];
+    const { calls } = explanationResource.parse(JSON.parse((await argosy(args, { cwd })).stdout));
+    const tries = calls.filter(({ kind }) => kind === 'tool').map((call) => call.tries);
+    // A call of a worker that a busy machine held up for longer than its lease is begun again, and asks anew.
+    const again = tries.reduce((sum, one) => sum + one - 1, 0);
+    expect(tries).toHaveLength(facts.length);
+    expect(new Set(asked)).toEqual(new Set(['/robots.txt', ...facts.map((_, index) => `/${index + 1}`)]));
+    expect(asked.length - 1 - facts.length).toBeLessThanOrEqual(2 * again); // robots.txt, too
+    expect(reading(families, 'argosy_egress_exchanges_total', { outcome: 'done' })).toBe(asked.length);
     expect(reading(families, 'argosy_egress_bytes_total', { direction: 'received' })).toBeGreaterThan(700);
   });
 

@@ -68,7 +68,10 @@ describe('/openapi.json', () => {
     for (const { method, path, security, responses } of document.routes) {
       const isOpen = open.has(`${method} ${path}`);
       expect([path, security]).toEqual([path, isOpen ? [] : [{ key: [expect.stringMatching(/^\w+:\w+$/)] }]]);
+      // Of those that are open, one may refuse whom it does not know.
+      const refuses = !isOpen || path === '/v1/login/finish';
       expect([path, responses[401] !== undefined]).toEqual([path, !isOpen]);
+      expect([path, responses[403] !== undefined]).toEqual([path, refuses]);
     }
   });
 
