@@ -4,7 +4,6 @@ import { parseArgs } from 'node:util';
 import { InvalidInput } from '#errors';
 import { adapter } from './adapter.ts';
 import { autoscaling } from './autoscaling.ts';
-import { consoleBench } from './console.ts';
 import { firstLight } from './first-light.ts';
 import { fleet } from './fleet.ts';
 import { gateway } from './gateway.ts';
@@ -20,7 +19,8 @@ import { web } from './web.ts';
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   autoscaling,
   adapter,
-  console: consoleBench,
+  // The browser's driver is among the packages of the console, which no other benchmark needs.
+  console: async (...given) => (await import('./console.ts')).consoleBench(...given),
   'first-light': firstLight,
   fleet,
   gateway,
