@@ -4,7 +4,7 @@ import { ask } from '../api/client.ts';
 import type { ExpertsResource } from '../libs.ts';
 import { useAsked, useEvery } from '../ui/asked.ts';
 import { count, timeOf } from '../ui/format.ts';
-import { At, Loaded } from '../ui/parts.tsx';
+import { At, Figures, Loaded } from '../ui/parts.tsx';
 import { type Cell, type Heat, heatOf, shades } from './heat.ts';
 
 /** A map of a large model is 60 kB. */
@@ -138,26 +138,15 @@ function Table({ experts: { layers, shards } }: { experts: ExpertsResource }) {
           ))}
         </select>
       </label>
-      <div class="wide">
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">Expert</th>
-              <th scope="col">Tokens a step</th>
-              <th scope="col">Shards</th>
-            </tr>
-          </thead>
-          <tbody>
-            {layer.holders.map((holders, expert) => (
-              <tr key={expert}>
-                <th scope="row">{expert}</th>
-                <td>{figure(layer.load[expert] ?? 0)}</td>
-                <td>{holders.map((shard) => shards[shard]?.name ?? shard).join(', ')}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Figures columns={['Expert', 'Tokens a step', 'Shards']}>
+        {layer.holders.map((holders, expert) => (
+          <tr key={expert}>
+            <th scope="row">{expert}</th>
+            <td>{figure(layer.load[expert] ?? 0)}</td>
+            <td>{holders.map((shard) => shards[shard]?.name ?? shard).join(', ')}</td>
+          </tr>
+        ))}
+      </Figures>
     </details>
   );
 }

@@ -3,7 +3,7 @@ import { ask } from '../api/client.ts';
 import type { InferenceResource } from '../libs.ts';
 import { useAsked, useEvery } from '../ui/asked.ts';
 import { compact, count } from '../ui/format.ts';
-import { Loaded } from '../ui/parts.tsx';
+import { Figures, Loaded } from '../ui/parts.tsx';
 import { Experts } from './experts.tsx';
 
 type Group = InferenceResource['groups'][number];
@@ -53,24 +53,11 @@ const columns = ['Group', 'Running', 'Waiting', 'KV used', 'Sessions', 'From cac
 
 function Table({ groups }: { groups: readonly Group[] }) {
   return (
-    <div class="wide">
-      <table class="figures">
-        <thead>
-          <tr>
-            {columns.map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {groups.map((group) => (
-            <Row key={group.address} group={group} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Figures columns={columns}>
+      {groups.map((group) => (
+        <Row key={group.address} group={group} />
+      ))}
+    </Figures>
   );
 }
 

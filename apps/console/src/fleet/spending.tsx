@@ -1,6 +1,6 @@
 import type { FleetResource, UsageResource } from '../libs.ts';
 import { compact, count, usd } from '../ui/format.ts';
-import { Empty } from '../ui/parts.tsx';
+import { Empty, Figures } from '../ui/parts.tsx';
 import { type Stacked, stacked } from './days.ts';
 
 const shownDays = 14;
@@ -86,30 +86,17 @@ function TenantTable({ days }: { days: FleetResource['spending'] }) {
   return (
     <details>
       <summary>As a table</summary>
-      <div class="wide">
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">Day</th>
-              <th scope="col">Tenant</th>
-              <th scope="col">Runs</th>
-              <th scope="col">Tokens</th>
-              <th scope="col">Cost</th>
-            </tr>
-          </thead>
-          <tbody>
-            {days.map(({ day, tenant_id, runs, tokens, usd: cost }) => (
-              <tr key={`${day} ${tenant_id}`}>
-                <th scope="row">{day}</th>
-                <td>{tenant_id}</td>
-                <td>{count(runs)}</td>
-                <td>{compact(tokens)}</td>
-                <td>{usd(cost)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Figures columns={['Day', 'Tenant', 'Runs', 'Tokens', 'Cost']}>
+        {days.map(({ day, tenant_id, runs, tokens, usd: cost }) => (
+          <tr key={`${day} ${tenant_id}`}>
+            <th scope="row">{day}</th>
+            <td>{tenant_id}</td>
+            <td>{count(runs)}</td>
+            <td>{compact(tokens)}</td>
+            <td>{usd(cost)}</td>
+          </tr>
+        ))}
+      </Figures>
     </details>
   );
 }
@@ -120,31 +107,18 @@ const columns = ['Day (UTC)', 'Runs', 'Model calls', 'Tool calls', 'Tokens', 'Fr
 export function OwnDays({ days }: { days: UsageResource['days'] }) {
   if (days.length === 0) return <Empty>Nothing was spent in the last 30 days.</Empty>;
   return (
-    <div class="wide">
-      <table class="figures">
-        <thead>
-          <tr>
-            {columns.map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {days.map((day) => (
-            <tr key={day.day}>
-              <th scope="row">{day.day}</th>
-              <td>{count(day.runs)}</td>
-              <td>{count(day.model_calls)}</td>
-              <td>{count(day.tool_calls)}</td>
-              <td>{compact(day.prompt_tokens + day.completion_tokens)}</td>
-              <td>{compact(day.cached_tokens)}</td>
-              <td>{usd(day.usd)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Figures columns={columns}>
+      {days.map((day) => (
+        <tr key={day.day}>
+          <th scope="row">{day.day}</th>
+          <td>{count(day.runs)}</td>
+          <td>{count(day.model_calls)}</td>
+          <td>{count(day.tool_calls)}</td>
+          <td>{compact(day.prompt_tokens + day.completion_tokens)}</td>
+          <td>{compact(day.cached_tokens)}</td>
+          <td>{usd(day.usd)}</td>
+        </tr>
+      ))}
+    </Figures>
   );
 }

@@ -1,6 +1,6 @@
 import type { FleetResource } from '../libs.ts';
 import { count, lasting } from '../ui/format.ts';
-import { Empty, Link } from '../ui/parts.tsx';
+import { Empty, Figures, Link } from '../ui/parts.tsx';
 
 const kinds: Readonly<Record<string, string>> = { runs: 'Runs', indexing: 'Indexing of corpora' };
 
@@ -9,28 +9,16 @@ export function Queues({ queues }: { queues: FleetResource['queues'] }) {
   return (
     <section>
       <h2>Queues</h2>
-      <div class="wide">
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">Kind</th>
-              <th scope="col">Waiting</th>
-              <th scope="col">In work</th>
-              <th scope="col">Oldest wait</th>
-            </tr>
-          </thead>
-          <tbody>
-            {queues.map(({ kind, waiting, active, oldest_seconds }) => (
-              <tr key={kind}>
-                <th scope="row">{kinds[kind] ?? kind}</th>
-                <td>{count(waiting)}</td>
-                <td>{count(active)}</td>
-                <td>{waiting === 0 ? '–' : lasting(oldest_seconds * 1000)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Figures columns={['Kind', 'Waiting', 'In work', 'Oldest wait']}>
+        {queues.map(({ kind, waiting, active, oldest_seconds }) => (
+          <tr key={kind}>
+            <th scope="row">{kinds[kind] ?? kind}</th>
+            <td>{count(waiting)}</td>
+            <td>{count(active)}</td>
+            <td>{waiting === 0 ? '–' : lasting(oldest_seconds * 1000)}</td>
+          </tr>
+        ))}
+      </Figures>
     </section>
   );
 }

@@ -25,6 +25,26 @@ export function Heading({ title, lead, children }: { title: string; lead?: strin
   );
 }
 
+/** A table of figures, which scrolls by itself where it is wider than the view. @param children its rows */
+export function Figures({ columns, children }: { columns: readonly string[]; children: ComponentChildren }) {
+  return (
+    <div class="wide">
+      <table class="figures">
+        <thead>
+          <tr>
+            {columns.map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
 /** What is asked for, or why it is not there. */
 export function Loaded<T>({ of, children }: { of: Asked<T>; children: (value: T) => ComponentChildren }) {
   switch (of.state) {
